@@ -1,0 +1,1 @@
+"""The bridge: messages in by MQTT and gRPC, batches on the ring out, acknowledgements last."""

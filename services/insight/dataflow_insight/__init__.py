@@ -1,0 +1,1 @@
+"""Insight: answers in plain language whose every number comes from a query."""

@@ -1,0 +1,1 @@
+"""The ring: batches on Redis Streams, each on `copies` of N nodes."""

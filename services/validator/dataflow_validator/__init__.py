@@ -1,0 +1,1 @@
+"""The validator: judges batches by contract and stores each item once."""

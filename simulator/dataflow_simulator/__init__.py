@@ -1,0 +1,1 @@
+"""Simulated fleet, replay of recorded data and load generator."""
