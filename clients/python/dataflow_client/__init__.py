@@ -1,1 +1,31 @@
-"""Python SDK of DataFlow."""
+"""Python SDK of DataFlow, synchronous and asyncio: publish, read, define, watch and ask over gRPC.
+
+`Client` and `AsyncClient` have one attribute for each service; errors are in `dataflow_client.errors`, and what calls
+return are the messages of `dataflow.*`.
+"""
+
+from dataflow_client.calls import CallOptions
+from dataflow_client.client import AsyncClient, Client
+from dataflow_client.codes import DataflowError, Violation
+from dataflow_client.messages import OutgoingMessage, PublishResult, Rejected
+from dataflow_client.readings import reading_filter
+from dataflow_client.retry import RetryPolicy
+from dataflow_client.targets import Connection, Targets, Tls
+from dataflow_client.tokens import read_token
+
+__all__ = [
+    "AsyncClient",
+    "CallOptions",
+    "Client",
+    "Connection",
+    "DataflowError",
+    "OutgoingMessage",
+    "PublishResult",
+    "Rejected",
+    "RetryPolicy",
+    "Targets",
+    "Tls",
+    "Violation",
+    "read_token",
+    "reading_filter",
+]

@@ -1,0 +1,267 @@
+"""Every error of this SDK: one class for each gRPC code and for each `dataflow.error.v1.ErrorReason`.
+
+Generated from error_reason.proto by `python -m dataflow_client._generate`; not edited by hand.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from dataflow_client.codes import (
+    BY_CODE,
+    AbortedError,
+    AlreadyExistsError,
+    CancelledError,
+    DataflowError,
+    DataLossError,
+    DeadlineExceededError,
+    ErrorDetails,
+    FailedPreconditionError,
+    InternalError,
+    InvalidArgumentError,
+    NotFoundError,
+    OutOfRangeError,
+    PermissionDeniedError,
+    ResourceExhaustedError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnimplementedError,
+    UnknownError,
+    Violation,
+)
+
+__all__ = [
+    "BY_CODE",
+    "BY_REASON",
+    "AbortedError",
+    "AlreadyExistsError",
+    "BridgeOverloadedError",
+    "CancelledError",
+    "ContractExistsError",
+    "ContractInactiveError",
+    "ContractInvalidError",
+    "ContractNotFoundError",
+    "DataLossError",
+    "DataflowError",
+    "DeadlineExceededError",
+    "ErrorDetails",
+    "EtagMismatchError",
+    "FailedPreconditionError",
+    "FieldInvalidError",
+    "InternalError",
+    "InvalidArgumentError",
+    "InvalidRequestError",
+    "NodeExistsError",
+    "NodeNotFoundError",
+    "NodeUnfitError",
+    "NotFoundError",
+    "OutOfRangeError",
+    "PageTokenInvalidError",
+    "PermissionDeniedError",
+    "PostgresUnavailableError",
+    "QuarantinedNotFoundError",
+    "QueryTooExpensiveError",
+    "RequestIdReusedError",
+    "ResourceExhaustedError",
+    "RingUnavailableError",
+    "RoleMissingError",
+    "RouteConflictError",
+    "RouteInvalidError",
+    "RouteNotFoundError",
+    "ShuttingDownError",
+    "TokenInvalidError",
+    "UnauthenticatedError",
+    "UnavailableError",
+    "UnimplementedError",
+    "UnknownError",
+    "Violation",
+]
+
+
+class InvalidRequestError(InvalidArgumentError):
+    """A field of the request breaks its rule; `BadRequest` lists them all."""
+
+
+class TokenInvalidError(UnauthenticatedError):
+    """No token, or one that nobody issued.
+
+    Metadata: {}.
+    """
+
+
+class RoleMissingError(PermissionDeniedError):
+    """The caller's role may not call this.
+
+    Metadata: {"method": "...", "role": "VIEWER", "requiredRoles": "ADMIN"}.
+    """
+
+
+class PostgresUnavailableError(UnavailableError):
+    """Postgres does not answer; retry later.
+
+    Metadata: {}.
+    """
+
+
+class ShuttingDownError(UnavailableError):
+    """The process is stopping; another one will answer.
+
+    Metadata: {}.
+    """
+
+
+class PageTokenInvalidError(InvalidArgumentError):
+    """The page token is not one of this list and filter.
+
+    Metadata: {}.
+    """
+
+
+class EtagMismatchError(FailedPreconditionError):
+    """The etag is not the current one: somebody was faster; read again.
+
+    Metadata: {"current": "..."}.
+    """
+
+
+class RequestIdReusedError(AlreadyExistsError):
+    """The request_id was used for another request.
+
+    Metadata: {"requestId": "..."}.
+    """
+
+
+class BridgeOverloadedError(ResourceExhaustedError):
+    """The bridge's memory budget is spent; `RetryInfo` says when to try again.
+
+    Metadata: {}.
+    """
+
+
+class RingUnavailableError(UnavailableError):
+    """Fewer than `min_copies` ring nodes took the batch before the deadline.
+
+    Metadata: {"batchId": "..."}.
+    """
+
+
+class NodeExistsError(AlreadyExistsError):
+    """A ring node of that name is a member.
+
+    Metadata: {"node": "..."}.
+    """
+
+
+class NodeNotFoundError(NotFoundError):
+    """No ring node of that name.
+
+    Metadata: {"node": "..."}.
+    """
+
+
+class NodeUnfitError(FailedPreconditionError):
+    """The node answers but may not join.
+
+    Metadata: {"node": "...", "check": "version|eviction|durability|incarnation|ping"}.
+    """
+
+
+class ContractNotFoundError(NotFoundError):
+    """No contract of that name.
+
+    Metadata: {"contract": "..."}.
+    """
+
+
+class ContractExistsError(AlreadyExistsError):
+    """A contract of that name exists.
+
+    Metadata: {"contract": "..."}.
+    """
+
+
+class ContractInvalidError(InvalidArgumentError):
+    """The contract cannot be made; `BadRequest` lists all problems.
+
+    Metadata: {"contract": "..."}.
+    """
+
+
+class RouteNotFoundError(NotFoundError):
+    """No such route.
+
+    Metadata: {"route": "..."}.
+    """
+
+
+class RouteConflictError(AlreadyExistsError):
+    """A route with that filter, or one that ties with it, exists.
+
+    Metadata: {"filter": "...", "other": "..."}.
+    """
+
+
+class RouteInvalidError(InvalidArgumentError):
+    """The filter is not an MQTT topic filter, or the device rule is not one.
+
+    Metadata: {"filter": "..."}.
+    """
+
+
+class QuarantinedNotFoundError(NotFoundError):
+    """No quarantined item of that id.
+
+    Metadata: {"id": "..."}.
+    """
+
+
+class FieldInvalidError(InvalidArgumentError):
+    """The contract has no such field, or the field cannot be aggregated so.
+
+    Metadata: {"contract": "...", "field": "..."}.
+    """
+
+
+class ContractInactiveError(FailedPreconditionError):
+    """The contract is not active.
+
+    Metadata: {"contract": "..."}.
+    """
+
+
+class QueryTooExpensiveError(ResourceExhaustedError):
+    """The query costs more than the limit; narrow the question.
+
+    Metadata: {"limit": "rows|cost|time"}.
+    """
+
+
+BY_REASON: Mapping[str, type[DataflowError]] = MappingProxyType(
+    {
+        "INVALID_REQUEST": InvalidRequestError,
+        "TOKEN_INVALID": TokenInvalidError,
+        "ROLE_MISSING": RoleMissingError,
+        "INTERNAL": InternalError,
+        "POSTGRES_UNAVAILABLE": PostgresUnavailableError,
+        "DEADLINE_EXCEEDED": DeadlineExceededError,
+        "SHUTTING_DOWN": ShuttingDownError,
+        "PAGE_TOKEN_INVALID": PageTokenInvalidError,
+        "ETAG_MISMATCH": EtagMismatchError,
+        "REQUEST_ID_REUSED": RequestIdReusedError,
+        "BRIDGE_OVERLOADED": BridgeOverloadedError,
+        "RING_UNAVAILABLE": RingUnavailableError,
+        "NODE_EXISTS": NodeExistsError,
+        "NODE_NOT_FOUND": NodeNotFoundError,
+        "NODE_UNFIT": NodeUnfitError,
+        "CONTRACT_NOT_FOUND": ContractNotFoundError,
+        "CONTRACT_EXISTS": ContractExistsError,
+        "CONTRACT_INVALID": ContractInvalidError,
+        "ROUTE_NOT_FOUND": RouteNotFoundError,
+        "ROUTE_CONFLICT": RouteConflictError,
+        "ROUTE_INVALID": RouteInvalidError,
+        "QUARANTINED_NOT_FOUND": QuarantinedNotFoundError,
+        "FIELD_INVALID": FieldInvalidError,
+        "CONTRACT_INACTIVE": ContractInactiveError,
+        "QUERY_TOO_EXPENSIVE": QueryTooExpensiveError,
+    }
+)
+"""The class of each reason."""

@@ -1,0 +1,83 @@
+"""What was not stored, and why: `dataflow.validator.v1.QuarantineService`."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import grpc
+from dataflow.validator.v1 import quarantine_pb2, quarantine_service_pb2
+from dataflow.validator.v1.quarantine_service_pb2_grpc import QuarantineServiceStub
+from grpc import aio
+
+from dataflow_client.calls import AsyncCaller, Caller
+from dataflow_client.paging import async_items, items
+
+
+class Quarantine:
+    """Shows what was not stored, and why."""
+
+    def __init__(self, channel: grpc.Channel, caller: Caller) -> None:
+        self._stub = QuarantineServiceStub(channel)
+        self._caller = caller
+
+    def list(
+        self, quarantine_filter: quarantine_pb2.QuarantineFilter | None = None, *, page_size: int = 0
+    ) -> Iterator[quarantine_pb2.QuarantinedItem]:
+        """Yields items, newest first.
+
+        Args:
+            quarantine_filter: Which ones; None for all.
+            page_size: Items of one page; 0 for the server's choice.
+
+        Raises:
+            DataflowError: The call failed.
+        """
+        return items(
+            lambda page: self._caller.unary(self._stub.ListQuarantined, page),
+            quarantine_service_pb2.ListQuarantinedRequest(filter=quarantine_filter, page_size=page_size),
+            lambda response: response.items,
+        )
+
+    def get(self, quarantine_id: str) -> quarantine_pb2.QuarantinedItem:
+        """Returns one item with its bytes.
+
+        Raises:
+            QuarantinedNotFoundError: There is none of that id.
+            DataflowError: The call failed otherwise.
+        """
+        request = quarantine_service_pb2.GetQuarantinedRequest(quarantine_id=quarantine_id)
+        return self._caller.unary(self._stub.GetQuarantined, request).item
+
+
+class AsyncQuarantine:
+    """Shows what was not stored, and why."""
+
+    def __init__(self, channel: aio.Channel, caller: AsyncCaller) -> None:
+        self._stub = QuarantineServiceStub(channel)
+        self._caller = caller
+
+    def list(
+        self, quarantine_filter: quarantine_pb2.QuarantineFilter | None = None, *, page_size: int = 0
+    ) -> AsyncIterator[quarantine_pb2.QuarantinedItem]:
+        """Yields items, newest first.
+
+        Args:
+            quarantine_filter: Which ones; None for all.
+            page_size: Items of one page; 0 for the server's choice.
+
+        Raises:
+            DataflowError: The call failed.
+        """
+        return async_items(
+            lambda page: self._caller.unary(self._stub.ListQuarantined, page),
+            quarantine_service_pb2.ListQuarantinedRequest(filter=quarantine_filter, page_size=page_size),
+            lambda response: response.items,
+        )
+
+    async def get(self, quarantine_id: str) -> quarantine_pb2.QuarantinedItem:
+        """Returns one item with its bytes.
+
+        Raises:
+            QuarantinedNotFoundError: There is none of that id.
+            DataflowError: The call failed otherwise.
+        """
+        request = quarantine_service_pb2.GetQuarantinedRequest(quarantine_id=quarantine_id)
+        return (await self._caller.unary(self._stub.GetQuarantined, request)).item
