@@ -1,0 +1,241 @@
+"""Reads the two documents that a contract is written as: a field list, and a JSON Schema."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final, TypeVar
+
+from dataflow_validator.contracts.errors import ContractError
+from dataflow_validator.contracts.names import column_name
+from dataflow_validator.contracts.pointer import pointer_of, resolve, tokens_of
+from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType, Json
+
+_Value = TypeVar("_Value")
+
+_FIELD_KEYS: Final = (
+    "name",
+    "type",
+    "required",
+    "nullable",
+    "default",
+    "unit",
+    "min",
+    "max",
+    "enum",
+    "pattern",
+    "min_length",
+    "max_length",
+    "description",
+)
+_MEANT: Final = {
+    "minimum": "min",
+    "maximum": "max",
+    "minLength": "min_length",
+    "maxLength": "max_length",
+    "minItems": "min_length",
+    "maxItems": "max_length",
+    "optional": "required",
+    "pointer": "name",
+    "path": "name",
+    "null": "nullable",
+    "regex": "pattern",
+    "values": "enum",
+}
+_TYPES: Final = ", ".join(FieldType)
+_MAX_REFERENCES: Final = 32
+
+
+def from_fields_document(document: object, *, name: str = "") -> ContractSpec:
+    """Read a field list: a JSON array of fields, or an object with "fields".
+
+    A field has "name" and "type", and may have "required" (default true), "nullable" (default false), "default", "unit",
+    "min", "max", "enum", "pattern", "min_length", "max_length", "description". Other rules of the contract (identity, event
+    time …) are set with `dataclasses.replace`.
+
+    Args:
+        document: The parsed document.
+        name: The contract's name; "" takes the document's own.
+
+    Raises:
+        ContractError: With every mistake of the document. Whether the contract holds together is found when it is compiled.
+    """
+    items = document
+    if isinstance(document, dict):
+        if "fields" not in document:
+            hint = "a JSON Schema goes in as a JSON Schema" if _looks_like_schema(document) else 'write {"fields": [...]}'
+            raise ContractError([f'the field list has no "fields": {hint}'])
+        items = document["fields"]
+        name = name or _text(document.get("name"))
+    if not isinstance(items, list):
+        raise ContractError(['the field list is not a JSON array of fields such as {"name": "temp", "type": "number"}'])
+    problems: list[str] = []
+    fields: list[FieldSpec] = []
+    for index, item in enumerate(items):
+        try:
+            fields.append(_field(item, f"field {index}"))
+        except ContractError as problem:
+            problems.extend(problem.problems)
+    if problems:
+        raise ContractError(problems)
+    return ContractSpec(name, tuple(fields))
+
+
+def _field(item: object, what: str) -> FieldSpec:
+    if not isinstance(item, dict):
+        raise ContractError([f'{what} is not an object such as {{"name": "temp", "type": "number"}}'])
+    if isinstance(item.get("name"), str):
+        what = f"field {item['name']!r}"
+    problems: list[str] = []
+    for key in item:
+        if key not in _FIELD_KEYS:
+            meant = f"did you mean {_MEANT[key]!r}?" if key in _MEANT else f"known are {', '.join(_FIELD_KEYS)}"
+            problems.append(f"{what}: unknown key {key!r}; {meant}")
+
+    def take(key: str, kind: type[_Value] | tuple[type[_Value], ...], wanted: str, absent: _Value) -> _Value:
+        value = item.get(key)
+        if value is None:
+            return absent
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            problems.append(f"{what}: {key!r} is {value!r}, not {wanted}")
+            return absent
+        return value  # type: ignore[no-any-return]
+
+    kind = item.get("type")
+    if not isinstance(kind, str) or kind not in FieldType.__members__.values():
+        problems.append(f"{what}: type {kind!r} is not one of {_TYPES}" if kind is not None else f"{what} has no type: give one of {_TYPES}")
+        kind = "json"
+    if not isinstance(item.get("name"), str):
+        problems.append(f'{what} has no "name"')
+    number: tuple[type[int | float], ...] = (int, float)  # type: ignore[assignment]
+    field = FieldSpec(
+        name=take("name", str, "text", ""),
+        type=FieldType(kind),
+        required=take("required", bool, "true or false", True),
+        nullable=take("nullable", bool, "true or false", False),
+        has_default="default" in item,
+        default=item.get("default"),
+        unit=take("unit", str, "text", ""),
+        min=take("min", number, "a number", None),  # type: ignore[arg-type]
+        max=take("max", number, "a number", None),  # type: ignore[arg-type]
+        enum=tuple(take("enum", list, "an array", [])),
+        pattern=take("pattern", str, "text", None),  # type: ignore[arg-type]
+        min_length=take("min_length", int, "a whole number", None),  # type: ignore[arg-type]
+        max_length=take("max_length", int, "a whole number", None),  # type: ignore[arg-type]
+        description=take("description", str, "text", ""),
+    )
+    if problems:
+        raise ContractError(problems)
+    return field
+
+
+def from_json_schema_document(document: object, *, name: str = "") -> ContractSpec:
+    """Read a JSON Schema 2020-12; its top-level properties become typed columns.
+
+    Properties are found in the schema itself, in its `allOf` and behind its references inside the document, that is where
+    they hold for every item. One type ("string", "integer", "number", "boolean", or "null" beside it) gives a column of
+    that type, `format: date-time` a timestamp; objects, arrays, unions and everything else become jsonb. The derived fields
+    add no rule: the schema alone judges.
+
+    Args:
+        document: The parsed schema. A DataFlow contract file, `{"name", "fields", "json_schema"}`, is unwrapped: taken as a
+            schema, it would accept everything.
+        name: The contract's name; "" takes the contract file's own.
+
+    Raises:
+        ContractError: It is no schema. What the engine has against it is found when it is compiled.
+    """
+    if isinstance(document, dict) and not _looks_like_schema(document):
+        if isinstance(inner := document.get("json_schema"), dict | bool):
+            return from_json_schema_document(inner, name=name or _text(document.get("name")))
+        if isinstance(document.get("fields"), list):
+            raise ContractError(["this is a field list and no JSON Schema, which would accept everything: give it as fields"])
+    if isinstance(document, bool):
+        return ContractSpec(name, json_schema=document, fields_from_schema=True)
+    if not isinstance(document, dict):
+        raise ContractError(["a JSON Schema is a JSON object"])
+    found: dict[str, list[Mapping[str, Json]]] = {}
+    for schema in _unconditional(document, document, _MAX_REFERENCES):
+        properties = schema.get("properties")
+        for key, value in properties.items() if isinstance(properties, dict) else ():
+            found.setdefault(key, []).extend(_unconditional(value, document, _MAX_REFERENCES))
+    fields = tuple(_derived(key, parts) for key, parts in found.items() if _can_be_column(key))
+    return ContractSpec(name, fields, json_schema=document, fields_from_schema=True)
+
+
+def _looks_like_schema(document: Mapping[str, object]) -> bool:
+    return any(
+        key in document
+        for key in ("$schema", "$id", "$ref", "type", "properties", "allOf", "anyOf", "oneOf", "$defs", "required", "enum")
+    )
+
+
+def _unconditional(schema: Json, document: Json, references: int) -> Iterator[Mapping[str, Json]]:
+    """Yield the subschemas that hold for every value which a schema holds for, as far as they are in the document."""
+    if not isinstance(schema, dict):
+        return
+    yield schema
+    parts = schema.get("allOf")
+    for part in parts if isinstance(parts, list) and references > 0 else ():
+        yield from _unconditional(part, document, references - 1)
+    target = schema.get("$ref")
+    if isinstance(target, str) and references > 0 and target.startswith("#/") and "%" not in target:
+        try:
+            inner = resolve(document, tokens_of(target[1:]))
+        except ValueError:
+            return
+        if isinstance(inner, dict):
+            yield from _unconditional(inner, document, references - 1)
+
+
+def _derived(key: str, parts: list[Mapping[str, Json]]) -> FieldSpec:
+    types = [kind if isinstance(kind, list) else [kind] for part in parts if (kind := part.get("type")) is not None]
+    kinds = {tuple(sorted(str(item) for item in kind if item != "null")) for kind in types}
+    derived = FieldType.JSON
+    if len(kinds) == 1 and len(only := next(iter(kinds))) == 1 and only[0] in _DERIVED:
+        derived = _DERIVED[only[0]]
+        if derived is FieldType.STRING and any(part.get("format") == "date-time" for part in parts):
+            derived = FieldType.TIMESTAMP
+
+    def first_text(keyword: str) -> str:
+        return next((value for part in parts if isinstance(value := part.get(keyword), str)), "")
+
+    low, high = (_bound(parts, "minimum"), _bound(parts, "maximum")) if derived is FieldType.INTEGER else (None, None)
+    return FieldSpec(
+        pointer_of([key]) if key.startswith("/") or not key else key,
+        derived,
+        required=False,
+        nullable=True,
+        min=low,
+        max=high,
+        unit=first_text("unit"),
+        description=first_text("description"),
+    )
+
+
+_DERIVED: Final = {
+    "string": FieldType.STRING,
+    "integer": FieldType.INTEGER,
+    "number": FieldType.NUMBER,
+    "boolean": FieldType.BOOLEAN,
+    "object": FieldType.OBJECT,
+    "array": FieldType.ARRAY,
+}
+
+
+def _bound(parts: list[Mapping[str, Json]], keyword: str) -> int | float | None:
+    """Give an integer property's bound: one beyond bigint makes its column numeric."""
+    return next(
+        (value for part in parts if isinstance(value := part.get(keyword), int | float) and not isinstance(value, bool)),
+        None,
+    )
+
+
+def _can_be_column(key: str) -> bool:
+    """Say whether a property may become a column; others stay with the raw bytes, judged but without a column."""
+    try:
+        column_name(FieldSpec(pointer_of([key]), FieldType.JSON))
+    except ValueError:
+        return False
+    return "\0" not in key and len(key.encode()) <= 1024
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,171 @@
+"""When a reading was taken: the spellings of a moment that devices use, read exactly or refused.
+
+Read are RFC 3339 text (upper or lower case "T" and "Z", or a space for the "T"; any number of fraction digits; a leap
+second), the same without a zone, which is taken as UTC and flagged, and epoch numbers. Without a declared format an
+epoch number is seconds below 10^11, milliseconds below 10^14, microseconds below 10^17: each then means a date between
+1966 (as microseconds: 1973 for milliseconds) and 5138. Postgres keeps microseconds; finer digits are cut off the row's
+time but stay part of an identity made of it.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Final, NamedTuple
+
+from dataflow_validator.contracts.reasons import Reason, describe, reason
+from dataflow_validator.contracts.spec import EPOCH, EventTimeFormat
+
+_TEXT: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(?:\.(\d{1,64}))?(?:([Zz])|([+-])(\d\d):(\d\d))?", re.ASCII
+)
+_NUMBER: Final = re.compile(r"-?(?:0|[1-9]\d{0,19})(?:\.\d{1,20})?", re.ASCII)
+_UNITS: Final = {EventTimeFormat.EPOCH_S: 6, EventTimeFormat.EPOCH_MS: 3, EventTimeFormat.EPOCH_US: 0}
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class Moment(NamedTuple):
+    """A moment read from a value.
+
+    Attributes:
+        time: In UTC, to the microsecond (rounded towards the past).
+        zone_assumed: The text had no zone; it was taken as UTC.
+        finer: What microseconds cannot hold: further fraction digits, or ":60" for a leap second; mostly "".
+    """
+
+    time: datetime
+    zone_assumed: bool = False
+    finer: str = ""
+
+
+def read_moment(value: object, written: EventTimeFormat = EventTimeFormat.AUTO) -> Moment | None:
+    """Read a moment from a JSON value.
+
+    Args:
+        value: Text or a number. Text made of digits is read only where an epoch format is declared.
+        written: The declared format.
+
+    Returns:
+        The moment, or `None` where the value is not one.
+    """
+    if isinstance(value, str):
+        if written in _UNITS:
+            return _from_epoch(value, written) if _NUMBER.fullmatch(value) else None
+        return _from_text(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and written is not EventTimeFormat.RFC3339:
+        return _from_epoch(str(value) if isinstance(value, int) else repr(value), written)
+    return None
+
+
+def _from_text(text: str) -> Moment | None:
+    found = _TEXT.fullmatch(text)
+    if found is None:
+        return None
+    day, minute, second, fraction, utc, sign, zone_hours, zone_minutes = found.groups()
+    leap = second == "60"
+    try:
+        time = datetime.fromisoformat(f"{day}T{minute}:{'59' if leap else second}+00:00").astimezone(UTC)
+        if sign is not None:
+            if int(zone_hours) > 23 or int(zone_minutes) > 59:
+                return None
+            offset = timedelta(hours=int(zone_hours), minutes=int(zone_minutes))
+            time += -offset if sign == "+" else offset
+        if leap:
+            if (time.hour, time.minute) != (23, 59):
+                return None  # a leap second is the last one of a UTC day
+            time += timedelta(seconds=1)
+        digits = fraction or ""
+        time += timedelta(microseconds=int(digits[:6].ljust(6, "0")))
+    except (ValueError, OverflowError):
+        return None
+    finer = digits[6:].rstrip("0")
+    return Moment(time, utc is None and sign is None, f"{finer}:60" if leap else finer)
+
+
+def _from_epoch(text: str, written: EventTimeFormat) -> Moment | None:
+    try:
+        number = Decimal(text)
+        if not number.is_finite() or number.adjusted() > 20:
+            return None
+        shift = _UNITS.get(written)
+        if shift is None:
+            size = abs(number)
+            shift = 6 if size < 10**11 else 3 if size < 10**14 else 0
+            if size >= 10**17:
+                return None
+        exact = number.scaleb(shift)
+        microseconds = int(exact // 1)
+        if microseconds > exact:
+            microseconds -= 1
+        finer = exact - microseconds
+        return Moment(EPOCH + timedelta(microseconds=microseconds), finer=format(finer, "f")[2:].rstrip("0") if finer else "")
+    except (ValueError, OverflowError, InvalidOperation):
+        return None
+
+
+def compile_reader(written: EventTimeFormat) -> Callable[[object], Moment | None]:
+    """Make the function that the hot path calls for one declared format.
+
+    What devices send most, "2014-01-01T00:00:00Z" with or without a fraction of up to six digits, takes a shortcut.
+    """
+    if written in _UNITS:
+        return lambda value: read_moment(value, written)
+    from_iso = datetime.fromisoformat
+
+    def read(value: object) -> Moment | None:
+        # `fromisoformat` also reads week dates, basic format, decimal commas: the separators rule these out.
+        if (
+            type(value) is str
+            and (size := len(value)) >= 20
+            and value[-1] == "Z"
+            and value[10] == "T"
+            and value[4] == value[7] == "-"
+            and value[13] == value[16] == ":"
+            and (size == 20 or (22 <= size <= 27 and value[19] == "."))
+        ):
+            try:
+                return Moment(from_iso(value))
+            except ValueError:
+                return read_moment(value, written)
+        return read_moment(value, written)
+
+    return read
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The moments that a contract accepts as event time.
+
+    Attributes:
+        earliest: Inclusive.
+        latest: Inclusive; `None` for no fixed end.
+        ahead: How far after the receive time. The receive time stands for "now", so that a replay judges as live did.
+    """
+
+    earliest: datetime
+    latest: datetime | None
+    ahead: timedelta
+
+    def hold(self, moment: datetime, receive_time: datetime) -> bool:
+        """Say whether a moment is within the bounds."""
+        return (
+            moment >= self.earliest
+            and (moment <= receive_time or moment - receive_time <= self.ahead)
+            and (self.latest is None or moment <= self.latest)
+        )
+
+    def reasons(self, tokens: tuple[str, ...], value: object, moment: datetime, receive_time: datetime) -> list[Reason]:
+        """Say why a moment is out of bounds; empty when it is within."""
+        found = []
+        if moment < self.earliest:
+            limit = self.earliest.isoformat()
+            text = f"the event time {describe(value)} is before {limit}"
+            found.append(reason(tokens, "eventTimeMinimum", f"at or after {limit}", value, text))
+        latest = receive_time + self.ahead
+        if self.latest is not None and self.latest < latest:
+            latest = self.latest
+        if moment > latest:
+            text = f"the event time {describe(value)} is after {latest.isoformat()}"
+            found.append(reason(tokens, "eventTimeMaximum", f"at or before {latest.isoformat()}", value, text))
+        return found

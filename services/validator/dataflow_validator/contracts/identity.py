@@ -1,0 +1,91 @@
+"""The message id of an item: by what a resend of it is recognised.
+
+It is the first of
+
+a. the uuid5 of a JSON array [device id, identity values…] in canonical form, in the contract's own namespace;
+b. the sender's own id: a UUID stays as it is, other text becomes the uuid5 of [device id, text]; element *i* of an array
+   message adds *i*;
+c. where the contract names an event-time field, a hash of device, topic, payload bytes and element;
+d. a hash of batch id, position and element: unique, but not the same for a resend.
+"""
+
+import uuid
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from hashlib import sha1
+from typing import Final, TypeAlias
+
+from dataflow_validator.contracts.canonical import canonical_bytes
+
+try:
+    from asyncpg.pgproto.pgproto import UUID as _FastUUID
+except ImportError:  # pragma: no cover - asyncpg without its extension
+    _FastUUID = uuid.UUID
+
+NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:dataflow:message-id")
+"""The namespace that every contract's own namespace is made in."""
+
+MAX_SENDER_ID_CHARACTERS: Final = 65_535
+
+Digest: TypeAlias = Callable[[bytes], bytes]
+
+
+class IdKind(StrEnum):
+    """Which of the four ways made a message id."""
+
+    IDENTITY = "a"
+    SENDER = "b"
+    CONTENT = "c"
+    BRIDGE = "d"
+
+
+def contract_namespace(contract: str) -> uuid.UUID:
+    """Give the namespace of a contract's ids."""
+    return uuid.uuid5(NAMESPACE, contract)
+
+
+def _uuid5(prefix: bytes, name: bytes) -> uuid.UUID:
+    digest = bytearray(sha1(prefix + name, usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    return _FastUUID(bytes(digest))
+
+
+class MessageIds:
+    """Makes the message ids of one contract."""
+
+    def __init__(self, contract: str) -> None:
+        """Prepare the namespace.
+
+        Args:
+            contract: The contract's name.
+        """
+        self._namespace = contract_namespace(contract).bytes
+
+    def from_identity(self, device_id: str, values: Sequence[object]) -> uuid.UUID:
+        """Make the id of kind a from the identity fields' values, in the contract's order."""
+        return _uuid5(self._namespace, canonical_bytes([device_id, *values]))
+
+    def from_encoded_identity(self, encoded: bytes) -> uuid.UUID:
+        """Make the id of kind a from the canonical bytes of [device id, values…]."""
+        return _uuid5(self._namespace, encoded)
+
+    def from_sender(self, device_id: str, sender_id: str, element: int | None) -> uuid.UUID:
+        """Make the id of kind b; `element` is `None` unless the message is an array."""
+        if element is None:
+            if len(sender_id) == 36:
+                try:
+                    return _FastUUID(sender_id)
+                except ValueError:
+                    pass
+            return _uuid5(self._namespace, canonical_bytes([device_id, {"id": sender_id}]))
+        return _uuid5(self._namespace, canonical_bytes([device_id, {"id": sender_id, "element": element}]))
+
+    def from_content(self, device_id: str, topic: str, payload: bytes, element: int | None) -> uuid.UUID:
+        """Make the id of kind c. Neither device ids nor topics hold NUL, so the parts cannot run into each other."""
+        where = f"{device_id}\0{topic}\0{'' if element is None else element}\0"
+        return _uuid5(self._namespace, where.encode() + payload)
+
+    def from_bridge(self, batch_id: bytes, position: int, element: int | None) -> uuid.UUID:
+        """Make the id of kind d."""
+        return _uuid5(batch_id, f"{position}/{'' if element is None else element}".encode())
