@@ -1,0 +1,519 @@
+"""One client's connection: its packets in, its acknowledgements out.
+
+`_read_packets` is the hot path of the bridge. Everything else of the protocol happens in `Conversation`, packet by packet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from array import array
+from collections import deque
+from typing import TYPE_CHECKING, Final, cast
+
+from dataflow_bridge.listener import wire
+from dataflow_bridge.listener.context import SOURCE
+from dataflow_bridge.listener.conversation import Conversation
+from dataflow_bridge.listener.pause import Pause, PauseKind
+from dataflow_bridge.listener.reason import Reason
+from dataflow_bridge.listener.seams import MESSAGE_OVERHEAD_BYTES
+from dataflow_bridge.listener.violation import Violation
+
+if TYPE_CHECKING:
+    from dataflow_bridge.listener.context import ListenerContext
+    from dataflow_bridge.listener.publish import Publish
+    from dataflow_bridge.listener.seams import TimerHandle
+    from dataflow_bridge.listener.transport import ByteTransport
+
+PUBACK_TOKEN: Final = 0x40020000
+"""A token is the four bytes of the acknowledgement itself: PUBACK with its packet id (reason code success)."""
+PUBREC_TOKEN: Final = 0x50020000
+"""The same for QoS 2."""
+LINGER_SECONDS: Final = 1.0
+"""How long a closed connection may take to read its DISCONNECT before it is cut."""
+HELD_PACKET_BYTES: Final = 64 * 1024
+"""A packet longer than this is only collected while the budget holds room for it."""
+_SWAP: Final = sys.byteorder == "little"
+
+
+class Connection(asyncio.Protocol):
+    """A connection from accept to close; implements `Ack` for its messages.
+
+    Reads only while it holds a permit: there is room in the budget for what it sends, its device keeps its rate, and
+    it reads its answers. Otherwise what was received stays unread, for as long as `Pause` allows.
+    """
+
+    __slots__ = (
+        "_allowed",
+        "_answered",
+        "_budget",
+        "_closed",
+        "_context",
+        "_conversation",
+        "_counters",
+        "_held_bytes",
+        "_inflight",
+        "_late_answers",
+        "_linger",
+        "_need",
+        "_parts",
+        "_parts_bytes",
+        "_pause",
+        "_qos2_inflight",
+        "_transport",
+        "heard",
+        "partial_since",
+        "peer",
+    )
+
+    def __init__(self, context: ListenerContext) -> None:
+        """Wait for a transport."""
+        self._context = context
+        self._budget = context.budget
+        self._counters = context.counters
+        self._conversation = Conversation(self, context)
+        self._pause = Pause(self, context)
+        self._transport: ByteTransport | None = None
+        self._closed = False
+        self._linger: TimerHandle | None = None
+        self._parts: list[bytes] = []
+        self._parts_bytes = 0
+        self._need = 0
+        self._held_bytes = 0
+        self._inflight = 0
+        self._qos2_inflight = 0
+        self._answered = 0
+        self._late_answers: deque[tuple[int, bytes]] = deque()
+        self.heard = 0.0
+        """When the last packet was complete, on the monotonic clock."""
+        self.partial_since: float | None = None
+        """Since when a packet has been incomplete."""
+        self.peer = ""
+
+    # What the transport calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start the clocks."""
+        self.opened(cast("ByteTransport", transport))
+
+    def opened(self, transport: ByteTransport) -> None:
+        """Start the clocks."""
+        self._transport = transport
+        self.heard = self._context.clock.monotonic()
+        name = transport.get_extra_info("peername")
+        self.peer = f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name or "")
+        self._counters.connections += 1
+        self._counters.connections_total += 1
+        if self._context.stopping or len(self._context.connections) >= self._context.settings.max_connections:
+            self._counters.refusals["too_many_connections"] += 1
+            self._closed = True
+            transport.abort()
+            return
+        self._context.connections.add(self)
+        transport.set_write_buffer_limits(high=self._context.settings.write_buffer_bytes)
+        self._conversation.start(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of everything; a client that did not say goodbye leaves its Will behind."""
+        del exc
+        self._counters.connections -= 1
+        if self._linger is not None:
+            self._linger.cancel()
+        self.finish("connection_lost")
+        self._transport = None
+        self._context.connections.discard(self)
+        self._context.note_closed()
+
+    def pause_writing(self) -> None:
+        """Stop reading from a client that does not read."""
+        if not self._closed:
+            self._pause.begin(PauseKind.ANSWERS)
+
+    def resume_writing(self) -> None:
+        """Read again from a client that reads again."""
+        if self._pause.end(PauseKind.ANSWERS):
+            self.go_on()
+
+    def data_received(self, data: bytes) -> None:
+        """Read all complete packets of a chunk."""
+        self._counters.bytes_received += len(data)
+        if self._closed:
+            return
+        if self._parts:
+            self._parts.append(data)
+            self._parts_bytes += len(data)
+            if self._parts_bytes < self._need or self._pause.kinds:
+                return
+            data = b"".join(self._parts)
+            self._parts.clear()
+        elif self._pause.kinds:
+            self._keep(data, 0)
+            return
+        self._read(data)
+
+    def go_on(self) -> None:
+        """Read what was received before a pause, and then from the transport again, if nothing forbids it."""
+        if self._closed or self._pause.kinds:
+            return
+        if self._parts:
+            data = b"".join(self._parts)
+            self._parts.clear()
+            self._read(data)
+        if not self._closed and not self._pause.kinds:
+            self._pause.over()
+            self.heard = self._context.clock.monotonic()
+            if self._transport is not None and not self._transport.is_closing():
+                self._transport.resume_reading()
+
+    @property
+    def paused(self) -> bool:
+        """Whether the connection is not read now: then its keep-alive does not run."""
+        return bool(self._pause.kinds)
+
+    def note_keep_alive(self, keep_alive_seconds: int) -> None:
+        """Bound pauses by the keep-alive of the client."""
+        self._pause.note_keep_alive(keep_alive_seconds)
+
+    def await_bytes(self, size: int) -> None:
+        """Look at what has come again when it is `size` bytes."""
+        self._need = size
+
+    def stop_reading(self) -> None:
+        """Take no more messages since the bridge stops; say goodbye once all acknowledgements are out."""
+        if self._closed:
+            return
+        self._pause.over()
+        self.halt_reading()
+        if not self._inflight:
+            self._conversation.drained()
+
+    def halt_reading(self) -> None:
+        """Take no more bytes from the transport."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    # Reading.
+
+    def _read(self, data: bytes) -> None:
+        """Read the complete packets of `data`; keep the rest."""
+        self._need = 0
+        try:
+            start = self._conversation.read_connect(data) if not self._conversation.accepted else 0
+            if self._conversation.accepted:
+                start = self._read_packets(data, start)
+        except Violation as violation:
+            self._keep(data, len(data))
+            self._conversation.violated(violation)
+            return
+        if self._closed:
+            self._keep(data, len(data))
+            return
+        if start:
+            self.heard = self._context.clock.monotonic()
+        self._keep(data, start)
+        if self._parts and self._need > HELD_PACKET_BYTES and not self._held_bytes:
+            self._hold()
+        if self._budget.taken_bytes >= self._budget.limit_bytes:
+            self._pause.begin(PauseKind.ROOM)
+
+    def _keep(self, data: bytes, start: int) -> None:
+        """Keep what was not read; give the hold on the budget back with the packet that needed it."""
+        self._parts_bytes = len(data) - start
+        if self._parts_bytes:
+            self._parts.append(data[start:] if start else data)
+            if start or self.partial_since is None:
+                self.partial_since = self._context.clock.monotonic()
+        else:
+            self.partial_since = None
+        if self._held_bytes and (start or not self._parts_bytes):
+            self._budget.unhold(self._held_bytes)
+            self._held_bytes = 0
+
+    def _hold(self) -> None:
+        """Ask the budget for the room that a large packet needs before it is collected."""
+        if self._budget.try_hold(self._need):
+            self._held_bytes = self._need
+        else:
+            self._pause.begin(PauseKind.ROOM)
+
+    def _read_packets(self, data: bytes, start: int) -> int:
+        """Read complete packets from `start`; return where the first incomplete or unaffordable one begins.
+
+        A PUBLISH that is plainly in order (QoS 0 or 1, a known topic, no DUP, no properties) is taken apart here,
+        without a call or an object but its payload; every other one goes to the `PublishReader`.
+
+        Raises:
+            Violation: The connection has to end.
+        """
+        context = self._context
+        conversation = self._conversation
+        budget = self._budget
+        submit = context.intake.submit
+        topics = context.topics.known
+        now = context.clock.wall_us()
+        device_id = conversation.device_id
+        five = conversation.five
+        fast = context.settings.device_limits.payload_bytes is None
+        max_packet = context.settings.max_packet_bytes
+        room = budget.limit_bytes - budget.taken_bytes
+        empty = not budget.taken_bytes
+        allowed = conversation.receive_maximum - self._inflight - conversation.unreleased
+        spent = zeros = ones = 0
+        at = start
+        size = len(data)
+        try:
+            while size - at > 1:
+                head = data[at]
+                length = data[at + 1]
+                body = at + 2
+                if length > 127:
+                    read = wire.read_size(data, at + 1, size)
+                    if read is None:
+                        break
+                    length, body = read
+                end = body + length
+                if end > size or end - at > max_packet:
+                    self._need = end - at
+                    if end - at > max_packet:
+                        text = f"packet is longer than {max_packet} bytes"
+                        raise Violation(Reason.PACKET_TOO_LARGE, text)
+                    break
+                if fast and length > 4 and (head == 0x32 or head == 0x30):  # noqa: PLR1714 - faster than a tuple
+                    behind = body + 2 + (data[body] << 8 | data[body + 1])
+                    topic = topics.get(data[body + 2 : behind])
+                    payload_at = behind + five + (head & 2)
+                    if (
+                        topic is not None
+                        and payload_at <= end
+                        and not (five and data[payload_at - 1])
+                        and (head == 0x30 or data[behind] or data[behind + 1])
+                    ):
+                        payload = data[payload_at:end]
+                        cost = len(topic) + len(payload) + MESSAGE_OVERHEAD_BYTES
+                        if spent + cost > room and (spent or not empty):
+                            self._pause.begin(PauseKind.ROOM)
+                            break
+                        if head == 0x30:
+                            zeros += 1
+                            submit(topic, payload, device_id, None, None, False, now, SOURCE, None, 0)  # noqa: FBT003
+                        elif ones < allowed:
+                            ones += 1
+                            token = PUBACK_TOKEN | data[behind] << 8 | data[behind + 1]
+                            submit(topic, payload, device_id, None, None, False, now, SOURCE, self, token)  # noqa: FBT003
+                        else:
+                            conversation.too_many_in_flight()
+                        spent += cost
+                        at = end
+                        continue
+                if head >> 4 == wire.PUBLISH:
+                    publish = conversation.publishes.read(data, at, end)
+                    cost = len(publish.topic) + len(publish.payload) + MESSAGE_OVERHEAD_BYTES
+                    if spent + cost > room and (spent or not empty):
+                        self._pause.begin(PauseKind.ROOM)
+                        break
+                    # The counts of this loop are settled first: the slow path reads and changes them.
+                    self._inflight += ones
+                    allowed -= ones
+                    zeros, ones = self._count(zeros, ones)
+                    before = self._inflight + conversation.unreleased
+                    if self._take(publish, now, allowed):
+                        spent += cost
+                    allowed -= self._inflight + conversation.unreleased - before
+                else:
+                    self._inflight += ones
+                    zeros, ones = self._count(zeros, ones)
+                    conversation.read(data[at:end])
+                    if self._closed:
+                        return end
+                    allowed = conversation.receive_maximum - self._inflight - conversation.unreleased
+                at = end
+        finally:
+            self._inflight += ones
+            self._count(zeros, ones)
+            budget.taken_bytes += spent
+        return at
+
+    def _count(self, zeros: int, ones: int) -> tuple[int, int]:
+        """Count messages of QoS 0 and 1 and spend them from the device's rate; return fresh counts."""
+        if zeros or ones:
+            self._counters.messages_qos0 += zeros
+            self._counters.messages_qos1 += ones
+            self._spend(zeros + ones)
+        return 0, 0
+
+    def _spend(self, messages: int) -> None:
+        """Slow a device down that sends more than it may."""
+        rate = self._conversation.rate
+        if rate is not None:
+            debt_seconds = rate.spend(messages)
+            if debt_seconds:
+                self._pause.begin(PauseKind.RATE, debt_seconds)
+
+    def _take(self, publish: Publish, now: int, allowed: int) -> bool:
+        """Take one PUBLISH that was read with all rules; tell whether it was handed over."""
+        conversation = self._conversation
+        if publish.refused is not None:
+            conversation.refuse_publish(publish, publish.refused)
+            return False
+        if publish.qos and allowed <= 0:
+            conversation.too_many_in_flight()
+        if publish.qos == 2 and not conversation.begin_qos2(publish.packet_id):
+            return False
+        ack = self if publish.qos else None
+        token = 0
+        if publish.qos == 1:
+            token = PUBACK_TOKEN | publish.packet_id
+            self._counters.messages_qos1 += 1
+        elif publish.qos == 2:
+            token = PUBREC_TOKEN | publish.packet_id
+            self._qos2_inflight += 1
+            self._counters.messages_qos2 += 1
+        else:
+            self._counters.messages_qos0 += 1
+        self._inflight += 1 if ack else 0
+        self._spend(1)
+        self._context.intake.submit(
+            publish.topic,
+            publish.payload,
+            conversation.device_id,
+            publish.content_type,
+            publish.message_id,
+            publish.duplicate,
+            now,
+            SOURCE,
+            ack,
+            token,
+        )
+        return True
+
+    # Answering.
+
+    @property
+    def inflight(self) -> int:
+        """Messages handed over whose acknowledgement is still to come."""
+        return self._inflight
+
+    def acknowledged(self, tokens: list[int]) -> None:
+        """Send PUBACK and PUBREC for messages that are durable, all in one write."""
+        self._inflight -= len(tokens)
+        if self._qos2_inflight or self._late_answers:
+            self._acknowledge_in_order(tokens)
+        elif not self._closed:
+            self._answered += len(tokens)
+            self.write(_packed(tokens))
+        if self._context.stopping and not self._inflight:
+            self._conversation.drained()
+
+    def _acknowledge_in_order(self, tokens: list[int]) -> None:
+        """Acknowledge where QoS 2 or refused messages are between the others."""
+        out: list[bytes] = []
+        for token in tokens:
+            if token & 0xFFFF0000 == PUBREC_TOKEN:
+                self._qos2_inflight -= 1
+                self._conversation.durable_qos2(token & 0xFFFF)
+            out.append(token.to_bytes(4, "big"))
+            self._answered += 1
+            while self._late_answers and self._late_answers[0][0] <= self._answered:
+                out.append(self._late_answers.popleft()[1])
+        if not self._closed:
+            self.write(b"".join(out))
+
+    def failed(self, tokens: list[int]) -> None:
+        """Close without PUBACK: the messages stay with the client."""
+        self._inflight -= len(tokens)
+        for token in tokens:
+            if token & 0xFFFF0000 == PUBREC_TOKEN:
+                self._qos2_inflight -= 1
+                self._conversation.failed_qos2(token & 0xFFFF)
+        self.end(Reason.SERVER_SHUTTING_DOWN, "the bridge stops before your messages are safe")
+
+    def answer_in_order(self, packet: bytes) -> None:
+        """Send an answer to a PUBLISH behind the acknowledgements of all PUBLISHes before it [MQTT-4.6.0-2]."""
+        if self._inflight:
+            self._late_answers.append((self._answered + self._inflight, packet))
+        else:
+            self.write(packet)
+
+    def write(self, packet: bytes) -> None:
+        """Send bytes, unless the connection is closed."""
+        if self._transport is not None and not self._closed and packet:
+            self._counters.bytes_sent += len(packet)
+            self._transport.write(packet)
+
+    # Ending.
+
+    def end(self, code: Reason, text: str) -> None:
+        """Say why and close; the client gets a moment to read it."""
+        if self._closed:
+            return
+        goodbye = self._conversation.goodbye(code, text)
+        self.write(goodbye)
+        self._count_lost()
+        self.finish(code.name.lower())
+        if self._transport is None:
+            return
+        if goodbye:
+            # Closing with unread bytes resets the connection, and the client would never see the reason: so let it
+            # read, throw away what it sends, and cut it after a moment.
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+            if not self._transport.is_reading():
+                self._transport.resume_reading()
+            self._linger = self._context.clock.call_later(LINGER_SECONDS, self.cut)
+        else:
+            self._close(code.name.lower())
+
+    def close(self) -> None:
+        """Close a connection that was never accepted, after sending what was written."""
+        self._close("refused")
+
+    def leave(self, reason: str) -> None:
+        """Close a connection whose client said goodbye."""
+        self._close(reason)
+
+    def cut(self, reason: str = "cut") -> None:
+        """Close at once."""
+        self.finish(reason)
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _close(self, reason: str) -> None:
+        """Close after sending what was written, or after a moment when the client does not read it."""
+        self.finish(reason)
+        if self._transport is not None:
+            self._transport.close()
+            self._linger = self._context.clock.call_later(LINGER_SECONDS, self.cut)
+
+    def finish(self, reason: str) -> None:
+        """Leave the session and stop all clocks; once."""
+        if self._closed:
+            return
+        self._closed = True
+        self._pause.over()
+        if self._held_bytes:
+            self._budget.unhold(self._held_bytes)
+            self._held_bytes = 0
+        self._parts.clear()
+        self._conversation.finish(reason)
+
+    def _count_lost(self) -> None:
+        """Count the QoS 0 messages that were received and are dropped with the connection."""
+        data = b"".join(self._parts)
+        at = 0
+        while at < len(data):
+            try:
+                size = wire.read_size(data, at + 1, len(data))
+            except Violation:
+                return
+            if size is None or size[0] + size[1] > len(data):
+                return
+            self._counters.qos0_lost += data[at] >> 4 == wire.PUBLISH and not data[at] & 6
+            at = size[0] + size[1]
+
+
+def _packed(tokens: list[int]) -> bytes:
+    """Write tokens in network byte order."""
+    words = array("I", tokens)
+    if _SWAP:
+        words.byteswap()
+    return words.tobytes()

@@ -1,0 +1,410 @@
+"""The protocol of one connection beside its stream of messages: CONNECT, QoS 2, subscriptions, the end."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from mqtt5 import (
+    AuthPacket,
+    ConnectPacket,
+    DisconnectPacket,
+    PingReqPacket,
+    PubRelPacket,
+    SubscribePacket,
+    UnsubscribePacket,
+)
+
+from dataflow_bridge.listener import handshake
+from dataflow_bridge.listener.deadlines import Deadlines
+from dataflow_bridge.listener.dialect import Welcome
+from dataflow_bridge.listener.mqtt5_dialect import Mqtt5
+from dataflow_bridge.listener.publish import PublishReader
+from dataflow_bridge.listener.reason import Reason
+from dataflow_bridge.listener.seams import Credentials, Identity, Refusal
+from dataflow_bridge.listener.subscriptions import own_filters, subscribe, unsubscribe
+from dataflow_bridge.listener.violation import Violation, protocol_error
+
+if TYPE_CHECKING:
+    from mqtt5 import Will
+
+    from dataflow_bridge.listener.connection import Connection
+    from dataflow_bridge.listener.context import Event, ListenerContext
+    from dataflow_bridge.listener.dialect import Dialect
+    from dataflow_bridge.listener.limits import Allowance, Rate
+    from dataflow_bridge.listener.publish import Publish, Refused
+    from dataflow_bridge.listener.transport import ByteTransport
+    from dataflow_bridge.sessions import Session
+
+_PINGRESP: Final = b"\xd0\x00"
+_UNLIMITED: Final = 1 << 30
+_MAX_SUBSCRIPTION_FILTERS: Final = 1000
+_log: Final = logging.getLogger(__name__)
+
+
+class Conversation:
+    """What was said on one connection; the `Holder` of its session."""
+
+    __slots__ = (
+        "_allowance",
+        "_awaited",
+        "_certificate_name",
+        "_client_id",
+        "_connection",
+        "_context",
+        "_deadlines",
+        "_dialect",
+        "_identity",
+        "_keep_will",
+        "_own_filters",
+        "_session",
+        "_taken_over",
+        "_will",
+        "device_id",
+        "five",
+        "publishes",
+        "rate",
+        "receive_maximum",
+        "unreleased",
+    )
+
+    def __init__(self, connection: Connection, context: ListenerContext) -> None:
+        """Know nothing yet."""
+        self._connection = connection
+        self._context = context
+        self._deadlines = Deadlines(connection, context)
+        self._dialect: Dialect | None = None
+        self._identity: Identity | None = None
+        self._session: Session | None = None
+        self._allowance: Allowance | None = None
+        self._client_id = ""
+        self._certificate_name: str | None = None
+        self._will: Will | None = None
+        self._keep_will = True
+        self._taken_over = False
+        self._own_filters: frozenset[str] = frozenset()
+        self._awaited: set[int] = set()
+        self.device_id: str | None = None
+        self.five = False
+        self.receive_maximum = _UNLIMITED
+        """Messages that may be unacknowledged; MQTT 3.1.1 clients can not be told a number."""
+        self.unreleased = 0
+        """QoS 2 messages of this connection between PUBREC and PUBCOMP."""
+        self.rate: Rate | None = None
+        self.publishes = PublishReader(context.topics, context.settings, five=False)
+
+    @property
+    def accepted(self) -> bool:
+        """Whether a CONNECT was answered with success."""
+        return self._session is not None
+
+    def start(self, transport: ByteTransport) -> None:
+        """Wait for CONNECT; take the name of a client certificate, which TLS has verified."""
+        tls = transport.get_extra_info("ssl_object")
+        certificate = tls.getpeercert() if tls is not None else None
+        for relative_name in (certificate or {}).get("subject", ()):
+            for kind, value in relative_name:
+                if kind == "commonName":
+                    self._certificate_name = str(value)
+        self._deadlines.expect_connect()
+
+    # CONNECT.
+
+    def read_connect(self, data: bytes) -> int:
+        """Read and answer CONNECT once it is complete; return the offset behind it, 0 if it is not or is refused.
+
+        Raises:
+            Violation: What came is no CONNECT.
+        """
+        end = handshake.first_packet(data, self._context.settings.max_connect_bytes)
+        if end > len(data):
+            self._connection.await_bytes(end)
+            return 0
+        packet = data[:end]
+        try:
+            dialect = handshake.dialect_of(packet)
+        except handshake.ConnectRefused as refused:
+            self._dialect = handshake.refusal_dialect(packet)
+            self._refuse(refused.code, refused.text)
+            return 0
+        self._dialect = dialect
+        read = dialect.read(packet)
+        if not isinstance(read, ConnectPacket):
+            text = "the first packet is not CONNECT"
+            raise protocol_error(text)
+        if isinstance(dialect, Mqtt5):
+            dialect.note_connect(read)
+            self.five = True
+        try:
+            self._accept(read, dialect)
+        except handshake.ConnectRefused as refused:
+            self._refuse(refused.code, refused.text)
+            return 0
+        return end
+
+    def _accept(self, packet: ConnectPacket, dialect: Dialect) -> None:
+        """Judge a CONNECT and open its session.
+
+        Raises:
+            ConnectRefused: With the code to answer.
+        """
+        context = self._context
+        settings = context.settings
+        if context.connect_rate.spend(1):
+            text = "too many clients connect at once"
+            raise handshake.ConnectRefused(Reason.CONNECTION_RATE_EXCEEDED, text)
+        handshake.check_connect(packet, settings, context.topics, five=self.five)
+        judged = context.authenticator.authenticate(
+            Credentials(
+                client_id=packet.client_id,
+                username=packet.username,
+                password=packet.password,
+                certificate_name=self._certificate_name,
+                peer=self._connection.peer,
+            )
+        )
+        if isinstance(judged, Refusal):
+            raise handshake.ConnectRefused(handshake.REFUSAL_CODES[judged.reason], judged.detail)
+        assigned = "" if packet.client_id else f"auto-{uuid.uuid4().hex}"
+        client_id = packet.client_id or assigned
+        expiry = min(packet.session_expiry_interval, settings.max_session_expiry_seconds)
+        # Before the limit is looked at: a client that takes its own session over needs no second place.
+        session, present = context.sessions.open(
+            (judged.name, client_id), self, clean_start=packet.clean_start, expiry_seconds=expiry
+        )
+        allowance = context.allowances.enter(judged.device_id)
+        if allowance is None:
+            context.sessions.detach(session, None, 0)
+            text = "the device has as many connections as it may"
+            raise handshake.ConnectRefused(Reason.QUOTA_EXCEEDED, text)
+        keep_alive = handshake.keep_alive_of(packet, settings, five=self.five)
+        self._session, self._allowance, self._identity = session, allowance, judged
+        self._client_id = client_id
+        self._will = packet.will
+        self.device_id = judged.device_id
+        self.rate = allowance.rate
+        self._own_filters = own_filters(judged.device_id)
+        self.publishes = PublishReader(context.topics, settings, five=self.five)
+        if self.five:
+            self.receive_maximum = settings.receive_maximum
+        self._connection.note_keep_alive(keep_alive)
+        self._deadlines.connected(keep_alive)
+        context.counters.connects_accepted += 1
+        self._connection.write(
+            dialect.welcome(
+                Welcome(
+                    session_present=present,
+                    session_expiry_seconds=expiry if expiry != packet.session_expiry_interval else None,
+                    assigned_client_id=assigned or None,
+                    server_keep_alive_seconds=keep_alive if keep_alive != packet.keep_alive else None,
+                    receive_maximum=settings.receive_maximum,
+                    topic_alias_maximum=settings.topic_alias_maximum,
+                    max_packet_bytes=settings.max_packet_bytes,
+                )
+            )
+        )
+        self._publish_event("connected", "session_resumed" if present else "new_session")
+
+    def _refuse(self, code: Reason, text: str) -> None:
+        """Answer a CONNECT with a refusal and close."""
+        self._context.counters.refusals[code.name.lower()] += 1
+        _log.info(
+            "connect refused",
+            extra={"action": "connect_refused", "reason": code.name.lower(), "peer": self._connection.peer},
+        )
+        if self._dialect is not None:
+            self._connection.write(self._dialect.refuse(code, text))
+        self._connection.close()
+
+    # Packets after CONNECT, without PUBLISH.
+
+    def read(self, packet: bytes) -> None:
+        """Read and answer one control packet.
+
+        Raises:
+            Violation: The connection has to end.
+        """
+        if packet == b"\xc0\x00":
+            self._connection.write(_PINGRESP)
+            return
+        session, dialect = self._session, self._dialect
+        assert session is not None  # noqa: S101 - only called once accepted
+        assert dialect is not None  # noqa: S101
+        match dialect.read(packet):
+            case PubRelPacket(packet_id=packet_id):
+                self._release(session, dialect, packet_id)
+            case SubscribePacket() as asked:
+                if asked.subscription_id is not None:
+                    text = "subscription identifiers are not supported"
+                    raise Violation(Reason.SUBSCRIPTION_IDS_NOT_SUPPORTED, text)
+                _bound(len(asked.topic_filters))
+                codes = subscribe(asked.topic_filters, self._own_filters, session.subscriptions)
+                self._connection.write(dialect.suback(asked.packet_id, codes))
+            case UnsubscribePacket() as asked:
+                _bound(len(asked.patterns))
+                codes_back = unsubscribe(asked.patterns, session.subscriptions)
+                self._connection.write(dialect.unsuback(asked.packet_id, codes_back))
+            case DisconnectPacket() as said:
+                self._disconnect(session, said)
+            case PingReqPacket():
+                self._connection.write(_PINGRESP)
+            case ConnectPacket():
+                text = "a second CONNECT"
+                raise protocol_error(text)
+            case AuthPacket():
+                text = "AUTH without an authentication method in CONNECT"
+                raise protocol_error(text)
+            case unexpected:
+                # Acknowledgements of messages that the bridge would have sent; it has sent none.
+                text = f"{type(unexpected).__name__} for a message that was never sent"
+                raise protocol_error(text)
+
+    def _disconnect(self, session: Session, said: DisconnectPacket) -> None:
+        """Let the client go."""
+        interval = said.session_expiry_interval
+        if interval is not None:
+            if interval and not session.expiry_seconds:
+                text = "session expiry can not be set by DISCONNECT when CONNECT said 0"
+                raise protocol_error(text)
+            session.expiry_seconds = min(interval, self._context.settings.max_session_expiry_seconds)
+        self._keep_will = int(said.reason_code) != Reason.SUCCESS
+        name = said.reason_code.name.lower()
+        self._connection.leave("client_disconnect" if not self._keep_will else f"client_{name}")
+
+    # QoS 2.
+
+    def begin_qos2(self, packet_id: int) -> bool:
+        """Tell whether a QoS 2 message is new in this session; answer it again if it is not.
+
+        Raises:
+            Violation: Too many messages wait for their PUBREL.
+        """
+        session = self._session
+        assert session is not None  # noqa: S101
+        known = session.incoming.get(packet_id)
+        if known is None:
+            if len(session.incoming) >= self._context.settings.receive_maximum:
+                self.too_many_in_flight()
+            session.incoming[packet_id] = False
+            return True
+        if known:
+            self._connection.answer_in_order(bytes((0x50, 2, packet_id >> 8, packet_id & 0xFF)))
+        else:
+            self._awaited.add(packet_id)
+        return False
+
+    def durable_qos2(self, packet_id: int) -> None:
+        """Note in the session that a message of this connection is durable."""
+        assert self._session is not None  # noqa: S101
+        self._awaited.discard(packet_id)
+        self.unreleased += 1
+        self._session.durable(packet_id, self)
+
+    def failed_qos2(self, packet_id: int) -> None:
+        """Forget a message that could not be made durable: the client will send it again."""
+        if self._session is not None:
+            self._session.incoming.pop(packet_id, None)
+
+    def recorded(self, packet_id: int) -> None:
+        """Answer a QoS 2 message that an earlier connection had handed over and this one has sent again."""
+        if packet_id in self._awaited:
+            self._awaited.remove(packet_id)
+            self._connection.write(bytes((0x50, 2, packet_id >> 8, packet_id & 0xFF)))
+
+    def _release(self, session: Session, dialect: Dialect, packet_id: int) -> None:
+        """Answer PUBREL: the packet id is free again."""
+        durable = session.incoming.get(packet_id)
+        if durable is False:
+            text = "PUBREL before PUBREC"
+            raise protocol_error(text)
+        session.incoming.pop(packet_id, None)
+        self.unreleased = max(0, self.unreleased - 1)
+        code = Reason.PACKET_ID_NOT_FOUND if durable is None else Reason.SUCCESS
+        self._connection.write(dialect.pubcomp(packet_id, code))
+
+    # Refusals and the end.
+
+    def refuse_publish(self, publish: Publish, refused: Refused) -> None:
+        """Refuse a message for good: with a PUBACK or PUBREC where the version has codes, else by ending.
+
+        Raises:
+            Violation: The client can not be told otherwise.
+        """
+        assert self._dialect is not None  # noqa: S101
+        self._context.counters.refusals[refused.code.name.lower()] += 1
+        write = self._dialect.pubrec if publish.qos == 2 else self._dialect.puback
+        answer = write(publish.packet_id, refused.code, refused.text) if publish.qos else b""
+        if not answer:
+            raise Violation(refused.code, refused.text)
+        self._connection.answer_in_order(answer)
+
+    def too_many_in_flight(self) -> NoReturn:
+        """End a connection with more unacknowledged messages than it may have.
+
+        Raises:
+            Violation: Always.
+        """
+        text = f"more than {self._context.settings.receive_maximum} messages are unacknowledged"
+        raise Violation(Reason.RECEIVE_MAX_EXCEEDED, text)
+
+    def violated(self, violation: Violation) -> None:
+        """End a connection whose client broke a rule; without CONNECT it is told by CONNACK, or not at all."""
+        if self.accepted:
+            self._connection.end(violation.code, violation.text)
+            return
+        self._context.counters.refusals[violation.code.name.lower()] += 1
+        if isinstance(self._dialect, Mqtt5):
+            self._connection.write(self._dialect.refuse(violation.code, violation.text))
+        self._connection.close()
+
+    def goodbye(self, code: Reason, text: str) -> bytes:
+        """Return the DISCONNECT to send; empty before CONNECT and in MQTT 3.1.1."""
+        return self._dialect.disconnect(code, text) if self._dialect is not None and self.accepted else b""
+
+    def displaced(self) -> None:
+        """End, since the same client id connected again."""
+        self._taken_over = True
+        self._context.counters.take_overs += 1
+        self._connection.end(Reason.SESSION_TAKEN_OVER, "the client id connected again")
+
+    def drained(self) -> None:
+        """End, since the bridge stops and all acknowledgements are out."""
+        self._connection.end(Reason.SERVER_SHUTTING_DOWN, "the bridge stops, connect to another one")
+
+    def finish(self, reason: str) -> None:
+        """Leave the session; publish the Will, now or when its delay is over, if the client did not take it back."""
+        self._deadlines.stop()
+        session, identity, allowance = self._session, self._identity, self._allowance
+        if session is None or identity is None or allowance is None:
+            return
+        context = self._context
+        context.allowances.leave(identity.device_id, allowance)
+        context.counters.disconnects[reason] += 1
+        will, device_id = self._will, self.device_id
+        # When the bridge stops, its clients go to another one: they are not lost.
+        if will is None or not self._keep_will or context.stopping:
+            context.sessions.detach(session, None, 0)
+        else:
+            context.sessions.detach(session, lambda: context.publish_will(will, device_id), will.will_delay_interval)
+        self._publish_event("take_over" if self._taken_over else "disconnected", reason)
+
+    def _publish_event(self, event: Event, reason: str) -> None:
+        """Tell what happened to this connection."""
+        assert self._identity is not None  # noqa: S101
+        assert self._dialect is not None  # noqa: S101
+        self._context.publish_event(
+            event,
+            identity=self._identity,
+            client_id=self._client_id,
+            reason=reason,
+            protocol=f"MQTT {self._dialect.version}",
+            peer=self._connection.peer,
+        )
+
+
+def _bound(filters: int) -> None:
+    """Bound the work of one SUBSCRIBE or UNSUBSCRIBE."""
+    if filters > _MAX_SUBSCRIPTION_FILTERS:
+        text = f"more than {_MAX_SUBSCRIPTION_FILTERS} topic filters in one packet"
+        raise Violation(Reason.QUOTA_EXCEEDED, text)

@@ -1,0 +1,188 @@
+"""The listener: its sockets, its start, and its end in order."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import socket
+from typing import TYPE_CHECKING, Final, Self
+
+from dataflow_bridge.listener.connection import Connection
+from dataflow_bridge.listener.context import ListenerContext
+
+if TYPE_CHECKING:
+    import ssl
+    from types import TracebackType
+
+    from dataflow_bridge.listener.budget import Budget
+    from dataflow_bridge.listener.counters import Counters
+    from dataflow_bridge.listener.seams import Authenticator, Clock, Intake
+    from dataflow_bridge.listener.settings import ListenerSettings
+    from dataflow_bridge.sessions import Sessions
+
+_BACKLOG: Final = 4096
+_log: Final = logging.getLogger(__name__)
+
+
+class InsecureListenError(ValueError):
+    """Listening beyond loopback without TLS was not asked for."""
+
+
+class Listener:
+    """Serves MQTT on the addresses of its settings.
+
+    Several listeners, of one process or of many, may share a port (`SO_REUSEPORT`): the system spreads the connections.
+
+        async with Listener(settings, intake, authenticator, budget, sessions, clock) as listener:
+            ...  # serving; listener.port tells the port
+        # stopped: nobody was left without the acknowledgements that came in time
+    """
+
+    def __init__(
+        self,
+        settings: ListenerSettings,
+        intake: Intake,
+        authenticator: Authenticator,
+        budget: Budget,
+        sessions: Sessions,
+        clock: Clock,
+        *,
+        tls: ssl.SSLContext | None = None,
+        drain_seconds: float = 10.0,
+    ) -> None:
+        """Prepare; nothing is opened.
+
+        Args:
+            settings: Addresses and limits.
+            intake: Takes the messages.
+            authenticator: Decides who a client is.
+            budget: Bounds what is in memory; whoever finishes a message gives its `message_cost` back.
+            sessions: What outlives a connection.
+            clock: Time and timers.
+            tls: For both addresses; with `verify_mode` CERT_REQUIRED or CERT_OPTIONAL a client certificate is an
+                identity.
+            drain_seconds: How long leaving the `async with` waits for outstanding acknowledgements.
+
+        Raises:
+            InsecureListenError: An address is not loopback, there is no TLS, and `insecure_listen` is off.
+            ValueError: An address is not `host:port`.
+        """
+        self._context = ListenerContext(settings, intake, authenticator, budget, sessions, clock)
+        self._tls = tls
+        self._drain_seconds = drain_seconds
+        self._servers: list[asyncio.Server] = []
+        self._addresses = [(split_address(settings.listen), Connection)] if settings.listen else []
+        self.port: int | None = None
+        """Port of MQTT over TCP once started."""
+        self.websocket_port: int | None = None
+        """Port of MQTT over WebSocket once started."""
+        for (host, _), _ in self._addresses:
+            if tls is None and not settings.insecure_listen and not is_loopback(host):
+                message = f"{host!r} is not loopback: give a TLS certificate, or allow plaintext with insecure_listen"
+                raise InsecureListenError(message)
+
+    @property
+    def counters(self) -> Counters:
+        """What was counted since the start."""
+        return self._context.counters
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop; after an error without waiting for acknowledgements."""
+        await self.stop(self._drain_seconds if error is None else 0.0)
+
+    async def start(self) -> None:
+        """Bind and serve.
+
+        Raises:
+            OSError: An address can not be bound.
+        """
+        for (host, port), protocol in self._addresses:
+            bound = bind(host, port, self._context.settings.receive_buffer_bytes)
+            loop = asyncio.get_running_loop()
+            server = await loop.create_server(
+                lambda protocol=protocol: protocol(self._context),
+                sock=bound,
+                ssl=self._tls,
+                backlog=_BACKLOG,
+                ssl_handshake_timeout=self._context.settings.connect_timeout_seconds if self._tls else None,
+            )
+            self._servers.append(server)
+            self.port = bound.getsockname()[1]
+            _log.info("listening", extra={"action": "listen", "host": host, "port": self.port})
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Stop accepting and reading, let the acknowledgements go out that come in time, say goodbye, close.
+
+        The intake must stay up until this has returned: Wills and connection events still go through it.
+        """
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+        self._context.stop()
+        try:
+            async with asyncio.timeout(drain_seconds):
+                await self._context.all_closed.wait()
+        except TimeoutError:
+            _log.warning(
+                "not all acknowledgements went out in time",
+                extra={"action": "drain_timeout", "connections": len(self._context.connections)},
+            )
+            for connection in list(self._context.connections):
+                connection.cut("server_shutting_down")
+            # The transports tell of their end on the next turn of the loop.
+            await self._context.all_closed.wait()
+        self._context.sessions.close()
+
+
+def bind(host: str, port: int, receive_buffer_bytes: int) -> socket.socket:
+    """Return a bound TCP socket that shares its port with others of the same user.
+
+    Raises:
+        OSError: The address is not known or not free.
+    """
+    family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
+        0
+    ]
+    bound = socket.socket(family, kind, number)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        # Connections inherit these: the buffer bounds one read, keep-alive finds peers that vanished.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        bound.bind(address)
+        bound.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Split `host:port` (IPv6 hosts in brackets).
+
+    Raises:
+        ValueError: It is neither.
+    """
+    host, colon, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        message = f"address must be host:port, got {address!r}"
+        raise ValueError(message)
+    return host, int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach `host`; names other than localhost count as reachable."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
