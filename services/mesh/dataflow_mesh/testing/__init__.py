@@ -4,12 +4,17 @@ from dataflow_mesh.testing.binaries import chosen_servers, postgres_binaries, re
 from dataflow_mesh.testing.ports import free_port
 from dataflow_mesh.testing.postgres import PostgresCluster, postgres_cluster
 from dataflow_mesh.testing.redis import RedisServer, redis_server
+from dataflow_mesh.testing.server import ADMIN_TOKEN, ROLE_TOKENS, InProcess, in_process_server
 
 __all__ = [
+    "ADMIN_TOKEN",
+    "ROLE_TOKENS",
+    "InProcess",
     "PostgresCluster",
     "RedisServer",
     "chosen_servers",
     "free_port",
+    "in_process_server",
     "postgres_binaries",
     "postgres_cluster",
     "redis_binary",

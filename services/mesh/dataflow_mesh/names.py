@@ -1,0 +1,204 @@
+"""Every metric of DataFlow: name, kind, unit, brief, attributes; declared once, used by all, in the docs by the same words."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+METER: Final = "dataflow"
+
+
+class Kind(StrEnum):
+    """How a metric's values add up."""
+
+    COUNTER = "counter"
+    """Only grows."""
+    UP_DOWN = "up_down"
+    """Grows and shrinks; the values of all processes add up."""
+    GAUGE = "gauge"
+    """The latest value; values of several processes do not add up."""
+    HISTOGRAM = "histogram"
+    """A distribution."""
+
+
+class Attribute(StrEnum):
+    """The attributes that metrics may carry; all of few values, never an id of a device or a message."""
+
+    METHOD = "dataflow.grpc.method"
+    CODE = "dataflow.grpc.code"
+    SOURCE = "dataflow.source"
+    NODE = "dataflow.node"
+    OUTCOME = "dataflow.outcome"
+    REASON = "dataflow.reason"
+    HEALTH = "dataflow.health"
+    CONTRACT = "dataflow.contract"
+    ENGINE = "dataflow.engine"
+
+
+_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+_COUNTS: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        name: As OpenTelemetry has it; Prometheus writes underscores for dots.
+        kind: How its values add up.
+        unit: UCUM: "s", "By", or a noun in braces.
+        brief: One sentence.
+        attributes: What it is divided by.
+        buckets: Upper bounds of a histogram.
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    brief: str
+    attributes: tuple[Attribute, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+# Every process.
+GRPC_REQUESTS = Metric(
+    "dataflow.grpc.requests",
+    Kind.COUNTER,
+    "{request}",
+    "Requests answered.",
+    (Attribute.METHOD, Attribute.CODE),
+)
+GRPC_DURATION = Metric(
+    "dataflow.grpc.duration",
+    Kind.HISTOGRAM,
+    "s",
+    "From a request's first byte to its status.",
+    (Attribute.METHOD,),
+    _SECONDS,
+)
+PROCESS_LOOP_LAG = Metric(
+    "dataflow.process.loop_lag", Kind.HISTOGRAM, "s", "How late the event loop ran a timer.", (), _SECONDS
+)
+
+# Bridge.
+BRIDGE_CONNECTIONS = Metric("dataflow.bridge.connections", Kind.UP_DOWN, "{connection}", "Open MQTT connections.")
+BRIDGE_MESSAGES = Metric(
+    "dataflow.bridge.messages", Kind.COUNTER, "{message}", "Messages that arrived.", (Attribute.SOURCE,)
+)
+BRIDGE_BYTES = Metric("dataflow.bridge.bytes", Kind.COUNTER, "By", "Payload bytes that arrived.", (Attribute.SOURCE,))
+BRIDGE_ACKNOWLEDGED = Metric(
+    "dataflow.bridge.acknowledged",
+    Kind.COUNTER,
+    "{message}",
+    "Messages acknowledged to their source.",
+    (Attribute.SOURCE,),
+)
+BRIDGE_REFUSED = Metric(
+    "dataflow.bridge.refused",
+    Kind.COUNTER,
+    "{message}",
+    "Messages not taken, and their sender told so.",
+    (Attribute.SOURCE, Attribute.REASON),
+)
+BRIDGE_QOS0_LOST = Metric(
+    "dataflow.bridge.qos0_lost",
+    Kind.COUNTER,
+    "{message}",
+    "QoS 0 messages dropped under overload or by a failed append.",
+)
+BRIDGE_PAUSES = Metric(
+    "dataflow.bridge.pauses", Kind.COUNTER, "{pause}", "Times that a connection was not read for want of memory budget."
+)
+BRIDGE_BATCHES = Metric(
+    "dataflow.bridge.batches", Kind.COUNTER, "{batch}", "Batches appended to the ring.", (Attribute.OUTCOME,)
+)
+BRIDGE_BATCH_MESSAGES = Metric(
+    "dataflow.bridge.batch_messages", Kind.HISTOGRAM, "{message}", "Messages in a batch.", (), _COUNTS
+)
+BRIDGE_APPEND_DURATION = Metric(
+    "dataflow.bridge.append_duration",
+    Kind.HISTOGRAM,
+    "s",
+    "From closing a batch to having it on enough nodes.",
+    (),
+    _SECONDS,
+)
+
+# Ring.
+RING_NODE_HEALTH = Metric(
+    "dataflow.ring.node_health",
+    Kind.GAUGE,
+    "1",
+    "1 for the health in which this process sees the node.",
+    (Attribute.NODE, Attribute.HEALTH),
+)
+RING_APPEND_FAILURES = Metric(
+    "dataflow.ring.append_failures",
+    Kind.COUNTER,
+    "{append}",
+    "Appends that a node did not confirm.",
+    (Attribute.NODE, Attribute.REASON),
+)
+RING_FAILOVERS = Metric(
+    "dataflow.ring.failovers",
+    Kind.COUNTER,
+    "{batch}",
+    "Batches that went to another node than planned.",
+    (Attribute.NODE,),
+)
+RING_COPIES_MISSING = Metric(
+    "dataflow.ring.copies_missing", Kind.GAUGE, "{batch}", "Batches with fewer copies than wanted."
+)
+
+# Validator.
+VALIDATOR_BATCHES = Metric(
+    "dataflow.validator.batches", Kind.COUNTER, "{batch}", "Stream entries accounted for.", (Attribute.OUTCOME,)
+)
+VALIDATOR_ITEMS = Metric(
+    "dataflow.validator.items",
+    Kind.COUNTER,
+    "{item}",
+    "Items by outcome: stored, duplicate, conflict, quarantined, parked.",
+    (Attribute.OUTCOME,),
+)
+VALIDATOR_TRANSACTIONS = Metric(
+    "dataflow.validator.transactions", Kind.COUNTER, "{transaction}", "Store transactions.", (Attribute.OUTCOME,)
+)
+VALIDATOR_TRANSACTION_DURATION = Metric(
+    "dataflow.validator.transaction_duration", Kind.HISTOGRAM, "s", "Time of a store transaction.", (), _SECONDS
+)
+VALIDATOR_JUDGE_DURATION = Metric(
+    "dataflow.validator.judge_duration",
+    Kind.HISTOGRAM,
+    "s",
+    "Time to judge the items of one transaction.",
+    (),
+    _SECONDS,
+)
+VALIDATOR_RETRIES = Metric(
+    "dataflow.validator.retries", Kind.COUNTER, "{retry}", "Transactions tried again.", (Attribute.REASON,)
+)
+VALIDATOR_LAG = Metric(
+    "dataflow.validator.lag", Kind.GAUGE, "s", "Age of the oldest entry that is not committed.", (Attribute.NODE,)
+)
+VALIDATOR_SUSPECTS = Metric(
+    "dataflow.validator.suspects", Kind.COUNTER, "{batch}", "Batches processed alone because their reader died."
+)
+
+# Insight.
+INSIGHT_ASKS = Metric(
+    "dataflow.insight.asks", Kind.COUNTER, "{question}", "Questions answered.", (Attribute.ENGINE, Attribute.OUTCOME)
+)
+INSIGHT_DECLINED = Metric(
+    "dataflow.insight.declined", Kind.COUNTER, "{question}", "Questions declined, by why.", (Attribute.REASON,)
+)
+INSIGHT_DURATION = Metric(
+    "dataflow.insight.duration",
+    Kind.HISTOGRAM,
+    "s",
+    "From a question to its last event.",
+    (Attribute.ENGINE,),
+    _SECONDS,
+)
+
+METRICS: Final[tuple[Metric, ...]] = tuple(value for value in dict(globals()).values() if isinstance(value, Metric))
+"""The registry: all of the above."""
