@@ -129,9 +129,16 @@ def _fields_schema(spec: ContractSpec) -> dict[str, Json]:
             node.required |= required
         if not spec.fields_from_schema:
             node.spec = item
-    if spec.fields_from_schema:
-        return _node_schema(root, closed=False) if root.members else {}
+    if not root.members or _raw_requires(spec.json_schema, root):
+        return {}
     return _node_schema(root, closed=spec.unknown is UnknownFields.REJECT and spec.json_schema is None)
+
+
+def _raw_requires(raw: dict[str, Json] | bool | None, root: _Node) -> bool:
+    """Say whether the raw schema already asks for all that is asked for here: then it runs alone, twice as fast."""
+    if not isinstance(raw, dict) or raw.get("type") != "object" or not isinstance(required := raw.get("required"), list):
+        return False
+    return all(token in required and not node.members and node.spec is None for token, node in root.members.items())
 
 
 def _node_schema(node: _Node, *, closed: bool) -> dict[str, Json]:
@@ -155,8 +162,6 @@ def _node_schema(node: _Node, *, closed: bool) -> dict[str, Json]:
                 schema["minItems"] = 1 + max(int(str(token)) for token in required)
         if closed and node.spec is None:
             schema["additionalProperties"] = False
-    elif node.spec is None:
-        schema["type"] = "object"
     return schema
 
 
