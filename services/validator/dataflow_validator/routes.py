@@ -184,7 +184,9 @@ class RouteTable:
         for _, other in self._routes:
             if specificity(other.topic_filter) == key and overlap(other.topic_filter, route.topic_filter):
                 if other.topic_filter == route.topic_filter:
-                    raise RouteError(f"topic filter {route.topic_filter!r} already has a route: change or remove that one")
+                    raise RouteError(
+                        f"topic filter {route.topic_filter!r} already has a route: change or remove that one"
+                    )
                 raise RouteError(
                     f"topic filters {route.topic_filter!r} and {other.topic_filter!r} match topics in common and are equally "
                     "specific: write a literal level in place of a wildcard in one of them"

@@ -14,12 +14,12 @@ from typing import Final
 
 import orjson
 
-_EXACT_FLOATS: Final = 2**53
+_LARGE: Final = 2.0**53
 """From here on a double may stand for several integers: the payload has to be read again, exactly."""
 
 _SORTED: Final = orjson.OPT_SORT_KEYS
 _CONTAINERS: Final = frozenset({dict, list})
-_to_int: Final[Callable[[bytes], tuple[int]]] = Struct(">q").unpack  # type: ignore[assignment]
+_to_int: Final[Callable[[bytes], tuple[int]]] = Struct(">q").unpack
 
 
 class InexactNumberError(Exception):
@@ -43,12 +43,13 @@ def content_hash(item: object, *, exact: bool = False) -> int:
         types = set(map(type, item.values()))
         if types.isdisjoint(_CONTAINERS):
             if float in types:
-                flat = {}
-                for key, value in item.items():
-                    if type(value) is float and value.is_integer():
-                        value = _integer(value, exact=exact)  # noqa: PLW2901 - the loop is the hot path
-                    flat[key] = value
-                item = flat
+                # Written out rather than called for each value: this line runs for every message.
+                item = {
+                    key: (int(value) if -_LARGE < value < _LARGE else _large_integer(value, exact=exact))
+                    if type(value) is float and value.is_integer()
+                    else value
+                    for key, value in item.items()
+                }
             return _hash(item)
     return _hash(_by_value(item, exact=exact))
 
@@ -75,19 +76,17 @@ def _dump(normal: object) -> bytes:
         return b"\0" + json.dumps(normal, sort_keys=True, separators=(",", ":"), default=datetime.isoformat).encode()
 
 
-def _integer(value: float, *, exact: bool) -> int:
-    integer = int(value)
-    if not exact and not -_EXACT_FLOATS < integer < _EXACT_FLOATS:
+def _large_integer(value: float, *, exact: bool) -> int:
+    if not exact:
         raise InexactNumberError
-    return integer
+    return int(value)
 
 
 def _by_value(value: object, *, exact: bool) -> object:
-    kind = type(value)
-    if kind is dict:
-        return {key: _by_value(member, exact=exact) for key, member in value.items()}  # type: ignore[attr-defined]
-    if kind is list:
-        return [_by_value(member, exact=exact) for member in value]  # type: ignore[attr-defined]
-    if kind is float and value.is_integer():  # type: ignore[attr-defined]
-        return _integer(value, exact=exact)  # type: ignore[arg-type]
+    if isinstance(value, dict):
+        return {key: _by_value(member, exact=exact) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_by_value(member, exact=exact) for member in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value) if -_LARGE < value < _LARGE else _large_integer(value, exact=exact)
     return value

@@ -60,7 +60,9 @@ def from_fields_document(document: object, *, name: str = "") -> ContractSpec:
     items = document
     if isinstance(document, dict):
         if "fields" not in document:
-            hint = "a JSON Schema goes in as a JSON Schema" if _looks_like_schema(document) else 'write {"fields": [...]}'
+            hint = (
+                "a JSON Schema goes in as a JSON Schema" if _looks_like_schema(document) else 'write {"fields": [...]}'
+            )
             raise ContractError([f'the field list has no "fields": {hint}'])
         items = document["fields"]
         name = name or _text(document.get("name"))
@@ -96,15 +98,19 @@ def _field(item: object, what: str) -> FieldSpec:
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             problems.append(f"{what}: {key!r} is {value!r}, not {wanted}")
             return absent
-        return value  # type: ignore[no-any-return]
+        return value
 
     kind = item.get("type")
     if not isinstance(kind, str) or kind not in FieldType.__members__.values():
-        problems.append(f"{what}: type {kind!r} is not one of {_TYPES}" if kind is not None else f"{what} has no type: give one of {_TYPES}")
+        problems.append(
+            f"{what}: type {kind!r} is not one of {_TYPES}"
+            if kind is not None
+            else f"{what} has no type: give one of {_TYPES}"
+        )
         kind = "json"
     if not isinstance(item.get("name"), str):
         problems.append(f'{what} has no "name"')
-    number: tuple[type[int | float], ...] = (int, float)  # type: ignore[assignment]
+    number: tuple[type[int | float], ...] = (int, float)
     field = FieldSpec(
         name=take("name", str, "text", ""),
         type=FieldType(kind),
@@ -113,12 +119,12 @@ def _field(item: object, what: str) -> FieldSpec:
         has_default="default" in item,
         default=item.get("default"),
         unit=take("unit", str, "text", ""),
-        min=take("min", number, "a number", None),  # type: ignore[arg-type]
-        max=take("max", number, "a number", None),  # type: ignore[arg-type]
+        min=take("min", number, "a number", None),
+        max=take("max", number, "a number", None),
         enum=tuple(take("enum", list, "an array", [])),
-        pattern=take("pattern", str, "text", None),  # type: ignore[arg-type]
-        min_length=take("min_length", int, "a whole number", None),  # type: ignore[arg-type]
-        max_length=take("max_length", int, "a whole number", None),  # type: ignore[arg-type]
+        pattern=take("pattern", str, "text", None),
+        min_length=take("min_length", int, "a whole number", None),
+        max_length=take("max_length", int, "a whole number", None),
         description=take("description", str, "text", ""),
     )
     if problems:
@@ -146,7 +152,9 @@ def from_json_schema_document(document: object, *, name: str = "") -> ContractSp
         if isinstance(inner := document.get("json_schema"), dict | bool):
             return from_json_schema_document(inner, name=name or _text(document.get("name")))
         if isinstance(document.get("fields"), list):
-            raise ContractError(["this is a field list and no JSON Schema, which would accept everything: give it as fields"])
+            raise ContractError(
+                ["this is a field list and no JSON Schema, which would accept everything: give it as fields"]
+            )
     if isinstance(document, bool):
         return ContractSpec(name, json_schema=document, fields_from_schema=True)
     if not isinstance(document, dict):
@@ -163,7 +171,19 @@ def from_json_schema_document(document: object, *, name: str = "") -> ContractSp
 def _looks_like_schema(document: Mapping[str, object]) -> bool:
     return any(
         key in document
-        for key in ("$schema", "$id", "$ref", "type", "properties", "allOf", "anyOf", "oneOf", "$defs", "required", "enum")
+        for key in (
+            "$schema",
+            "$id",
+            "$ref",
+            "type",
+            "properties",
+            "allOf",
+            "anyOf",
+            "oneOf",
+            "$defs",
+            "required",
+            "enum",
+        )
     )
 
 
@@ -223,7 +243,11 @@ _DERIVED: Final = {
 def _bound(parts: list[Mapping[str, Json]], keyword: str) -> int | float | None:
     """Give an integer property's bound: one beyond bigint makes its column numeric."""
     return next(
-        (value for part in parts if isinstance(value := part.get(keyword), int | float) and not isinstance(value, bool)),
+        (
+            value
+            for part in parts
+            if isinstance(value := part.get(keyword), int | float) and not isinstance(value, bool)
+        ),
         None,
     )
 

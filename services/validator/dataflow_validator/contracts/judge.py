@@ -17,7 +17,7 @@ from dataflow_validator.contracts.checks import check_spec
 from dataflow_validator.contracts.coercion import Coercer
 from dataflow_validator.contracts.columns import Convert, UnfitError, UnknownMembers, converter, json_text
 from dataflow_validator.contracts.device import MAX_DEVICE_ID_BYTES, DeviceRule, DeviceSource, device_id_of
-from dataflow_validator.contracts.event_time import Bounds, Moment, compile_reader
+from dataflow_validator.contracts.event_time import Bounds, Moment, compile_reader, read_plain
 from dataflow_validator.contracts.identity import IdKind, MessageIds
 from dataflow_validator.contracts.names import Column, column_of
 from dataflow_validator.contracts.outcome import Accepted, Arrival, RefusalKind, Refused
@@ -108,6 +108,8 @@ class CompiledContract:
         self._event_tokens: tuple[str, ...] | None = None
         self._bounds = Bounds(spec.event_time_min, spec.event_time_max, spec.event_time_ahead)
         self._read_moment = compile_reader(spec.event_time_format)
+        self._hold = self._bounds.hold
+        self._reads_plain = spec.event_time_format in {EventTimeFormat.AUTO, EventTimeFormat.RFC3339}
         self._event_column = -1
         for index, item in enumerate(spec.fields):
             if item.name == spec.event_time:
@@ -124,7 +126,9 @@ class CompiledContract:
         by_name = {item.name: item for item in spec.fields}
         members = [by_name[name] for name in spec.identity if name in by_name]
         self._has_identity = bool(spec.identity)
-        self._identity = [(item.tokens, item.type is FieldType.TIMESTAMP, item.name == spec.event_time) for item in members]
+        self._identity = [
+            (item.tokens, item.type is FieldType.TIMESTAMP, item.name == spec.event_time) for item in members
+        ]
         # Nearly every identity is made of text and moments at the top level, which need no canonical form of numbers.
         self._identity_names: list[str | None] | None = None
         if all(len(item.tokens) == 1 for item in members) and all(
@@ -154,7 +158,9 @@ class CompiledContract:
         except UnparsableError as problem:
             device_id = device_id_of(device_rule.find(arrival.topic, arrival.device_id, MISSING)) or ""
             hashed = bytes_hash(arrival.payload)
-            return [self._refusal(RefusalKind.UNPARSABLE, arrival, MISSING, device_id, None, hashed, None, [problem.reason])]
+            return [
+                self._refusal(RefusalKind.UNPARSABLE, arrival, MISSING, device_id, None, hashed, None, [problem.reason])
+            ]
 
     def _judge_document(
         self, document: object, arrival: Arrival, rule: DeviceRule, *, suspect: bool, exact: bool
@@ -166,7 +172,9 @@ class CompiledContract:
                     for element, item in enumerate(document)
                 ]
             device_id = device_id_of(rule.find(arrival.topic, arrival.device_id, MISSING)) or ""
-            why = reason((), "items", "at least one element", document, "an array message with no element holds no item")
+            why = reason(
+                (), "items", "at least one element", document, "an array message with no element holds no item"
+            )
             hashed = content_hash(document)
             return [self._refusal(RefusalKind.REFUSED, arrival, MISSING, device_id, None, hashed, None, [why])]
         return [self._judge_item(document, arrival, rule, None, suspect=suspect, exact=exact)]
@@ -201,10 +209,16 @@ class CompiledContract:
         finer = ""
         if self._event_tokens is not None:
             value = get(self._event_name) if self._event_name is not None else resolve(item, self._event_tokens)
-            moment = self._read_moment(value)
-            if moment is None or not self._bounds.hold(moment[0], receive_time):
+            plain = read_plain(value) if self._reads_plain else None
+            if plain is not None:
+                event_time = plain
+            else:
+                moment = self._read_moment(value)
+                if moment is None:
+                    return None
+                event_time, zone_assumed, finer = moment
+            if not self._hold(event_time, receive_time):
                 return None
-            event_time, zone_assumed, finer = moment
 
         if self._is_flat:
             values = [get(name) for name in self._names]
@@ -267,8 +281,8 @@ class CompiledContract:
             if moment is not None:
                 reasons += self._bounds.reasons(self._event_tokens, value, moment.time, arrival.receive_time)
             elif storable_text(pointer_of(self._event_tokens), 512) not in blamed:
-                text = f"not a moment ({self.spec.event_time_format}): write RFC 3339, such as 2026-01-31T12:00:00Z"
-                reasons.append(reason(self._event_tokens, "timestamp", "a moment in time", value, text))
+                wrong = f"not a moment ({self.spec.event_time_format}): write RFC 3339, such as 2026-01-31T12:00:00Z"
+                reasons.append(reason(self._event_tokens, "timestamp", "a moment in time", value, wrong))
 
         left: dict[str, object] = {}
         values = self._careful_values(item, moment, blamed, left, reasons)
@@ -299,7 +313,7 @@ class CompiledContract:
         converters = dict(self._converters)
         values: list[object] = []
         for index, spec in enumerate(self.spec.fields):
-            value = resolve(item, self._tokens[index])
+            value: object = resolve(item, self._tokens[index])
             if value is MISSING and spec.has_default:
                 value = self._default(index, spec.default)
             elif index == self._event_column:
@@ -332,14 +346,16 @@ class CompiledContract:
 
     def _unstorable(self, item: object, extra: object) -> list[Reason]:
         """Name the strings that would be stored and cannot be. Ignored members may hold anything."""
-        places = [
-            (*tokens, *below)
-            for tokens in self._tokens
-            for below in unstorable_strings(resolve(item, tokens))
-        ]
+        places = [(*tokens, *below) for tokens in self._tokens for below in unstorable_strings(resolve(item, tokens))]
         places += unstorable_strings(extra)
         return [
-            reason(place, "storable", "text without NUL and lone surrogates", _at(item, place), "Postgres cannot store this text")
+            reason(
+                place,
+                "storable",
+                "text without NUL and lone surrogates",
+                _at(item, place),
+                "Postgres cannot store this text",
+            )
             for place in dict.fromkeys(places)
         ]
 

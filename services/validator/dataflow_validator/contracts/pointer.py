@@ -32,8 +32,8 @@ def tokens_of(name: str) -> tuple[str, ...]:
     if not name.startswith("/"):
         return (name,)
     tokens = name[1:].split("/")
-    for token in tokens:
-        if token.replace("~0", "").replace("~1", "").count("~"):
+    for escaped in tokens:
+        if escaped.replace("~0", "").replace("~1", "").count("~"):
             message = f"{name!r} is not a JSON Pointer: write '~' as '~0' and '/' as '~1'"
             raise ValueError(message)
     return tuple(token.replace("~1", "/").replace("~0", "~") for token in tokens)

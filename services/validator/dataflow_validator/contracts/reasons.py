@@ -137,10 +137,13 @@ def _from_error(error: jsonschema_rs.ValidationError, item: object) -> list[Reas
     actual = resolve(item, [str(token) for token in path])
     if isinstance(
         kind,
-        jsonschema_rs.ValidationErrorKind.AdditionalProperties | jsonschema_rs.ValidationErrorKind.UnevaluatedProperties,
+        jsonschema_rs.ValidationErrorKind.AdditionalProperties
+        | jsonschema_rs.ValidationErrorKind.UnevaluatedProperties,
     ):
         return [
-            reason([*path, name], rule, "no such member", resolve(actual, [name]), f"{name!r} is not part of the contract")
+            reason(
+                [*path, name], rule, "no such member", resolve(actual, [name]), f"{name!r} is not part of the contract"
+            )
             for name in kind.unexpected
         ]
     if isinstance(kind, jsonschema_rs.ValidationErrorKind.FalseSchema):

@@ -136,7 +136,11 @@ def _fields_schema(spec: ContractSpec) -> dict[str, Json]:
 
 def _raw_requires(raw: dict[str, Json] | bool | None, root: _Node) -> bool:
     """Say whether the raw schema already asks for all that is asked for here: then it runs alone, twice as fast."""
-    if not isinstance(raw, dict) or raw.get("type") != "object" or not isinstance(required := raw.get("required"), list):
+    if (
+        not isinstance(raw, dict)
+        or raw.get("type") != "object"
+        or not isinstance(required := raw.get("required"), list)
+    ):
         return False
     return all(token in required and not node.members and node.spec is None for token, node in root.members.items())
 
