@@ -8,14 +8,15 @@ from enum import Enum
 from typing import Final
 
 import asyncpg
+from dataflow_mesh.postgres import Connection, Pool
 
 from dataflow_validator.contracts.names import quote_identifier
-from dataflow_validator.statements import Connection, Pool, statements
+from dataflow_validator.statements import statements
 
 LOCK_TIMEOUT_MS: Final = 200
 """How long a change of a table may stand in front of others in a lock queue."""
 
-_ATTEMPTS: Final = 8
+_ATTEMPTS: Final = 5
 _ADVISORY_TIMEOUT_MS: Final = 10_000
 _STATEMENT_TIMEOUT_MS: Final = 10_000
 

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from dataflow_mesh.logs import fields
+from dataflow_mesh.postgres import Connection, Pool
+
 from dataflow_validator.partition_table import Made, PartitionedTable, Span, drop_partition, make_partition
-from dataflow_validator.statements import Connection, Pool, statements
+from dataflow_validator.statements import statements
 
 _LOG = logging.getLogger(__name__)
 
@@ -81,12 +84,7 @@ class Partitions:
             if made is not Made.READY:
                 _LOG.warning(
                     "readings of a month go to the default partition",
-                    extra={
-                        "action": "partition_default",
-                        "contract": contract,
-                        "month": month.isoformat(),
-                        "cause": made.value,
-                    },
+                    extra=fields("partition_default", contract=contract, month=month.isoformat(), cause=made.value),
                 )
 
     async def ensure_ahead(self, pool: Pool, contracts: Iterable[str]) -> None:

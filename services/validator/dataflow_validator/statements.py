@@ -1,21 +1,11 @@
-"""Named SQL statements from the files in `sql/`, and the types of the connections that run them."""
+"""Named SQL statements from the files in `sql/`."""
 
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Final
 
-if TYPE_CHECKING:
-    import asyncpg
-    import asyncpg.pool
-
-Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
-"""A pool of connections to the validator's database."""
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
-"""A connection, of a pool or not."""
-
-_MARK = "-- name: "
+_MARK: Final = "-- name: "
 
 
 @cache

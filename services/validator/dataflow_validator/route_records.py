@@ -1,0 +1,162 @@
+"""Routes in Postgres: made so that no two ever tie, removed, read."""
+
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+from dataflow_mesh.postgres import Connection
+
+from dataflow_validator.catalog_change import changing_catalog, raise_version
+from dataflow_validator.contract_records import get_contract
+from dataflow_validator.contracts.device import DeviceRule
+from dataflow_validator.contracts.errors import RouteError
+from dataflow_validator.errors import (
+    RequestIdReusedError,
+    RouteConflictError,
+    RouteInvalidError,
+    RouteNotFoundError,
+)
+from dataflow_validator.routes import check_device_rule, check_filter, implied_device_rule, overlap, specificity
+from dataflow_validator.statements import statements
+
+MAX_ROUTE_FILTER_BYTES: Final = 2_048
+"""Below MQTT's 65,535: the filter is a key, and Postgres limits what an index entry holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRecord:
+    """A route as it stands in Postgres; `device_rule` is always spelled out."""
+
+    route_id: UUID
+    filter: str
+    contract: str
+    device_rule: str
+    create_time: datetime
+
+
+async def create_route(
+    connection: Connection, filter_: str, contract: str, device_rule: str = "", *, request_id: str = ""
+) -> RouteRecord:
+    """Makes a route.
+
+    All who change the catalogue wait for each other here: of two callers whose routes tie only one succeeds.
+
+    Args:
+        connection: Not in a transaction.
+        filter_: MQTT topic filter.
+        contract: The contract's name; it need not be active yet.
+        device_rule: As `DeviceRule.parse` reads it; empty for the one that filter and contract imply.
+        request_id: The same one with the same contents answers as the first time; empty for none.
+
+    Raises:
+        RouteInvalidError: The filter or the device rule is none.
+        ContractNotFoundError: There is no such contract.
+        RouteConflictError: A route with that filter, or one that ties with it, exists.
+        RequestIdReusedError: The request_id made something else.
+    """
+    given = _checked(filter_, device_rule)
+    digest = hashlib.sha256(json.dumps([filter_, contract, device_rule]).encode()).digest()
+    sql = statements("registry")
+    async with changing_catalog(connection):
+        if request_id and (made := await connection.fetchrow(sql["route_by_request"], request_id)) is not None:
+            if not hmac.compare_digest(made["request_digest"] or b"", digest):
+                raise RequestIdReusedError(metadata={"request_id": request_id})
+            return _record(made)
+        spec = (await get_contract(connection, contract)).spec
+        _refuse_ties(filter_, [row["filter"] for row in await connection.fetch(sql["all_routes"])])
+        rule = given or implied_device_rule(filter_, spec)
+        row = await connection.fetchrow(sql["insert_route"], filter_, contract, str(rule), request_id, digest)
+        assert row is not None, "INSERT … RETURNING without ON CONFLICT gives a row"
+        await raise_version(connection)
+        return _record(row)
+
+
+async def delete_route(connection: Connection, route_id: str) -> None:
+    """Removes a route.
+
+    Raises:
+        RouteNotFoundError: There is none of that id (any more).
+    """
+    sql = statements("registry")
+    async with changing_catalog(connection):
+        if await connection.fetchval(sql["delete_route"], _uuid(route_id)) is None:
+            raise _not_found(route_id)
+        await raise_version(connection)
+
+
+async def get_route(connection: Connection, route_id: str) -> RouteRecord:
+    """Reads a route by its id.
+
+    Raises:
+        RouteNotFoundError: There is none of that id.
+    """
+    row = await connection.fetchrow(statements("registry")["route"], _uuid(route_id))
+    if row is None:
+        raise _not_found(route_id)
+    return _record(row)
+
+
+async def find_route(connection: Connection, filter_: str) -> RouteRecord | None:
+    """Reads the route of exactly this filter; `None` where there is none."""
+    row = await connection.fetchrow(statements("registry")["route_by_filter"], filter_)
+    return None if row is None else _record(row)
+
+
+async def list_routes(connection: Connection, *, after: str, limit: int) -> list[RouteRecord]:
+    """Reads routes by filter, beginning after `after`."""
+    return [_record(row) for row in await connection.fetch(statements("registry")["routes"], after, limit)]
+
+
+def _checked(filter_: str, device_rule: str) -> DeviceRule | None:
+    if len(filter_.encode()) > MAX_ROUTE_FILTER_BYTES or "\0" in device_rule:
+        raise RouteInvalidError(
+            f"the topic filter of a route has at most {MAX_ROUTE_FILTER_BYTES} bytes, its device rule no NUL",
+            metadata={"filter": filter_},
+        )
+    try:
+        check_filter(filter_)
+        rule = DeviceRule.parse(device_rule) if device_rule else None
+        if rule is not None:
+            check_device_rule(filter_, rule)
+    except RouteError as error:
+        raise RouteInvalidError(str(error), metadata={"filter": filter_}) from error
+    return rule
+
+
+def _refuse_ties(filter_: str, others: list[str]) -> None:
+    key = specificity(filter_)
+    for other in others:
+        if other == filter_ or (specificity(other) == key and overlap(other, filter_)):
+            raise RouteConflictError(
+                f"topic filter {filter_!r} already has a route: remove that one first"
+                if other == filter_
+                else f"topic filters {filter_!r} and {other!r} match topics in common and are equally specific: "
+                "write a literal level in place of a wildcard in one of them",
+                metadata={"filter": filter_, "other": other},
+            )
+
+
+def _uuid(route_id: str) -> UUID:
+    try:
+        return UUID(route_id)
+    except ValueError:
+        raise _not_found(route_id) from None
+
+
+def _not_found(route_id: str) -> RouteNotFoundError:
+    return RouteNotFoundError(f"there is no route of id {route_id!r}", metadata={"route": route_id})
+
+
+def _record(row: asyncpg.Record) -> RouteRecord:
+    return RouteRecord(
+        route_id=row["route_id"],
+        filter=row["filter"],
+        contract=row["contract"],
+        device_rule=row["device_rule"],
+        create_time=row["create_time"],
+    )
