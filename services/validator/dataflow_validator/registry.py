@@ -44,7 +44,7 @@ class Catalog:
 
     version: int = 0
     routes: RouteTable = dataclasses.field(default_factory=RouteTable)
-    contracts: Mapping[str, CompiledContract] = MappingProxyType({})
+    contracts: Mapping[str, CompiledContract] = dataclasses.field(default_factory=dict)
     broken: frozenset[str] = frozenset()
 
 
