@@ -12,13 +12,18 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import ServiceDescriptor
 
 from dataflow_mesh.interceptors.call import remaining_deadline
-from dataflow_mesh.server import MAX_MESSAGE_BYTES
+from dataflow_mesh.logs import current_request_id
+from dataflow_mesh.server import MAX_MESSAGE_BYTES, is_loopback
 
-__all__ = ["open_channel", "remaining_deadline", "service_config", "target_of"]
+__all__ = ["InsecureTargetError", "open_channel", "remaining_deadline", "service_config", "target_of"]
 
 _IDEMPOTENT = frozenset(
     {descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS, descriptor_pb2.MethodOptions.IDEMPOTENT},
 )
+
+
+class InsecureTargetError(Exception):
+    """Plaintext beyond loopback was not asked for in so many words."""
 
 
 def target_of(address: str) -> str:
@@ -59,6 +64,7 @@ async def open_channel(
     tls_cert: Path | None = None,
     tls_key: Path | None = None,
     tls: bool = False,
+    insecure: bool = False,
     default_timeout_seconds: float = 10.0,
 ) -> AsyncIterator[grpc.aio.Channel]:
     """Opens a channel and closes it with the context.
@@ -71,7 +77,11 @@ async def open_channel(
         tls_cert: PEM certificate chain to show to the server.
         tls_key: PEM private key.
         tls: Speak TLS; implied by `tls_ca` and `tls_cert`.
+        insecure: Allow plaintext beyond loopback.
         default_timeout_seconds: For calls with one response that give no time-out, outside of a request.
+
+    Raises:
+        InsecureTargetError: The token would cross a network in plaintext.
     """
     pool = descriptor_pool.Default()
     options: list[tuple[str, str | int]] = [
@@ -92,6 +102,8 @@ async def open_channel(
     if tls or tls_ca is not None or tls_cert is not None:
         credentials = grpc.ssl_channel_credentials(_bytes(tls_ca), _bytes(tls_key), _bytes(tls_cert))
         channel = grpc.aio.secure_channel(target_of(target), credentials, options, interceptors=interceptors)
+    elif not insecure and not is_loopback(target.removeprefix("dns:///")):
+        raise InsecureTargetError(f"refusing to call {target} in plaintext: give tls_ca or tls, or insecure")
     else:
         channel = grpc.aio.insecure_channel(target_of(target), options, interceptors=interceptors)
     async with channel:
@@ -109,7 +121,7 @@ def _interceptors(token: str | None, default_timeout_seconds: float) -> list[grp
     """Returns one interceptor for each shape: grpc.aio takes only the first shape of a class that has several."""
 
     def prepare(details: grpc.aio.ClientCallDetails, streaming: bool) -> grpc.aio.ClientCallDetails:
-        """Adds the token, and the deadline of the request that is being served."""
+        """Adds the token, and the deadline and the id of the request that is being served."""
         timeout, inherited = details.timeout, remaining_deadline()
         if inherited is not None:
             timeout = inherited if timeout is None else min(timeout, inherited)
@@ -118,6 +130,8 @@ def _interceptors(token: str | None, default_timeout_seconds: float) -> list[grp
         metadata = grpc.aio.Metadata(*(details.metadata or ()))
         if token is not None:
             metadata.add("authorization", f"Bearer {token}")
+        if request_id := current_request_id():
+            metadata.add("x-request-id", request_id)
         return grpc.aio.ClientCallDetails(
             details.method, timeout, metadata, details.credentials, details.wait_for_ready
         )

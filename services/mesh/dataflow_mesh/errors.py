@@ -18,6 +18,12 @@ DOMAIN = "dataflow"
 
 _PREFIX = "ERROR_REASON_"
 
+# gRPC clients refuse trailing metadata above 8 KiB, and then the caller would see none of it. The status goes there in
+# base64, the message a second time in percent-encoding.
+_MAX_STATUS_BYTES = 4096
+_MAX_MESSAGE_BYTES = 512
+_MAX_VALUE_BYTES = 256
+
 
 class DataflowError(Exception):
     """A defect of DataFlow.
@@ -115,26 +121,50 @@ class QueryTooExpensiveError(DataflowError):
 def to_status(error: DataflowError, request_id: str) -> status_pb2.Status:
     """Returns the error as `google.rpc.Status`: exactly one ErrorInfo, and BadRequest or RetryInfo where they apply.
 
+    It fits into what gRPC clients accept: long texts are cut, and of very many violations the first are given, with
+    the number of the others as `violationsLeftOff` in the metadata.
+
     Args:
         error: What a servicer raised.
         request_id: Goes into the metadata of an INTERNAL error, so that its trace can be found in the log.
     """
-    metadata = {_camel(key): value for key, value in error.metadata.items()}
+    metadata = {_camel(key): _cut(value, _MAX_VALUE_BYTES) for key, value in error.metadata.items()}
     if error.reason == error_reason_pb2.ERROR_REASON_INTERNAL:
         metadata["requestId"] = request_id
+    bad_request = _bad_request(error.violations)
+    if (left_off := len(error.violations) - len(bad_request.field_violations)) > 0:
+        metadata["violationsLeftOff"] = str(left_off)
     details = [_packed(error_details_pb2.ErrorInfo(reason=error.reason_name, domain=DOMAIN, metadata=metadata))]
     if error.violations:
-        violations = [
-            error_details_pb2.BadRequest.FieldViolation(field=field, description=description)
-            for field, description in error.violations
-        ]
-        details.append(_packed(error_details_pb2.BadRequest(field_violations=violations)))
+        details.append(_packed(bad_request))
     if error.retry_after_seconds is not None:
         delay = duration_pb2.Duration()
         delay.FromNanoseconds(int(error.retry_after_seconds * 1e9))
         details.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
     code: int = error.code.value[0]
-    return status_pb2.Status(code=code, message=error.message, details=details)
+    return status_pb2.Status(code=code, message=_cut(error.message, _MAX_MESSAGE_BYTES), details=details)
+
+
+def _bad_request(violations: Sequence[tuple[str, str]]) -> error_details_pb2.BadRequest:
+    bad_request = error_details_pb2.BadRequest()
+    room = _MAX_STATUS_BYTES - _MAX_MESSAGE_BYTES - 1024
+    for path, description in violations:
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=_cut(path, _MAX_VALUE_BYTES), description=_cut(description, _MAX_VALUE_BYTES)
+        )
+        room -= violation.ByteSize() + 4
+        if room < 0:
+            break
+        bad_request.field_violations.append(violation)
+    return bad_request
+
+
+def _cut(text: str, max_bytes: int) -> str:
+    """Returns text that fits and that protobuf takes: it refuses lone surrogates."""
+    raw = text.encode("utf-8", "replace")
+    if len(raw) <= max_bytes:
+        return raw.decode()
+    return raw[: max_bytes - 3].decode("utf-8", "ignore") + "…"
 
 
 def _packed(

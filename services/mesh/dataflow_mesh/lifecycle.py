@@ -10,6 +10,7 @@ sys.exit(run("validator", main))
 
 import asyncio
 import contextlib
+import faulthandler
 import importlib
 import logging
 import os
@@ -30,6 +31,8 @@ WATCHDOG_VARIABLE = "DATAFLOW_WATCHDOG_FILE"
 """Names the file that a supervisor looks at."""
 
 HEARTBEAT_SECONDS = 0.25
+CUT_SECONDS = 5.0
+"""How long cancelled work may take to clean up after the drain time, before the process ends at once."""
 _LAG_WARNING_SECONDS = 0.25
 
 Callback = Callable[[], Awaitable[None]]
@@ -81,6 +84,8 @@ class Process:
         if not self.stopping.is_set():
             _log.info("process stopping", extra=fields("process_stopping", process=self.name, reason=reason))
             self._drain_ends_at = asyncio.get_running_loop().time() + self._drain_seconds
+            # Where nothing else helps, not even cancelling: the traces of all threads, and the end.
+            faulthandler.dump_traceback_later(self._drain_seconds + CUT_SECONDS, exit=True)
             self.stopping.set()
 
     def on_stop(self, callback: Callback, order: int = 0) -> None:
@@ -157,7 +162,8 @@ def run(
 ) -> int:
     """Runs a process to its end and returns its exit code: 0, or 1 when something died or did not end in time.
 
-    SIGTERM and SIGINT begin the ordered end; a second one ends the process at once (128 + signal).
+    SIGTERM and SIGINT begin the ordered end; a second one ends the process at once (128 + signal). When `main` has
+    returned, or the drain time is over, what still runs is cancelled.
 
     Args:
         name: What the process is called in the log.
@@ -167,8 +173,11 @@ def run(
     """
     variable = os.environ.get(WATCHDOG_VARIABLE)
     file = watchdog_file or (Path(variable) if variable else None)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_run(name, main, drain_seconds, file))
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(_run(name, main, drain_seconds, file))
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 async def _run(
@@ -213,13 +222,20 @@ async def heartbeat(file: Path | None) -> None:
             stack.callback(os.close, descriptor)
         while True:
             if descriptor is not None:
-                os.pwrite(descriptor, b"%020d\n" % time.monotonic_ns(), 0)
+                _beat(descriptor)
             wanted = loop.time() + HEARTBEAT_SECONDS
             await asyncio.sleep(HEARTBEAT_SECONDS)
             late = max(0.0, loop.time() - wanted)
             lag.record(late)
             if late > _LAG_WARNING_SECONDS:
                 _log.warning("event loop was stuck", extra=fields("loop_lag", seconds=round(late, 3)))
+
+
+def _beat(descriptor: int) -> None:
+    try:
+        os.pwrite(descriptor, b"%020d\n" % time.monotonic_ns(), 0)
+    except OSError as error:  # a full disk must not end a process that could go on
+        _log.warning("no heartbeat written", extra=fields("heartbeat_failed", error=error.strerror))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -7,11 +7,24 @@ import json
 import logging
 import sys
 import time
+from contextvars import ContextVar
 from typing import Literal
 
 LogFormat = Literal["text", "json"]
 
 _KEY = "dataflow"
+
+_request_id: ContextVar[str] = ContextVar("dataflow_request_id", default="")
+
+
+def current_request_id() -> str:
+    """Returns the id of the request that is being served; it is on every log line. Empty outside of one."""
+    return _request_id.get()
+
+
+def set_current_request_id(request_id: str) -> None:
+    """Records the request's id for the rest of this task; only the request log calls it."""
+    _request_id.set(request_id)
 
 
 def fields(action: str, **values: object) -> dict[str, object]:
@@ -70,7 +83,9 @@ class TextFormatter(logging.Formatter):
 
 def _fields_of(record: logging.LogRecord) -> dict[str, object]:
     found = getattr(record, _KEY, None)
-    return found if isinstance(found, dict) else {}
+    own = found if isinstance(found, dict) else {}
+    request_id = current_request_id()
+    return {**own, "request_id": request_id} if request_id else own
 
 
 def _time(record: logging.LogRecord) -> str:

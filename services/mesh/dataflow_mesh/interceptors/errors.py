@@ -35,9 +35,7 @@ class ErrorStep:
             meaning = translate(error)
             if meaning is None:
                 # The trace stays here: the caller gets the request id, never SQL or a stack.
-                _log.exception(
-                    "request failed", extra=fields("request_failed", method=call.method, request_id=call.request_id)
-                )
+                _log.exception("request failed", extra=fields("request_failed", method=call.method))
                 meaning = InternalError()
             else:
                 _log.warning(

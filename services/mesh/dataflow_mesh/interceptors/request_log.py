@@ -13,7 +13,7 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from dataflow_mesh.interceptors.call import Call
-from dataflow_mesh.logs import fields
+from dataflow_mesh.logs import fields, set_current_request_id
 from dataflow_mesh.names import GRPC_DURATION, GRPC_REQUESTS, Attribute
 from dataflow_mesh.telemetry import counter, histogram
 
@@ -40,6 +40,7 @@ class RequestLogStep:
         """Names the call before it and logs it after it."""
         given = call.metadata(REQUEST_ID_KEY)
         call.request_id = given if given and _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        set_current_request_id(call.request_id)
         call.context.set_trailing_metadata(((REQUEST_ID_KEY, call.request_id),))
         try:
             yield
@@ -69,6 +70,5 @@ class RequestLogStep:
                     seconds=round(seconds, 6),
                     caller=call.caller.name,
                     peer=call.context.peer(),
-                    request_id=call.request_id,
                 ),
             )
