@@ -58,8 +58,10 @@ def digest(token: bytes) -> bytes:
 
 
 class TokenAuthenticator:
-    """Lets in: a known token (as password, with or without a user name), a verified client certificate, and anonymous
-    clients where they are allowed. Wrong credentials are refused even where none are needed.
+    """Lets in known tokens, verified client certificates, and anonymous clients where they are allowed.
+
+    A token is given as the password, with or without a user name. Wrong credentials are refused even where none are
+    needed.
     """
 
     def __init__(self, tokens: Iterable[StaticToken], *, allow_anonymous: bool) -> None:

@@ -15,6 +15,7 @@ from dataflow_bridge.listener import wire
 from dataflow_bridge.listener.context import SOURCE
 from dataflow_bridge.listener.conversation import Conversation
 from dataflow_bridge.listener.pause import Pause, PauseKind
+from dataflow_bridge.listener.publish import sole_message_id
 from dataflow_bridge.listener.reason import Reason
 from dataflow_bridge.listener.seams import MESSAGE_OVERHEAD_BYTES
 from dataflow_bridge.listener.violation import Violation
@@ -166,6 +167,23 @@ class Connection(asyncio.Protocol):
                 self._transport.resume_reading()
 
     @property
+    def accepted(self) -> bool:
+        """Whether CONNECT was answered with success."""
+        return self._conversation.accepted
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection has ended, though its transport may still linger."""
+        return self._closed
+
+    def note_buffered(self, size: int) -> None:
+        """Note how many bytes of an incomplete frame wait below, so that the deadline of a packet holds for it."""
+        if size and self.partial_since is None:
+            self.partial_since = self._context.clock.monotonic()
+        elif not size and not self._parts:
+            self.partial_since = None
+
+    @property
     def paused(self) -> bool:
         """Whether the connection is not read now: then its keep-alive does not run."""
         return bool(self._pause.kinds)
@@ -239,8 +257,8 @@ class Connection(asyncio.Protocol):
     def _read_packets(self, data: bytes, start: int) -> int:
         """Read complete packets from `start`; return where the first incomplete or unaffordable one begins.
 
-        A PUBLISH that is plainly in order (QoS 0 or 1, a known topic, no DUP, no properties) is taken apart here,
-        without a call or an object but its payload; every other one goes to the `PublishReader`.
+        A PUBLISH that is plainly in order (QoS 0 or 1, a known topic, no DUP, no property but a message id) is taken
+        apart here, without an object but its payload; every other one goes to the `PublishReader`.
 
         Raises:
             Violation: The connection has to end.
@@ -282,12 +300,13 @@ class Connection(asyncio.Protocol):
                     behind = body + 2 + (data[body] << 8 | data[body + 1])
                     topic = topics.get(data[body + 2 : behind])
                     payload_at = behind + five + (head & 2)
-                    if (
-                        topic is not None
-                        and payload_at <= end
-                        and not (five and data[payload_at - 1])
-                        and (head == 0x30 or data[behind] or data[behind + 1])
-                    ):
+                    message_id = None
+                    known = topic is not None and payload_at <= end
+                    if known and five and (properties := data[payload_at - 1]):
+                        message_id = sole_message_id(data, payload_at, properties)
+                        payload_at += properties
+                        known = message_id is not None and payload_at <= end
+                    if known and topic is not None and (head == 0x30 or data[behind] or data[behind + 1]):
                         payload = data[payload_at:end]
                         cost = len(topic) + len(payload) + MESSAGE_OVERHEAD_BYTES
                         if spent + cost > room and (spent or not empty):
@@ -295,11 +314,11 @@ class Connection(asyncio.Protocol):
                             break
                         if head == 0x30:
                             zeros += 1
-                            submit(topic, payload, device_id, None, None, False, now, SOURCE, None, 0)  # noqa: FBT003
+                            submit(topic, payload, device_id, None, message_id, False, now, SOURCE, None, 0)
                         elif ones < allowed:
                             ones += 1
                             token = PUBACK_TOKEN | data[behind] << 8 | data[behind + 1]
-                            submit(topic, payload, device_id, None, None, False, now, SOURCE, self, token)  # noqa: FBT003
+                            submit(topic, payload, device_id, None, message_id, False, now, SOURCE, self, token)
                         else:
                             conversation.too_many_in_flight()
                         spent += cost

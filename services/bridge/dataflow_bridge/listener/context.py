@@ -93,7 +93,7 @@ class ListenerContext:
             identity.device_id,
             "application/json",
             None,
-            False,  # noqa: FBT003 - positional as on the hot path
+            False,
             now,
             BRIDGE_SOURCE,
             None,
@@ -111,7 +111,7 @@ class ListenerContext:
             device_id,
             will.content_type,
             message_id,
-            False,  # noqa: FBT003
+            False,
             self.clock.wall_us(),
             SOURCE,
             None,

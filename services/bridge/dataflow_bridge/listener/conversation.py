@@ -229,8 +229,8 @@ class Conversation:
             self._connection.write(_PINGRESP)
             return
         session, dialect = self._session, self._dialect
-        assert session is not None  # noqa: S101 - only called once accepted
-        assert dialect is not None  # noqa: S101
+        assert session is not None
+        assert dialect is not None
         match dialect.read(packet):
             case PubRelPacket(packet_id=packet_id):
                 self._release(session, dialect, packet_id)
@@ -281,7 +281,7 @@ class Conversation:
             Violation: Too many messages wait for their PUBREL.
         """
         session = self._session
-        assert session is not None  # noqa: S101
+        assert session is not None
         known = session.incoming.get(packet_id)
         if known is None:
             if len(session.incoming) >= self._context.settings.receive_maximum:
@@ -296,7 +296,7 @@ class Conversation:
 
     def durable_qos2(self, packet_id: int) -> None:
         """Note in the session that a message of this connection is durable."""
-        assert self._session is not None  # noqa: S101
+        assert self._session is not None
         self._awaited.discard(packet_id)
         self.unreleased += 1
         self._session.durable(packet_id, self)
@@ -331,7 +331,7 @@ class Conversation:
         Raises:
             Violation: The client can not be told otherwise.
         """
-        assert self._dialect is not None  # noqa: S101
+        assert self._dialect is not None
         self._context.counters.refusals[refused.code.name.lower()] += 1
         write = self._dialect.pubrec if publish.qos == 2 else self._dialect.puback
         answer = write(publish.packet_id, refused.code, refused.text) if publish.qos else b""
@@ -391,8 +391,8 @@ class Conversation:
 
     def _publish_event(self, event: Event, reason: str) -> None:
         """Tell what happened to this connection."""
-        assert self._identity is not None  # noqa: S101
-        assert self._dialect is not None  # noqa: S101
+        assert self._identity is not None
+        assert self._dialect is not None
         self._context.publish_event(
             event,
             identity=self._identity,

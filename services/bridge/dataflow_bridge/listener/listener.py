@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Final, Self
 
 from dataflow_bridge.listener.connection import Connection
 from dataflow_bridge.listener.context import ListenerContext
+from dataflow_bridge.listener.websocket import WebSocketConnection, frame_log
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
     from types import TracebackType
 
     from dataflow_bridge.listener.budget import Budget
@@ -72,14 +74,13 @@ class Listener:
         self._tls = tls
         self._drain_seconds = drain_seconds
         self._servers: list[asyncio.Server] = []
-        self._addresses = [(split_address(settings.listen), Connection)] if settings.listen else []
         self.port: int | None = None
         """Port of MQTT over TCP once started."""
         self.websocket_port: int | None = None
         """Port of MQTT over WebSocket once started."""
-        for (host, _), _ in self._addresses:
-            if tls is None and not settings.insecure_listen and not is_loopback(host):
-                message = f"{host!r} is not loopback: give a TLS certificate, or allow plaintext with insecure_listen"
+        for address in (settings.listen, settings.websocket_listen):
+            if address and tls is None and not settings.insecure_listen and not is_loopback(split_address(address)[0]):
+                message = f"{address!r} is not loopback: give a TLS certificate, or allow plaintext by insecure_listen"
                 raise InsecureListenError(message)
 
     @property
@@ -104,19 +105,31 @@ class Listener:
         Raises:
             OSError: An address can not be bound.
         """
-        for (host, port), protocol in self._addresses:
-            bound = bind(host, port, self._context.settings.receive_buffer_bytes)
-            loop = asyncio.get_running_loop()
-            server = await loop.create_server(
-                lambda protocol=protocol: protocol(self._context),
-                sock=bound,
-                ssl=self._tls,
-                backlog=_BACKLOG,
-                ssl_handshake_timeout=self._context.settings.connect_timeout_seconds if self._tls else None,
+        settings = self._context.settings
+        frame_log.setLevel(logging.WARNING)
+        if settings.listen:
+            self.port = await self._serve(settings.listen, lambda: Connection(self._context))
+        if settings.websocket_listen:
+            self.websocket_port = await self._serve(
+                settings.websocket_listen, lambda: WebSocketConnection(self._context)
             )
-            self._servers.append(server)
-            self.port = bound.getsockname()[1]
-            _log.info("listening", extra={"action": "listen", "host": host, "port": self.port})
+
+    async def _serve(self, address: str, protocol: Callable[[], asyncio.Protocol]) -> int:
+        """Bind one address and serve; return its port."""
+        settings = self._context.settings
+        host, port = split_address(address)
+        bound = bind(host, port, settings.receive_buffer_bytes)
+        server = await asyncio.get_running_loop().create_server(
+            protocol,
+            sock=bound,
+            ssl=self._tls,
+            backlog=_BACKLOG,
+            ssl_handshake_timeout=settings.connect_timeout_seconds if self._tls else None,
+        )
+        self._servers.append(server)
+        port = int(bound.getsockname()[1])
+        _log.info("listening", extra={"action": "listen", "host": host, "port": port})
+        return port
 
     async def stop(self, drain_seconds: float) -> None:
         """Stop accepting and reading, let the acknowledgements go out that come in time, say goodbye, close.
@@ -159,7 +172,7 @@ def bind(host: str, port: int, receive_buffer_bytes: int) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         bound.bind(address)
-        bound.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+        bound.setblocking(False)
     except OSError:
         bound.close()
         raise

@@ -26,6 +26,21 @@ MAX_LABEL_BYTES: Final = 255
 MAX_CACHED_TOPICS: Final = 50_000
 
 
+_MESSAGE_ID_HEAD: Final = b"\x26\x00\x0amessage-id"
+
+
+def sole_message_id(data: bytes, start: int, size: int) -> str | None:
+    """Return the message id when a property block of `size` bytes at `start` is that and nothing else, in ASCII.
+
+    None means that the block has to be read with all rules.
+    """
+    if size < 128 and data.startswith(_MESSAGE_ID_HEAD, start):
+        raw = data[start + 15 : start + size]
+        if raw and data[start + 13] << 8 | data[start + 14] == len(raw) and raw.isascii() and 0 not in raw:
+            return raw.decode("ascii")
+    return None
+
+
 class Refused(NamedTuple):
     """Why a message is refused for good."""
 

@@ -32,6 +32,8 @@ class ListenerSettings:
     """`host:port` for MQTT over TCP; port 0 takes a free one; empty for none."""
     websocket_listen: str = ""
     """`host:port` for MQTT over WebSocket; empty for none."""
+    websocket_origins: tuple[str, ...] = ()
+    """Origins whose web pages may connect; clients that are no browser send none and always may."""
     insecure_listen: bool = False
     """Allow listening beyond loopback without TLS."""
     max_packet_bytes: int = MEBIBYTE + 64 * 1024
