@@ -26,30 +26,42 @@ Response = TypeVar("Response", bound=PagedResponse)
 Item = TypeVar("Item")
 
 
-def items(
-    fetch: Callable[[Request], Response], request: Request, content: Callable[[Response], Iterable[Item]]
-) -> Iterator[Item]:
-    """Yields the items of all pages; a page is fetched when its first item is asked for."""
+def pages(fetch: Callable[[Request], Response], request: Request) -> Iterator[Response]:
+    """Yields the responses, each fetched when it is asked for."""
     page = type(request)()
     page.CopyFrom(request)
     while True:
         response = fetch(page)
-        yield from content(response)
+        yield response
         if not response.next_page_token:
             return
         page.page_token = response.next_page_token
+
+
+async def async_pages(fetch: Callable[[Request], Awaitable[Response]], request: Request) -> AsyncIterator[Response]:
+    """Yields the responses, each fetched when it is asked for."""
+    page = type(request)()
+    page.CopyFrom(request)
+    while True:
+        response = await fetch(page)
+        yield response
+        if not response.next_page_token:
+            return
+        page.page_token = response.next_page_token
+
+
+def items(
+    fetch: Callable[[Request], Response], request: Request, content: Callable[[Response], Iterable[Item]]
+) -> Iterator[Item]:
+    """Yields the items of all pages; a page is fetched when its first item is asked for."""
+    for response in pages(fetch, request):
+        yield from content(response)
 
 
 async def async_items(
     fetch: Callable[[Request], Awaitable[Response]], request: Request, content: Callable[[Response], Iterable[Item]]
 ) -> AsyncIterator[Item]:
     """Yields the items of all pages; a page is fetched when its first item is asked for."""
-    page = type(request)()
-    page.CopyFrom(request)
-    while True:
-        response = await fetch(page)
+    async for response in async_pages(fetch, request):
         for item in content(response):
             yield item
-        if not response.next_page_token:
-            return
-        page.page_token = response.next_page_token

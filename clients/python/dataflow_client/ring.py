@@ -13,7 +13,7 @@ from grpc import aio
 
 from dataflow_client.calls import AsyncCaller, Caller
 from dataflow_client.codes import DataflowError, DeadlineExceededError, UnavailableError
-from dataflow_client.paging import async_items, items
+from dataflow_client.paging import async_items, async_pages, items, pages
 from dataflow_client.retry import NEVER, RetryPolicy
 
 
@@ -54,6 +54,17 @@ class Ring:
             lambda page: self._caller.unary(self._stub.ListNodes, page),
             ring_service_pb2.ListNodesRequest(page_size=page_size),
             lambda response: response.nodes,
+        )
+
+    def node_pages(self, *, page_size: int = 0) -> Iterator[ring_service_pb2.ListNodesResponse]:
+        """Yields the same in pages, which also say whether Postgres is away and the membership the last known.
+
+        Raises:
+            DataflowError: The call failed.
+        """
+        return pages(
+            lambda page: self._caller.unary(self._stub.ListNodes, page),
+            ring_service_pb2.ListNodesRequest(page_size=page_size),
         )
 
     def watch(self) -> Iterator[ring_service_pb2.WatchRingResponse]:
@@ -119,6 +130,17 @@ class AsyncRing:
             lambda page: self._caller.unary(self._stub.ListNodes, page),
             ring_service_pb2.ListNodesRequest(page_size=page_size),
             lambda response: response.nodes,
+        )
+
+    def node_pages(self, *, page_size: int = 0) -> AsyncIterator[ring_service_pb2.ListNodesResponse]:
+        """Yields the same in pages, which also say whether Postgres is away and the membership the last known.
+
+        Raises:
+            DataflowError: The call failed.
+        """
+        return async_pages(
+            lambda page: self._caller.unary(self._stub.ListNodes, page),
+            ring_service_pb2.ListNodesRequest(page_size=page_size),
         )
 
     async def watch(self) -> AsyncIterator[ring_service_pb2.WatchRingResponse]:

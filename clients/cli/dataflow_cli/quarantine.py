@@ -1,0 +1,162 @@
+"""`dataflow quarantine`: what was not stored, and why."""
+
+import sys
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+import click
+from dataflow.validator.v1 import quarantine_pb2
+
+from dataflow_cli.context import Access, connection_options, json_option
+from dataflow_cli.moments import Moment
+from dataflow_cli.output import as_document, moment, print_fields, print_json, print_table
+
+KINDS = {
+    "refused": quarantine_pb2.QUARANTINE_KIND_REFUSED,
+    "unparsable": quarantine_pb2.QUARANTINE_KIND_UNPARSABLE,
+    "unrouted": quarantine_pb2.QUARANTINE_KIND_UNROUTED,
+    "unstorable": quarantine_pb2.QUARANTINE_KIND_UNSTORABLE,
+    "conflict": quarantine_pb2.QUARANTINE_KIND_CONFLICT,
+}
+
+
+@click.group()
+def quarantine() -> None:
+    """Show what was not stored, and why."""
+
+
+@quarantine.command("list")
+@click.option("--contract", default="", metavar="NAME", help="Only this contract's.")
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice(list(KINDS), case_sensitive=False),
+    help="Only this kind; may be repeated.",
+)
+@click.option("--device", "device_ids", multiple=True, metavar="ID", help="Only this device; may be repeated.")
+@click.option("--path", default="", metavar="POINTER", help="With a reason at this JSON pointer, such as /temperature.")
+@click.option("--rule", default="", help="With a reason of this clause, such as minimum.")
+@click.option("--revision", type=click.IntRange(min=1), help="Judged by this revision.")
+@click.option("--since", type=Moment(), help="Received from this time on: 2014-01-16, RFC 3339, or 1h for an hour ago.")
+@click.option("--until", type=Moment(), help="Received before this time.")
+@click.option("--limit", type=click.IntRange(min=0), default=100, show_default=True, help="At most so many; 0 for all.")
+@json_option
+@connection_options
+def list_items(
+    access: Access,
+    contract: str,
+    kinds: tuple[str, ...],
+    device_ids: tuple[str, ...],
+    path: str,
+    rule: str,
+    revision: int | None,
+    since: datetime | None,
+    until: datetime | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """Show items, newest first, each with its first reason."""
+    wanted = quarantine_pb2.QuarantineFilter(
+        contract=contract,
+        kinds=[KINDS[kind.lower()] for kind in kinds],
+        device_ids=device_ids,
+        path=path,
+        rule=rule,
+        revision=revision or 0,
+    )
+    if since is not None:
+        wanted.start_time.FromDatetime(since)
+    if until is not None:
+        wanted.end_time.FromDatetime(until)
+    with access.client("validator") as client:
+        found = list(islice(client.quarantine.list(wanted, page_size=min(limit, 1000)), limit or None))
+    if as_json:
+        print_json([_document(item) for item in found])
+        return
+    print_table(
+        ("id", "kind", "contract", "device", "topic", "received", "reason"),
+        [
+            (
+                item.quarantine_id,
+                _kind(item),
+                f"{item.contract} r{item.revision}" if item.contract else "",
+                item.device_id,
+                item.topic,
+                moment(item.receive_time),
+                _first_reason(item),
+            )
+            for item in found
+        ],
+        empty="nothing of that kind is in quarantine",
+    )
+    if limit and len(found) == limit:
+        click.echo(f"The newest {limit}; --limit shows more.", err=True)
+
+
+@quarantine.command()
+@click.argument("quarantine_id", metavar="ID")
+@click.option("--raw", is_flag=True, help="Only the message's original bytes.")
+@json_option
+@connection_options
+def get(access: Access, quarantine_id: str, raw: bool, as_json: bool) -> None:
+    """Show the item ID with all its reasons and its original bytes."""
+    with access.client("validator") as client:
+        item = client.quarantine.get(quarantine_id)
+    if raw:
+        sys.stdout.buffer.write(item.payload)
+        return
+    if as_json:
+        print_json(_document(item))
+        return
+    print_fields(
+        {
+            "item": item.quarantine_id,
+            "kind": _kind(item),
+            "contract": f"{item.contract} revision {item.revision}" if item.contract else "",
+            "device": item.device_id,
+            "topic": item.topic,
+            "element": item.element or None,
+            "received": moment(item.receive_time),
+            "event time": moment(item.event_time),
+            "message id": item.message_id,
+            "quarantined": moment(item.quarantine_time),
+            "payload": _payload(item.payload),
+        }
+    )
+    click.echo()
+    print_table(
+        ("path", "rule", "expected", "actual", "message"),
+        [(reason.path, reason.rule, reason.expected, reason.actual, reason.message) for reason in item.reasons],
+        empty="no reason was recorded",
+    )
+
+
+def _kind(item: quarantine_pb2.QuarantinedItem) -> str:
+    return quarantine_pb2.QuarantineKind.Name(item.kind).removeprefix("QUARANTINE_KIND_")
+
+
+def _first_reason(item: quarantine_pb2.QuarantinedItem) -> str:
+    if not item.reasons:
+        return ""
+    first = item.reasons[0]
+    more = f" (+{len(item.reasons) - 1})" if len(item.reasons) > 1 else ""
+    return f"{first.path}: {first.message}{more}" if first.path else f"{first.message}{more}"
+
+
+def _payload(payload: bytes) -> str:
+    try:
+        return payload.decode("utf-8")
+    except UnicodeDecodeError:
+        return f"{payload[:512].hex(' ')}{' …' if len(payload) > 512 else ''} ({len(payload)} bytes, not UTF-8)"
+
+
+def _document(item: quarantine_pb2.QuarantinedItem) -> dict[str, Any]:
+    """Returns the item as JSON; beside the base64 of `payload` the text, where it is text."""
+    document = as_document(item)
+    try:
+        document["payload_text"] = item.payload.decode("utf-8")
+    except UnicodeDecodeError:
+        document["payload_text"] = None
+    return document
