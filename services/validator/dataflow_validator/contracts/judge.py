@@ -136,6 +136,10 @@ class CompiledContract:
         ):
             self._identity_names = [None if item.name == spec.event_time else item.tokens[0] for item in members]
 
+    def is_valid(self, item: object) -> bool:
+        """Say whether the contract's schema alone accepts a parsed item: no device, no event time, no column."""
+        return self._is_valid(item)
+
     def judge(self, arrival: Arrival, device_rule: DeviceRule) -> list[Accepted | Refused]:
         """Judge a message. Never raises on account of what is in it.
 
