@@ -474,8 +474,13 @@ class Connection(asyncio.Protocol):
         if goodbye:
             # Closing with unread bytes resets the connection, and the client would never see the reason: so let it
             # read, throw away what it sends, and cut it after a moment.
-            if self._transport.can_write_eof():
-                self._transport.write_eof()
+            try:
+                if self._transport.can_write_eof():
+                    self._transport.write_eof()
+            except OSError:
+                # The client was faster.
+                self._transport.abort()
+                return
             if not self._transport.is_reading():
                 self._transport.resume_reading()
             self._linger = self._context.clock.call_later(LINGER_SECONDS, self.cut)

@@ -70,6 +70,10 @@ class Listener:
             InsecureListenError: An address is not loopback, there is no TLS, and `insecure_listen` is off.
             ValueError: An address is not `host:port`.
         """
+        for address in (settings.listen, settings.websocket_listen):
+            if address and tls is None and not settings.insecure_listen and not is_loopback(split_address(address)[0]):
+                message = f"{address!r} is not loopback: give a TLS certificate, or allow plaintext by insecure_listen"
+                raise InsecureListenError(message)
         self._context = ListenerContext(settings, intake, authenticator, budget, sessions, clock)
         self._tls = tls
         self._drain_seconds = drain_seconds
@@ -78,10 +82,6 @@ class Listener:
         """Port of MQTT over TCP once started."""
         self.websocket_port: int | None = None
         """Port of MQTT over WebSocket once started."""
-        for address in (settings.listen, settings.websocket_listen):
-            if address and tls is None and not settings.insecure_listen and not is_loopback(split_address(address)[0]):
-                message = f"{address!r} is not loopback: give a TLS certificate, or allow plaintext by insecure_listen"
-                raise InsecureListenError(message)
 
     @property
     def counters(self) -> Counters:
