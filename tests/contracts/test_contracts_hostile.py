@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-
 from dataflow_validator.contracts import (
     Accepted,
     Arrival,
@@ -16,8 +15,8 @@ from dataflow_validator.contracts import (
     DeviceRule,
     FieldSpec,
     FieldType,
-    Refused,
     RefusalKind,
+    Refused,
     UnknownFields,
     compile_contract,
 )

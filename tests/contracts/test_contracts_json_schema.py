@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from dataflow_validator.contracts import ContractError, compile_contract, from_json_schema_document
 from dataflow_validator.contracts.schema import compile_schema
 from dataflow_validator.contracts.spec import ContractSpec

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-
 from dataflow_validator.contracts import (
     Accepted,
     Arrival,
