@@ -1,0 +1,93 @@
+"""One embedded Redis: a node of the ring."""
+
+import asyncio
+import contextlib
+import importlib.resources
+import os
+import signal
+from dataclasses import dataclass
+from typing import Final
+
+import psutil
+
+from dataflow_stack.child import ChildSpec
+from dataflow_stack.layout import Layout
+from dataflow_stack.privileges import ServerUser, directory_of, give
+
+_PROBE_SECONDS: Final = 2.0
+_LEAST_MEMORY: Final = 256 << 20
+_MOST_MEMORY: Final = 2 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class RedisNode:
+    """What a node is started from.
+
+    Attributes:
+        name: Such as "redis-0"; also its name in the ring.
+        port: On 127.0.0.1.
+        password: What clients must give.
+    """
+
+    name: str
+    port: int
+    password: str
+
+    @property
+    def url(self) -> str:
+        """The address with the password."""
+        return f"redis://:{self.password}@127.0.0.1:{self.port}"
+
+    def prepare(self, layout: Layout, binary: str, user: ServerUser | None) -> ChildSpec:
+        """Writes the node's configuration and returns how to start it."""
+        directory = layout.node(self.name)
+        give(directory, user)
+        here = directory_of(directory, user)
+        shipped = (
+            importlib.resources.files("dataflow_stack").joinpath("conf/ring-node.conf").read_text(encoding="utf-8")
+        )
+        own = f'port {self.port}\nbind 127.0.0.1\ndir "{here}"\nrequirepass {self.password}\nmaxmemory {_memory_limit()}\n'
+        configuration = directory / "node.conf"
+        configuration.unlink(missing_ok=True)
+        with os.fdopen(os.open(configuration, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(shipped + own)
+        if user is not None:
+            os.chown(configuration, user.uid, user.gid)
+        return ChildSpec(
+            name=self.name,
+            command=(binary, f"{here}/node.conf"),
+            directory=directory,
+            log=layout.log(self.name),
+            user=user,
+            stop_signal=signal.SIGTERM,
+            death_signal=signal.SIGTERM,
+            stop_seconds=15.0,
+        )
+
+    async def serves(self) -> bool:
+        """Returns whether the node answers PING and has loaded its data."""
+        return await self._ask(b"PING") == b"+PONG"
+
+    async def depth(self) -> int | None:
+        """Returns how many batches wait on the node, None when it does not answer."""
+        answer = await self._ask(b"XLEN dataflow:batches")
+        return int(answer[1:]) if answer.startswith(b":") else None
+
+    async def _ask(self, command: bytes) -> bytes:
+        with contextlib.suppress(OSError, TimeoutError, ValueError):
+            async with asyncio.timeout(_PROBE_SECONDS):
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                try:
+                    writer.write(b"AUTH " + self.password.encode() + b"\r\n" + command + b"\r\n")
+                    await reader.readline()
+                    return (await reader.readline()).strip()
+                finally:
+                    writer.close()
+                    with contextlib.suppress(OSError):
+                        await writer.wait_closed()
+        return b""
+
+
+def _memory_limit() -> int:
+    """A share of the machine, so that three nodes never take it whole; bridges stop appending at 80 % of it."""
+    return max(_LEAST_MEMORY, min(_MOST_MEMORY, int(psutil.virtual_memory().total) // 8))

@@ -1,0 +1,262 @@
+"""Starts everything in order, keeps it alive, and ends it in the opposite order."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import psutil
+
+from dataflow_stack import counters, logs, probes, status
+from dataflow_stack.child import Child, ChildSpec, Health
+from dataflow_stack.errors import StackError
+from dataflow_stack.layout import Layout
+from dataflow_stack.leftovers import end_leftovers, forget, remember
+from dataflow_stack.options import Options
+from dataflow_stack.postgres import Postgres
+from dataflow_stack.preparation import Preparation
+from dataflow_stack.privileges import reachable
+from dataflow_stack.redis_node import RedisNode
+from dataflow_stack.services import Kind, Services, fleet_installed
+
+_log = logging.getLogger(__name__)
+
+_READY_SECONDS: Final = 120.0
+_EARLY_DEATHS: Final = 5
+_STATUS_SECONDS: Final = 1.0
+_DRAIN_SECONDS: Final = 5.0
+
+Probe = Callable[[Child], Awaitable[bool]]
+
+
+class Supervisor:
+    """One stack, from its start to its end.
+
+    Args:
+        options: What was asked for.
+        layout: Its data directory, locked.
+        on_ready: Called once, with the status, when everything serves.
+        on_status: Called every second with the status after that.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        layout: Layout,
+        on_ready: Callable[[status.Document], None],
+        on_status: Callable[[status.Document], None],
+    ) -> None:
+        self._options = options
+        self._layout = layout
+        self._on_ready = on_ready
+        self._on_status = on_status
+        self._stopping = asyncio.Event()
+        self._children: list[Child] = []
+        self._counters = counters.Counters()
+        self._addresses: status.Document = {}
+        self._metrics_ports: dict[str, int] = {}
+        self._nodes: tuple[RedisNode, ...] = ()
+
+    async def run(self) -> None:
+        """Runs the stack until SIGINT, SIGTERM or SIGHUP; a second signal ends everything at once.
+
+        Raises:
+            StackError: It did not come up; all that was started has been ended again.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._on_signal, number)
+        end_leftovers(self._layout)
+        prepared = Preparation.make(self._options, self._layout)
+        try:
+            await self._live(prepared)
+        except ExceptionGroup as group:
+            # One failure is told as itself, not as a group of one.
+            found = group.subgroup(StackError)
+            raise (found or group).exceptions[0] from group
+
+    async def _live(self, prepared: Preparation) -> None:
+        async with asyncio.TaskGroup() as group:
+            stopping = group.create_task(self._stopping.wait(), name="stopping")
+            try:
+                starting = asyncio.create_task(self._start(group, prepared), name="start")
+                await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if not starting.done():
+                    starting.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await starting
+                else:
+                    starting.result()
+                    reporting = group.create_task(self._report(), name="report")
+                    await stopping
+                    reporting.cancel()
+            finally:
+                stopping.cancel()
+                await self._stop()
+                self._layout.status.unlink(missing_ok=True)
+                forget(self._layout)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if self._stopping.is_set():
+            _log.warning("second signal: ending everything at once")
+            for child in self._children:
+                child.kill()
+        else:
+            _log.info("%s: ending in order", number.name)
+            self._stopping.set()
+
+    async def _start(self, group: asyncio.TaskGroup, prepared: Preparation) -> None:
+        layout, ports = self._layout, prepared.ports
+        postgres = Postgres(ports.postgres, prepared.passwords)
+        self._nodes = tuple(
+            RedisNode(f"redis-{index}", ports.redis(index), prepared.passwords.redis) for index in range(prepared.nodes)
+        )
+        self._addresses = status.addresses(layout, ports, postgres, self._nodes)
+        binary = str(reachable(prepared.redis, prepared.user))
+        servers = [
+            self._run(group, node.prepare(layout, binary, prepared.user), _always(node.serves)) for node in self._nodes
+        ]
+        # initdb takes a second or two: not on the loop that watches the nodes.
+        specification = await asyncio.to_thread(
+            postgres.prepare, layout, reachable(prepared.postgres, prepared.user), prepared.user
+        )
+        servers.append(self._run(group, specification, _always(postgres.serves)))
+        await self._serving(servers)
+        await postgres.provision()
+
+        services = Services(layout=layout, ports=ports, postgres=postgres, nodes=self._nodes)
+        bridges = [services.bridge(index) for index in range(self._options.bridges)]
+        validators = [services.validator(index) for index in range(self._options.validators)]
+        own = [self._run(group, spec, self._probe(services, "bridge", len(bridges))) for spec in bridges]
+        own += [self._run(group, spec, self._probe(services, "validator", len(validators))) for spec in validators]
+        import importlib.util  # TEMP
+
+        if importlib.util.find_spec("dataflow_insight.__main__"):  # TEMP
+            own.append(self._run(group, services.insight(), self._probe(services, "insight", 1)))
+        self._metrics_ports = {spec.name: ports.bridge_metrics(index) for index, spec in enumerate(bridges)}
+        self._metrics_ports |= {spec.name: ports.validator_metrics(index) for index, spec in enumerate(validators)}
+        await self._serving(own)
+
+        document = await self._document()
+        status.write(layout, document)
+        self._on_ready(document)
+        if self._options.fleet and fleet_installed():
+            self._run(group, services.fleet(), _lives)
+
+    def _run(self, group: asyncio.TaskGroup, spec: ChildSpec, serves: Probe) -> Child:
+        _log.info("starting %s", spec.name)
+        child = Child(spec, serves, self._remember)
+        self._children.append(child)
+        group.create_task(child.run(), name=spec.name)
+        return child
+
+    def _remember(self) -> None:
+        """Writes down what runs, for the start after a death of this process."""
+        remember(self._layout, [child.pid for child in self._children if child.pid is not None])
+
+    async def _serving(self, children: Sequence[Child]) -> None:
+        """Waits until all of them serve.
+
+        Raises:
+            StackError: One dies again and again, or does not serve in time.
+        """
+        waiting = {asyncio.create_task(child.serving(), name=f"serving {child.name}"): child for child in children}
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                while waiting:
+                    done, _ = await asyncio.wait(waiting, timeout=0.2, return_when=asyncio.FIRST_COMPLETED)
+                    for task in done:
+                        del waiting[task]
+                    for child in waiting.values():
+                        if child.early_deaths >= _EARLY_DEATHS:
+                            raise StackError(_failed(child, "does not start"))
+        except TimeoutError:
+            child = next(iter(waiting.values()))
+            raise StackError(_failed(child, f"does not serve after {_READY_SECONDS:.0f} s")) from None
+        finally:
+            for task in waiting:
+                task.cancel()
+
+    def _probe(self, services: Services, kind: Kind, count: int) -> Probe:
+        async def serves(child: Child) -> bool:
+            if child.pid is None:
+                return False
+            if child.health is Health.STARTING and not probes.listens(child.pid, services.listening(kind)):
+                return False
+            # Several processes share a port: whoever answers there says nothing about this one.
+            alone = count == 1 or child.health is Health.STARTING
+            return not alone or await probes.grpc_serves(services.grpc_port(kind))
+
+        return serves
+
+    async def _report(self) -> None:
+        while True:
+            started = time.monotonic()
+            document = await self._document()
+            status.write(self._layout, document)
+            self._on_status(document)
+            logs.cap(self._layout.logs)
+            await asyncio.sleep(max(0.1, _STATUS_SECONDS - (time.monotonic() - started)))
+
+    async def _document(self) -> status.Document:
+        watched = [child for child in self._children if child.pid is not None and child.name in self._metrics_ports]
+        texts = await asyncio.gather(*(probes.metrics(self._metrics_ports[child.name]) for child in watched))
+        seen = {(child.name, child.pid): counters.counts(text) for child, text in zip(watched, texts, strict=True)}
+        self._counters.update(time.monotonic(), seen)
+        depths = await asyncio.gather(*(node.depth() for node in self._nodes))
+        return self._addresses | {
+            "pid": os.getpid(),
+            "processes": [_entry(child) for child in self._children],
+            "totals": {name: int(value) for name, value in self._counters.totals.items()},
+            "rates": {name: round(value, 1) for name, value in self._counters.rates.items()},
+            "lag": sum(depth or 0 for depth in depths),
+            "lag_seconds": round(counters.lag_seconds(texts), 3),
+        }
+
+    async def _stop(self) -> None:
+        for prefix in ("fleet", "bridge", "validator", "insight", "postgres", "redis"):
+            children = [child for child in self._children if child.name.startswith(prefix)]
+            if prefix == "validator" and children:
+                await self._drained()
+            await asyncio.gather(*(child.stop() for child in children))
+
+    async def _drained(self) -> None:
+        """Waits a little until the ring is empty: what is left stays on its disk, for the next start."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while sum([await node.depth() or 0 for node in self._nodes]):
+                    await asyncio.sleep(0.1)
+
+
+def _always(serves: Callable[[], Awaitable[bool]]) -> Probe:
+    async def probe(_: Child) -> bool:
+        return await serves()
+
+    return probe
+
+
+async def _lives(child: Child) -> bool:
+    return child.pid is not None
+
+
+def _entry(child: Child) -> dict[str, Any]:
+    pid = child.pid
+    started: float | None = None
+    with contextlib.suppress(psutil.Error):
+        started = psutil.Process(pid).create_time() if pid is not None else None
+    return {
+        "name": child.name,
+        "pid": pid,
+        "rss": child.rss_bytes,
+        "health": str(child.health),
+        "restarts": child.restarts,
+        "started": started,
+    }
+
+
+def _failed(child: Child, what: str) -> str:
+    return f"{child.name} {what}. The end of its log, {child.spec.log}:\n{child.log_tail()}"
