@@ -1,0 +1,142 @@
+"""A bridge process: listener and gRPC in, batcher, ring out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import sys
+from contextlib import AsyncExitStack
+
+from dataflow.bridge.v1 import ingest_service_pb2_grpc, ring_service_pb2_grpc
+from dataflow_mesh.access import Tokens
+from dataflow_mesh.errors import PostgresUnavailableError
+from dataflow_mesh.lifecycle import Process, run
+from dataflow_mesh.logs import configure_logging
+from dataflow_mesh.postgres import connect_pool
+from dataflow_mesh.server import GrpcServer, is_loopback
+from dataflow_mesh.settings import load
+from dataflow_mesh.telemetry import telemetry
+from dataflow_ring.append import Appender
+
+from dataflow_bridge.batcher import Batcher
+from dataflow_bridge.errors import UnfitNodeError
+from dataflow_bridge.ingest import IngestService
+from dataflow_bridge.listener.authenticate import TokenAuthenticator, read_token_file
+from dataflow_bridge.listener.budget import Budget
+from dataflow_bridge.listener.clock import SystemClock
+from dataflow_bridge.listener.listener import Listener
+from dataflow_bridge.listener.settings import ListenerSettings
+from dataflow_bridge.membership import Membership
+from dataflow_bridge.metrics import report
+from dataflow_bridge.ring_service import RingService
+from dataflow_bridge.sessions import Sessions
+from dataflow_bridge.settings import BridgeSettings
+
+logger = logging.getLogger(__name__)
+
+_START_PATIENCE_SECONDS = 60.0
+
+
+async def serve(process: Process, settings: BridgeSettings) -> None:
+    """Run a bridge until it is told to stop; then drain: intake, acknowledgements, ring."""
+    assert settings.token_file is not None
+    tokens = Tokens.load(settings.token_file)
+    budget = Budget(settings.memory_budget_bytes)
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(
+            await connect_pool(settings.postgres_dsn, application_name=settings.bridge_id, min_size=0, max_size=4)
+        )
+        appender = await stack.enter_async_context(
+            Appender(copies=settings.copies, min_copies=settings.min_copies or None)
+        )
+        membership = Membership(pool, appender, settings.state_dir, settings.bridge_id)
+        await _start_membership(membership, settings, process)
+        process.spawn(membership.follow(), name="membership")
+        batcher = await stack.enter_async_context(Batcher(appender, settings.bridge_id, budget.release))
+        server = GrpcServer.from_settings(
+            settings,
+            [
+                (
+                    ingest_service_pb2_grpc.add_IngestServiceServicer_to_server,
+                    IngestService(batcher, budget),
+                    "dataflow.bridge.v1.IngestService",
+                ),
+                (
+                    ring_service_pb2_grpc.add_RingServiceServicer_to_server,
+                    RingService(membership, appender, settings.bridge_id, process.stopping),
+                    "dataflow.bridge.v1.RingService",
+                ),
+            ],
+            tokens=tokens,
+        )
+        loopback = all(is_loopback(a) for a in (settings.mqtt_listen, settings.mqtt_websocket_listen) if a)
+        clock = SystemClock()
+        listener = Listener(
+            ListenerSettings(
+                listen=settings.mqtt_listen,
+                websocket_listen=settings.mqtt_websocket_listen,
+                insecure_listen=settings.insecure_listen,
+            ),
+            batcher,
+            TokenAuthenticator(
+                read_token_file(settings.token_file), allow_anonymous=loopback or settings.mqtt_allow_anonymous
+            ),
+            budget,
+            Sessions(clock),
+            clock,
+            tls=_tls(settings),
+            drain_seconds=settings.drain_seconds / 2,
+        )
+        await stack.enter_async_context(server)
+        await stack.enter_async_context(listener)
+        process.spawn(report(listener.counters, batcher, appender, process.stopping), name="metrics", may_end=True)
+        await process.stopping.wait()
+        await server.set_serving("", False)
+        await listener.stop(settings.drain_seconds / 2)
+        await server.stop()
+        try:
+            async with asyncio.timeout(settings.drain_seconds / 4):
+                await batcher.drain()
+        except TimeoutError:
+            logger.warning("the ring did not take all batches in time", extra={"action": "bridge.drain_timeout"})
+
+
+async def _start_membership(membership: Membership, settings: BridgeSettings, process: Process) -> None:
+    """Wait for Postgres and the seeds: in a fresh system all start at once."""
+    deadline = asyncio.get_running_loop().time() + _START_PATIENCE_SECONDS
+    while not process.stopping.is_set():
+        try:
+            await membership.start(settings.seeds)
+        except (PostgresUnavailableError, UnfitNodeError) as error:
+            unreachable = isinstance(error, PostgresUnavailableError) or error.metadata.get("check") == "ping"
+            if not unreachable or asyncio.get_running_loop().time() > deadline:
+                raise
+            logger.info("waiting for Postgres and the ring", extra={"action": "bridge.wait", "detail": str(error)})
+            await asyncio.sleep(0.2)
+        else:
+            return
+
+
+def _tls(settings: BridgeSettings) -> ssl.SSLContext | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    if settings.tls_client_ca is not None:
+        context.load_verify_locations(settings.tls_client_ca)
+        context.verify_mode = ssl.CERT_OPTIONAL  # a token will do for devices without a certificate
+    return context
+
+
+def main() -> int:
+    """Run a bridge; return its exit code."""
+    settings = load(BridgeSettings, sys.argv[1:])
+    configure_logging(settings.log_level, settings.log_format, service="bridge", instance=settings.bridge_id)
+    with telemetry("bridge", settings.bridge_id, settings.metrics_listen):
+        return run(settings.bridge_id, lambda process: serve(process, settings), drain_seconds=settings.drain_seconds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""What the bridge can answer instead of a result."""
+
+from __future__ import annotations
+
+import grpc
+from dataflow.error.v1 import error_reason_pb2 as reasons
+from dataflow_mesh.errors import DataflowError
+
+
+class BridgeOverloadedError(DataflowError):
+    """The bridge's memory budget is spent; nothing was taken. Try again after the time in RetryInfo."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    reason = reasons.ERROR_REASON_BRIDGE_OVERLOADED
+
+
+class RingUnavailableError(DataflowError):
+    """Too few ring nodes took the messages in time; nothing is acknowledged. Send them again with the same message ids."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+    reason = reasons.ERROR_REASON_RING_UNAVAILABLE
+
+
+class NodeExistsError(DataflowError):
+    """A ring node of that name is a member."""
+
+    code = grpc.StatusCode.ALREADY_EXISTS
+    reason = reasons.ERROR_REASON_NODE_EXISTS
+
+
+class NodeNotFoundError(DataflowError):
+    """No ring node has that name; `dataflow ring list` shows all."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = reasons.ERROR_REASON_NODE_NOT_FOUND
+
+
+class UnfitNodeError(DataflowError):
+    """The server answers, but may not join the ring."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = reasons.ERROR_REASON_NODE_UNFIT

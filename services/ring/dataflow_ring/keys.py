@@ -1,0 +1,19 @@
+"""Names on a ring node: its streams, its group, the fields of an entry, its incarnation key."""
+
+from __future__ import annotations
+
+from typing import Final
+
+BATCHES: Final = b"dataflow:batches"
+"""Stream of first copies; validators read it through the group."""
+COPIES: Final = b"dataflow:copies"
+"""Stream of further copies; read only to discard what is committed, or when a first copy is gone."""
+GROUP: Final = b"validators"
+"""Consumer group on BATCHES, made at admission from entry 0."""
+INCARNATION: Final = b"dataflow:incarnation"
+"""Written at admission: tells the admitted node from an empty one at the same address."""
+
+FIELD_BATCH_ID: Final = b"batch_id"
+FIELD_PRIMARY: Final = b"primary"
+FIELD_COPY: Final = b"copy"
+FIELD_BYTES: Final = b"bytes"

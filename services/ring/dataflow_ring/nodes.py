@@ -1,0 +1,213 @@
+"""What a ring node is, how one is admitted, and how one is examined."""
+
+from __future__ import annotations
+
+import enum
+import re
+import uuid
+from dataclasses import dataclass
+from typing import Final
+
+from dataflow_ring import keys
+from dataflow_ring.connection import NodeConnection, NodeUnreachableError, Reply, ReplyError, redact
+
+FLOOR_VERSION: Final = (6, 2)
+"""XAUTOCLAIM and NOMKSTREAM came with Redis 6.2."""
+
+
+class State(enum.StrEnum):
+    """What is intended for a node, the same for everybody."""
+
+    ACTIVE = "ACTIVE"
+    DRAINING = "DRAINING"
+    DRAINED = "DRAINED"
+    REMOVED = "REMOVED"
+
+
+class Health(enum.StrEnum):
+    """What one process observes of a node."""
+
+    HEALTHY = "HEALTHY"
+    SLOW = "SLOW"
+    FULL = "FULL"
+    DOWN = "DOWN"
+
+
+class Durability(enum.StrEnum):
+    """What is known of a node's appendfsync."""
+
+    VERIFIED = "VERIFIED"
+    UNVERIFIED = "UNVERIFIED"
+    WEAK = "WEAK"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A member of the ring, as the membership has it."""
+
+    name: str
+    url: str
+    """redis:// or rediss://, with its password: never shown (`redact`)."""
+    state: State
+    incarnation: str
+    zone: str = ""
+    durability: Durability = Durability.UNVERIFIED
+
+    def __repr__(self) -> str:
+        return f"Node({self.name!r}, {redact(self.url)!r}, {self.state})"
+
+
+class NodeUnfitError(Exception):
+    """The node may not join; `check` says which examination it failed."""
+
+    def __init__(self, check: str, message: str) -> None:
+        super().__init__(message)
+        self.check = check
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What admission found and wrote."""
+
+    incarnation: str
+    durability: Durability
+    version: str
+
+
+async def admit(url: str, *, timeout_seconds: float = 3.0) -> Admission:
+    """Examine a server and make it a ring node: write its incarnation, make its streams and its group.
+
+    Only admission makes streams: an append to a node without them fails, which tells that the node lost its data.
+
+    Raises:
+        NodeUnfitError: It does not answer, is too old, would evict, is not durable, or is somebody's node already.
+    """
+    async with NodeConnection(url, timeout_seconds=timeout_seconds) as connection:
+        try:
+            return await _admit(connection, url)
+        except (NodeUnreachableError, ReplyError) as error:
+            raise NodeUnfitError("ping", f"{redact(url)}: {error}") from error
+
+
+async def _admit(connection: NodeConnection, url: str) -> Admission:
+    await connection.call(b"PING")
+    server = parse_info(await connection.call(b"INFO", b"server"))
+    version = server.get("redis_version", "0")
+    if _version(version) < FLOOR_VERSION:
+        raise NodeUnfitError("version", f"{redact(url)} runs Redis {version}; 6.2 or newer is needed")
+    replication = parse_info(await connection.call(b"INFO", b"replication"))
+    if replication.get("role") != "master":
+        raise NodeUnfitError("ping", f"{redact(url)} is a {replication.get('role')}: add its master")
+    memory = parse_info(await connection.call(b"INFO", b"memory"))
+    policy = memory.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        raise NodeUnfitError(
+            "eviction", f"{redact(url)} has maxmemory-policy {policy}, which drops data: CONFIG SET maxmemory-policy noeviction"
+        )
+    durability = await examine_durability(connection)
+    if durability is Durability.WEAK:
+        raise NodeUnfitError(
+            "durability",
+            f"{redact(url)} loses acknowledged data when its power fails: start it with --appendonly yes --appendfsync always",
+        )
+    found, batches, copies = await connection.pipeline(
+        [(b"GET", keys.INCARNATION), (b"XLEN", keys.BATCHES), (b"XLEN", keys.COPIES)]
+    )
+    if any(isinstance(reply, ReplyError) for reply in (found, batches, copies)):
+        raise NodeUnfitError("incarnation", f"{redact(url)} has other keys of these names: use a server of its own")
+    if batches or copies:
+        raise NodeUnfitError(
+            "incarnation",
+            f"{redact(url)} holds {batches + copies} batches of another life: export them, then FLUSHALL before adding it",
+        )
+    incarnation = str(uuid.uuid4())
+    # An empty stream with a group: XGROUP CREATE MKSTREAM makes both; the copies' stream needs no group to be read.
+    replies = await connection.pipeline(
+        [
+            (b"DEL", keys.BATCHES, keys.COPIES),
+            (b"XGROUP", b"CREATE", keys.BATCHES, keys.GROUP, b"0", b"MKSTREAM"),
+            (b"XGROUP", b"CREATE", keys.COPIES, keys.GROUP, b"0", b"MKSTREAM"),
+            (b"SET", keys.INCARNATION, incarnation),
+        ]
+    )
+    for reply in replies:
+        if isinstance(reply, ReplyError):
+            raise NodeUnfitError("incarnation", f"{redact(url)} takes no data: {reply}")
+    return Admission(incarnation, durability, version)
+
+
+async def examine_durability(connection: NodeConnection) -> Durability:
+    """Return what `CONFIG GET` tells of appendonly and appendfsync; managed servers often forbid it."""
+    try:
+        reply = await connection.call(b"CONFIG", b"GET", b"append*")
+    except ReplyError:
+        return Durability.UNVERIFIED
+    settings = {bytes(k): bytes(v) for k, v in zip(reply[::2], reply[1::2], strict=True)}
+    if settings.get(b"appendonly") == b"yes" and settings.get(b"appendfsync") == b"always":
+        return Durability.VERIFIED
+    return Durability.WEAK
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """How full a node is."""
+
+    batches: int
+    copies: int
+    oldest_age_seconds: float | None
+    """Of the oldest entry of either stream, by the node's own clock; None when both are empty."""
+    memory_used_bytes: int
+    memory_limit_bytes: int
+    """0 if unlimited."""
+
+    @property
+    def share(self) -> float:
+        """Used share of the memory, 0 to 1; 0 if unlimited."""
+        return self.memory_used_bytes / self.memory_limit_bytes if self.memory_limit_bytes else 0.0
+
+
+async def examine_fill(connection: NodeConnection) -> Fill:
+    """Return the depth, age and memory of a node.
+
+    Raises:
+        NodeUnreachableError, ReplyError: As `NodeConnection.call`.
+    """
+    replies = await connection.pipeline(
+        [
+            (b"XLEN", keys.BATCHES),
+            (b"XLEN", keys.COPIES),
+            (b"XRANGE", keys.BATCHES, b"-", b"+", b"COUNT", b"1"),
+            (b"XRANGE", keys.COPIES, b"-", b"+", b"COUNT", b"1"),
+            (b"TIME",),
+            (b"INFO", b"memory"),
+        ]
+    )
+    for reply in replies:
+        if isinstance(reply, ReplyError):
+            raise reply
+    batches, copies, oldest_batch, oldest_copy, (seconds, microseconds), memory = replies
+    now_ms = int(seconds) * 1000 + int(microseconds) / 1000
+    stamps = [entry_milliseconds(entries[0][0]) for entries in (oldest_batch, oldest_copy) if entries]
+    info = parse_info(memory)
+    return Fill(
+        batches=batches,
+        copies=copies,
+        oldest_age_seconds=max(0.0, (now_ms - min(stamps)) / 1000) if stamps else None,
+        memory_used_bytes=int(info.get("used_memory", 0)),
+        memory_limit_bytes=int(info.get("maxmemory", 0)),
+    )
+
+
+def entry_milliseconds(entry_id: bytes) -> int:
+    """Return the node's clock at which an entry was added, from the entry's id."""
+    return int(entry_id.split(b"-")[0])
+
+
+def parse_info(reply: Reply) -> dict[str, str]:
+    """Return the lines of an INFO reply as a mapping."""
+    text = bytes(reply).decode()
+    return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:2])

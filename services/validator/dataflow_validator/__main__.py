@@ -1,0 +1,90 @@
+"""A validator process: reads the ring, judges, stores, and answers about contracts, routes, readings and quarantine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from contextlib import AsyncExitStack
+from importlib import resources
+
+from dataflow_mesh.access import Tokens
+from dataflow_mesh.lifecycle import Process, run
+from dataflow_mesh.logs import configure_logging
+from dataflow_mesh.migrate import migrate
+from dataflow_mesh.postgres import Pool, check_durability, connect_pool, wait_ready
+from dataflow_mesh.server import GrpcServer
+from dataflow_mesh.settings import load
+from dataflow_mesh.telemetry import telemetry
+from dataflow_ring.consume import ReaderOptions
+
+from dataflow_validator.builtin import ensure_builtin
+from dataflow_validator.metrics import report
+from dataflow_validator.partitions import Partitions
+from dataflow_validator.pipeline import Pipeline, PipelineOptions
+from dataflow_validator.registry import Registry
+from dataflow_validator.ring_follower import RingFollower
+from dataflow_validator.settings import ValidatorSettings
+
+logger = logging.getLogger(__name__)
+
+_CONNECTIONS = 8
+
+
+async def serve(process: Process, settings: ValidatorSettings) -> None:
+    """Run a validator until it is told to stop; then finish what it took from the ring."""
+    assert settings.token_file is not None
+    tokens = Tokens.load(settings.token_file)
+    await wait_ready(settings.postgres_dsn, timeout_seconds=60.0)
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(
+            await connect_pool(settings.postgres_dsn, application_name=settings.validator_id, max_size=_CONNECTIONS)
+        )
+        await _prepare_database(pool)
+        registry = Registry()
+        async with pool.acquire() as connection:
+            await registry.refresh(connection)
+        partitions = Partitions()
+        await partitions.ensure_ahead(pool, registry.current.contracts)
+        follower = await stack.enter_async_context(
+            RingFollower(pool, ReaderOptions(consumer=settings.validator_id, read_count=settings.read_count))
+        )
+        pipeline = Pipeline(
+            pool,
+            registry,
+            partitions,
+            follower.reader,
+            PipelineOptions(max_batches=settings.max_batches, max_lone_deaths=settings.max_lone_deaths),
+        )
+        process.spawn(registry.watch(pool, process.stopping), name="catalogue", may_end=True)
+        process.spawn(pipeline.run(), name="pipeline")
+        process.spawn(follower.follow(pipeline), name="ring")
+        process.spawn(report(pipeline, follower, process.stopping), name="metrics", may_end=True)
+        server = await stack.enter_async_context(GrpcServer.from_settings(settings, [], tokens=tokens))
+        await process.stopping.wait()
+        await server.set_serving("", False)
+        try:
+            async with asyncio.timeout(settings.drain_seconds / 2):
+                await pipeline.drain()
+        except TimeoutError:
+            logger.warning("not all batches were stored in time", extra={"action": "validator.drain_timeout"})
+
+
+async def _prepare_database(pool: Pool) -> None:
+    async with pool.acquire() as connection:
+        for warning in await check_durability(connection):
+            logger.warning("postgres setting", extra={"action": "postgres.setting", "detail": warning})
+        await migrate(connection, "validator", resources.files("dataflow_validator") / "migrations")
+        await ensure_builtin(connection)
+
+
+def main() -> int:
+    """Run a validator; return its exit code."""
+    settings = load(ValidatorSettings, sys.argv[1:])
+    configure_logging(settings.log_level, settings.log_format, service="validator", instance=settings.validator_id)
+    with telemetry("validator", settings.validator_id, settings.metrics_listen):
+        return run(settings.validator_id, lambda process: serve(process, settings), drain_seconds=settings.drain_seconds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

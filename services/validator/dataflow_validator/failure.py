@@ -1,0 +1,43 @@
+"""What a failure of Postgres means: the item, the moment, or us."""
+
+from __future__ import annotations
+
+import enum
+
+import asyncpg
+
+
+class Failure(enum.Enum):
+    """What to do after a failed transaction."""
+
+    CULPRIT = "culprit"
+    """An item's data (SQLSTATE classes 22 and 23): find it, quarantine it, store the rest."""
+    MOMENT = "moment"
+    """Postgres is away, busy, or chose us as a deadlock's victim (08, 25, 40, 53, 55, 57, 58): try again."""
+    DEFECT = "defect"
+    """The table or the statement (42, XX and all others): nobody's data is at fault; stop and raise an alarm."""
+
+
+_MOMENT_CLASSES = frozenset({"08", "25", "40", "53", "55", "57", "58"})
+
+
+class LaneError(Exception):
+    """The table of a contract does not work; `__cause__` is what Postgres said."""
+
+    def __init__(self, contract: str) -> None:
+        super().__init__(f"the table of contract {contract!r} does not work")
+        self.contract = contract
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Return what an exception of a store transaction means."""
+    if isinstance(error, asyncpg.PostgresError):
+        # asyncpg refuses a value that it cannot encode with a DataError of class 22 of its own.
+        sqlstate = getattr(error, "sqlstate", None) or "XX000"
+        if sqlstate[:2] in {"22", "23"}:
+            return Failure.CULPRIT
+        return Failure.MOMENT if sqlstate[:2] in _MOMENT_CLASSES else Failure.DEFECT
+    if isinstance(error, asyncpg.InterfaceError | OSError | TimeoutError | ConnectionError):
+        # InterfaceError: the connection was closed under the statement.
+        return Failure.MOMENT
+    return Failure.DEFECT

@@ -1,0 +1,252 @@
+"""A batch and what its contracts said of it: pure, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from json import JSONDecoder
+from typing import NamedTuple
+from uuid import UUID
+
+from dataflow.ring.v1.batch_pb2 import Batch, Message
+from dataflow_ring.consume import Entry
+
+from dataflow_validator.contracts.canonical import bytes_hash
+from dataflow_validator.contracts.device import device_id_of
+from dataflow_validator.contracts.identity import IdKind, MessageIds
+from dataflow_validator.contracts.judge import CompiledContract
+from dataflow_validator.contracts.outcome import Accepted, Arrival, Refused
+from dataflow_validator.contracts.reasons import Reason, reason
+from dataflow_validator.rules import Rules
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNROUTED = MessageIds("")
+
+
+class QuarantineRow(NamedTuple):
+    """An item that becomes no row."""
+
+    contract: str
+    revision: int
+    kind: str
+    device_id: str
+    topic: str
+    payload: bytes
+    element: int
+    reasons: tuple[Reason, ...]
+    receive_time: datetime
+    event_time: datetime | None
+    message_id: UUID
+    id_kind: IdKind
+    content_hash: int
+    batch_id: UUID
+    position: int
+
+
+@dataclass(slots=True)
+class Lane:
+    """The accepted items of one contract in one batch."""
+
+    contract: CompiledContract
+    rows: list[tuple[object, ...]] = field(default_factory=list)
+    origins: list[tuple[int, int, IdKind]] = field(default_factory=list)
+    """Position, element, kind of message id; beside `rows`."""
+
+
+@dataclass(slots=True)
+class JudgedBatch:
+    """A batch, judged."""
+
+    entry: Entry
+    batch: Batch
+    batch_id: UUID
+    catalog_version: int
+    lanes: dict[str, Lane]
+    refused: list[QuarantineRow]
+    items: int
+
+    @property
+    def contracts(self) -> set[str]:
+        """Names of the contracts that have items in it."""
+        return self.lanes.keys() | {row.contract for row in self.refused if row.contract}
+
+
+def judge_batch(entry: Entry, batch: Batch, rules: Rules) -> JudgedBatch:
+    """Judge every message of a batch by the contract that its topic leads to.
+
+    Raises:
+        ContractBrokenError: A message belongs to a contract that this process cannot judge by.
+    """
+    lanes: dict[str, Lane] = {}
+    refused: list[QuarantineRow] = []
+    items = 0
+    batch_id = batch.batch_id
+    uuid = UUID(bytes=batch_id)
+    last_us, receive_time = 0, _EPOCH
+    resolve = rules.resolve
+    for position, message in enumerate(batch.messages):
+        topic = message.topic
+        if message.receive_time_us != last_us:
+            last_us = message.receive_time_us
+            receive_time = _EPOCH + timedelta(microseconds=last_us)
+        arrival = Arrival(
+            topic,
+            message.device_id or None,
+            message.payload,
+            receive_time,
+            message.message_id or None,
+            message.maybe_duplicate,
+            batch_id,
+            position,
+        )
+        resolved = resolve(topic)
+        if resolved is None:
+            items += 1
+            refused.append(_unrouted(arrival, uuid))
+            continue
+        contract, device_rule = resolved
+        outcomes = contract.judge(arrival, device_rule)
+        items += len(outcomes)
+        for outcome in outcomes:
+            if type(outcome) is Accepted:
+                name = contract.spec.name
+                lane = lanes.get(name)
+                if lane is None:
+                    lane = lanes[name] = Lane(contract)
+                lane.rows.append(outcome.row)
+                lane.origins.append((position, outcome.element, outcome.id_kind))
+            elif type(outcome) is Refused:
+                payload = element_bytes(message.payload, outcome.element) if len(outcomes) > 1 else message.payload
+                refused.append(_refused(contract, arrival, outcome, payload, uuid))
+    return JudgedBatch(entry, batch, uuid, rules.version, lanes, refused, items)
+
+
+def _refused(contract: CompiledContract, arrival: Arrival, outcome: Refused, payload: bytes, batch_id: UUID) -> QuarantineRow:
+    return QuarantineRow(
+        contract.spec.name,
+        contract.revision,
+        outcome.kind.value,
+        outcome.device_id,
+        arrival.topic,
+        payload,
+        outcome.element,
+        outcome.reasons,
+        arrival.receive_time,
+        outcome.event_time,
+        outcome.message_id,
+        outcome.id_kind,
+        outcome.content_hash,
+        batch_id,
+        arrival.position,
+    )
+
+
+def _unrouted(arrival: Arrival, batch_id: UUID) -> QuarantineRow:
+    device_id = device_id_of(arrival.device_id) or ""
+    if arrival.message_id:
+        message_id, id_kind = _UNROUTED.from_sender(device_id, arrival.message_id, None), IdKind.SENDER
+    else:
+        message_id, id_kind = _UNROUTED.from_bridge(arrival.batch_id, arrival.position, None), IdKind.BRIDGE
+    why = reason((), "route", "a route", arrival.topic, f"no route takes the topic {arrival.topic!r}: `dataflow route create`")
+    return QuarantineRow(
+        "",
+        0,
+        "UNROUTED",
+        device_id,
+        arrival.topic,
+        arrival.payload,
+        0,
+        (why,),
+        arrival.receive_time,
+        None,
+        message_id,
+        id_kind,
+        bytes_hash(arrival.payload),
+        batch_id,
+        arrival.position,
+    )
+
+
+def conflict_row(
+    lane_contract: CompiledContract, judged: JudgedBatch, row: tuple[object, ...], origin: tuple[int, int, IdKind]
+) -> QuarantineRow:
+    """Return the quarantine row of an accepted item whose key is taken by other content."""
+    why = reason((), "conflict", "the content of the row with this key", row[4], "another reading has this device, time and message id")
+    return _from_row(lane_contract, judged, row, origin, "CONFLICT", why)
+
+
+def unstorable_row(
+    lane_contract: CompiledContract,
+    judged: JudgedBatch,
+    row: tuple[object, ...],
+    origin: tuple[int, int, IdKind],
+    problem: str,
+) -> QuarantineRow:
+    """Return the quarantine row of an accepted item that SQL did not take."""
+    why = reason((), "storable", "values that its columns hold", "", problem)
+    return _from_row(lane_contract, judged, row, origin, "UNSTORABLE", why)
+
+
+def _from_row(
+    contract: CompiledContract,
+    judged: JudgedBatch,
+    row: tuple[object, ...],
+    origin: tuple[int, int, IdKind],
+    kind: str,
+    why: Reason,
+) -> QuarantineRow:
+    position, element, id_kind = origin
+    message: Message = judged.batch.messages[position]
+    device_id, event_time, receive_time, message_id, content_hash = row[:5]
+    assert isinstance(device_id, str)
+    assert isinstance(event_time, datetime)
+    assert isinstance(receive_time, datetime)
+    assert isinstance(message_id, UUID)
+    assert isinstance(content_hash, int)
+    return QuarantineRow(
+        contract.spec.name,
+        contract.revision,
+        kind,
+        device_id,
+        message.topic,
+        element_bytes(message.payload, element),
+        element,
+        (why,),
+        receive_time,
+        event_time,
+        message_id,
+        id_kind,
+        content_hash,
+        judged.batch_id,
+        position,
+    )
+
+
+def element_bytes(payload: bytes, element: int) -> bytes:
+    """Return the bytes of one element of an array message exactly as they were sent; other payloads as they are.
+
+    Whole arrays would make a message of many bad elements grow with the square of their number.
+    """
+    if not payload.lstrip().startswith(b"["):
+        return payload
+    for index, piece in enumerate(_elements(payload.decode("utf-8", "surrogatepass"))):
+        if index == element:
+            return piece.encode("utf-8", "surrogatepass")
+    return payload
+
+
+def _elements(text: str) -> Iterator[str]:
+    decoder = JSONDecoder()
+    at = text.index("[") + 1
+    while True:
+        while at < len(text) and text[at] in " \t\r\n,":
+            at += 1
+        if at >= len(text) or text[at] == "]":
+            return
+        try:
+            _, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            return
+        yield text[at:end]
+        at = end

@@ -1,0 +1,380 @@
+"""The path of a batch through the validator: taken, unpacked, judged, stored, and only then acknowledged on the ring."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+from uuid import UUID
+
+import asyncpg
+from dataflow_mesh.postgres import Pool
+from dataflow_ring.batch import BatchUnreadableError, unpack
+from dataflow_ring.consume import Entry, NodeReader, Origin
+
+from dataflow_validator.failure import Failure, LaneError, failure_of
+from dataflow_validator.judged import JudgedBatch, judge_batch
+from dataflow_validator.partitions import Partitions, months_of
+from dataflow_validator.registry import Registry
+from dataflow_validator.rules import ContractBrokenError, Rules
+from dataflow_validator.statements import statements
+from dataflow_validator.store import CatalogChangedError, Stored, event_months, store
+
+logger = logging.getLogger(__name__)
+
+_SQL: Final = statements("store")
+
+T = TypeVar("T")
+_REMEMBERED: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineOptions:
+    """How much is done at once, and when a batch is given up."""
+
+    max_batches: int = 32
+    """Batches in one transaction."""
+    max_messages: int = 16_000
+    """Messages in one transaction, reached by whole batches."""
+    queue_batches: int = 48
+    """Batches that wait here; readers wait while it is full."""
+    max_lone_deaths: int = 3
+    """Readers that may die over a batch that they work on alone; then it is parked."""
+    lane_retry_seconds: float = 5.0
+    """How long a contract whose table does not work is left alone."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What this process did since it started; telemetry reads it."""
+
+    batches: int = 0
+    stored: int = 0
+    duplicate: int = 0
+    conflict: int = 0
+    quarantined: int = 0
+    parked: int = 0
+    transactions: int = 0
+    transaction_seconds: float = 0.0
+    judge_seconds: float = 0.0
+    retries: int = 0
+    suspects: int = 0
+    stopped_lanes: int = 0
+
+
+class Pipeline:
+    """Takes entries from all nodes' readers (it is their `Sink`) and makes rows of them."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        registry: Registry,
+        partitions: Partitions,
+        reader_of: Callable[[str], NodeReader | None],
+        options: PipelineOptions | None = None,
+    ) -> None:
+        self.counters = Counters()
+        self._pool = pool
+        self._registry = registry
+        self._partitions = partitions
+        self._reader_of = reader_of
+        self._options = options or PipelineOptions()
+        self._queue: asyncio.Queue[Entry] = asyncio.Queue(self._options.queue_batches)
+        self._held: dict[bytes, int] = {}
+        self._recent: OrderedDict[bytes, None] = OrderedDict()
+        self._rules = Rules(registry.current)
+        self._up = asyncio.Event()
+        self._down = asyncio.Event()
+        self._down.set()
+        self._stopped_lanes: dict[str, float] = {}
+        self._stopping = False
+
+    # --- what readers ask
+
+    async def put(self, entry: Entry) -> None:
+        """Take an entry; waits while the queue is full."""
+        self._held[entry.batch_id] = self._held.get(entry.batch_id, 0) + 1
+        await self._queue.put(entry)
+
+    def holds(self, batch_id: bytes) -> bool:
+        """Whether the batch is in the queue or in a transaction of this process."""
+        return batch_id in self._held
+
+    async def ready(self) -> None:
+        """Return when Postgres answers and this process is not stopping."""
+        await self._up.wait()
+
+    async def committed(self, batch_ids: Sequence[bytes]) -> Collection[bytes]:
+        """Return those of the batches that are stored or parked."""
+        unknown = [UUID(bytes=batch_id) for batch_id in batch_ids if batch_id not in self._recent and len(batch_id) == 16]
+        found = {batch_id for batch_id in batch_ids if batch_id in self._recent}
+        if unknown:
+            try:
+                records = await self._pool.fetch(_SQL["find_committed"], unknown)
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                self._postgres_failed(error)
+                return found
+            for record in records:
+                batch_id = record["batch_id"].bytes
+                found.add(batch_id)
+                self._remember(batch_id)
+        return found
+
+    @property
+    def postgres_up(self) -> bool:
+        """Whether the last statement found Postgres."""
+        return self._up.is_set()
+
+    @property
+    def stopped_lanes(self) -> tuple[str, ...]:
+        """Contracts whose table does not work at the moment."""
+        now = time.monotonic()
+        return tuple(sorted(name for name, until in self._stopped_lanes.items() if until > now))
+
+    # --- the loops
+
+    async def run(self) -> None:
+        """Take, judge and store for ever; judging goes on while the group before is being stored."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch_postgres(), name="watch-postgres")
+            storing: asyncio.Task[None] | None = None
+            while True:
+                group = await self._take()
+                if group[0].origin is Origin.SUSPECT:
+                    if storing is not None:
+                        await storing
+                        storing = None
+                    await self._process_alone(group[0])
+                    continue
+                judged = await self._judge(group)
+                if storing is not None:
+                    await storing
+                storing = tasks.create_task(self._store(judged), name="store") if judged else None
+
+    async def drain(self) -> None:
+        """Take no more from the ring, and return when all that was taken is stored or given back."""
+        self._stopping = True
+        self._up.clear()
+        while self._held:
+            await asyncio.sleep(0.02)
+
+    async def _take(self) -> list[Entry]:
+        """Return the next entries to store together; a suspect comes alone."""
+        group = [await self._queue.get()]
+        if group[0].origin is Origin.SUSPECT:
+            return group
+        size = len(group[0].data)
+        taken = {group[0].batch_id}
+        while len(group) < self._options.max_batches and size < 8 * 1024 * 1024 and not self._queue.empty():
+            # Look before taking: a suspect must not travel with others, nor two copies of a batch together.
+            waiting: Entry = self._queue._queue[0]  # type: ignore[attr-defined]  # noqa: SLF001
+            if waiting.origin is Origin.SUSPECT or waiting.batch_id in taken:
+                break
+            entry = self._queue.get_nowait()
+            taken.add(entry.batch_id)
+            size += len(entry.data)
+            group.append(entry)
+        return group
+
+    async def _judge(self, entries: Iterable[Entry]) -> list[JudgedBatch]:
+        judged: list[JudgedBatch] = []
+        for entry in entries:
+            result = await self._judge_entry(entry)
+            if result is not None:
+                judged.append(result)
+            await asyncio.sleep(0)  # lets the transaction of the group before go on
+        return judged
+
+    async def _judge_entry(self, entry: Entry) -> JudgedBatch | None:
+        """Judge one batch; what cannot be judged is parked, or left on the ring."""
+        if self._rules.version != self._registry.current.version:
+            self._rules = Rules(self._registry.current)
+        began = time.perf_counter()
+        try:
+            batch = unpack(entry.data)
+            judged = judge_batch(entry, batch, self._rules)
+        except BatchUnreadableError as error:
+            await self._park(entry, str(error))
+            return None
+        except ContractBrokenError as error:
+            self._stop_lane(error.contract, error)
+            await self._finish([entry], acknowledge=False)
+            return None
+        self.counters.judge_seconds += time.perf_counter() - began
+        if not judged.contracts.isdisjoint(self.stopped_lanes):
+            await self._finish([entry], acknowledge=False)
+            return None
+        return judged
+
+    async def _store(self, judged: list[JudgedBatch]) -> None:
+        """Store a group, however long it takes; acknowledge it on the ring after COMMIT."""
+        isolate = False
+        delay = 0.05
+        group = judged
+        while group:
+            try:
+                result = await self._transact(group, isolate=isolate)
+            except CatalogChangedError:
+                await self._refresh()
+                group = await self._judge([item.entry for item in group])
+            except LaneError as error:
+                self._stop_lane(error.contract, error.__cause__ or error)
+                hit = [item for item in group if error.contract in item.contracts]
+                await self._finish([item.entry for item in hit], acknowledge=False)
+                group = [item for item in group if error.contract not in item.contracts]
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                failure = failure_of(error)
+                self.counters.retries += 1
+                if failure is Failure.CULPRIT and not isolate:
+                    isolate = True
+                    continue
+                self._postgres_failed(error)
+                logger.log(
+                    logging.WARNING if failure is Failure.MOMENT else logging.ERROR,
+                    "store transaction failed, trying again",
+                    extra={"action": "store.retry", "failure": failure.value, "detail": str(error)[:200]},
+                )
+                await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries, no secret
+                delay = min(delay * 2, 2.0)
+            else:
+                self._count(result)
+                break
+        await self._finish([item.entry for item in group], acknowledge=True)
+
+    async def _transact(self, group: Sequence[JudgedBatch], *, isolate: bool) -> Stored:
+        for contract, moments in event_months(group).items():
+            await self._partitions.ensure(self._pool, contract, months_of(moments))
+        began = time.perf_counter()
+        async with self._pool.acquire() as connection:
+            result = await store(connection, group, isolate=isolate)
+        self.counters.transactions += 1
+        self.counters.transaction_seconds += time.perf_counter() - began
+        return result
+
+    # --- batches under suspicion
+
+    async def _process_alone(self, entry: Entry) -> None:
+        """Work on a batch whose reader died, with nothing beside it, and count the death in advance."""
+        self.counters.suspects += 1
+        if entry.batch_id in await self.committed([entry.batch_id]):
+            await self._finish([entry], acknowledge=True)
+            return
+        batch_id = UUID(bytes=entry.batch_id) if len(entry.batch_id) == 16 else None
+        if batch_id is None:
+            await self._park(entry, "its entry has no batch id")
+            return
+        deaths = await self._until_postgres(lambda: self._pool.fetchval(_SQL["begin_lone_try"], batch_id))
+        if deaths >= self._options.max_lone_deaths:
+            await self._park(entry, f"{deaths} readers died while they worked on it alone")
+        else:
+            judged = await self._judge([entry])
+            if judged:
+                await self._store(judged)
+            await self._until_postgres(lambda: self._pool.execute(_SQL["end_lone_try"], batch_id))
+            if entry.batch_id not in self._recent:
+                return
+        await self._until_postgres(lambda: self._pool.execute(_SQL["forget_suspect"], batch_id))
+
+    async def _park(self, entry: Entry, reason: str) -> None:
+        """Keep a batch whole where it holds nobody up; judged again only when somebody asks."""
+        batch_id = UUID(bytes=entry.batch_id) if len(entry.batch_id) == 16 else UUID(int=0)
+        await self._until_postgres(
+            lambda: self._pool.execute(_SQL["park_batch"], batch_id, entry.node, reason, entry.data)
+        )
+        self.counters.parked += 1
+        logger.error(
+            "batch parked",
+            extra={"action": "store.parked", "batch_id": str(batch_id), "node": entry.node, "detail": reason},
+        )
+        await self._finish([entry], acknowledge=True)
+
+    # --- around it
+
+    async def _finish(self, entries: Sequence[Entry], *, acknowledge: bool) -> None:
+        """Let go of entries: acknowledged when they are committed, else they stay pending and come back as suspects."""
+        by_node: dict[str, list[Entry]] = {}
+        for entry in entries:
+            by_node.setdefault(entry.node, []).append(entry)
+            if acknowledge:
+                self._remember(entry.batch_id)
+        for node, of_node in by_node.items():
+            reader = self._reader_of(node)
+            if reader is None:
+                continue
+            if acknowledge:
+                await reader.acknowledge(of_node)
+            else:
+                reader.release(of_node)
+        for entry in entries:
+            left = self._held.get(entry.batch_id, 1) - 1
+            if left > 0:
+                self._held[entry.batch_id] = left
+            else:
+                self._held.pop(entry.batch_id, None)
+
+    def _remember(self, batch_id: bytes) -> None:
+        self._recent[batch_id] = None
+        if len(self._recent) > _REMEMBERED:
+            self._recent.popitem(last=False)
+
+    def _count(self, result: Stored) -> None:
+        counters = self.counters
+        counters.batches += result.batches
+        counters.stored += result.stored
+        counters.duplicate += result.duplicate
+        counters.conflict += result.conflict
+        counters.quarantined += result.quarantined
+
+    def _stop_lane(self, contract: str, error: BaseException) -> None:
+        self.counters.stopped_lanes += 1
+        self._stopped_lanes[contract] = time.monotonic() + self._options.lane_retry_seconds
+        logger.critical(
+            "the lane of a contract is stopped",
+            extra={"action": "store.lane_stopped", "contract": contract, "detail": str(error)[:500]},
+        )
+
+    async def _refresh(self) -> None:
+        async def refresh() -> None:
+            async with self._pool.acquire() as connection:
+                await self._registry.refresh(connection)
+
+        await self._until_postgres(refresh)
+
+    async def _until_postgres(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do one statement that needs no transaction, again until Postgres took it."""
+        delay = 0.05
+        while True:
+            try:
+                return await work()
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                self._postgres_failed(error)
+                logger.warning(
+                    "statement failed, trying again", extra={"action": "store.retry", "detail": str(error)[:200]}
+                )
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 2.0)
+
+    def _postgres_failed(self, error: BaseException) -> None:
+        if failure_of(error) is Failure.MOMENT and self._up.is_set():
+            self._up.clear()
+            self._down.set()
+            logger.warning("postgres is away", extra={"action": "postgres.away", "detail": str(error)[:200]})
+
+    async def _watch_postgres(self) -> None:
+        """Look for Postgres while it is away; readers wait meanwhile."""
+        while True:
+            await self._down.wait()
+            try:
+                await self._pool.fetchval("SELECT 1", timeout=2.0)
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+                await asyncio.sleep(0.25)
+                continue
+            self._down.clear()
+            if not self._stopping:
+                self._up.set()
+

@@ -1,0 +1,45 @@
+"""Settings of a validator."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from dataflow_mesh.settings import MeshSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidatorSettings(MeshSettings):
+    """What can be set about a validator."""
+
+    table: ClassVar[str] = "validator"
+
+    validator_id: str = field(
+        default_factory=socket.gethostname, metadata={"help": "Name of this validator, the same after a restart."}
+    )
+    read_count: int = field(default=16, metadata={"help": "Batches that one read takes from a ring node."})
+    max_batches: int = field(default=32, metadata={"help": "Batches in one transaction."})
+    max_lone_deaths: int = field(
+        default=3, metadata={"help": "Readers that may die over a batch that they work on alone; then it is parked."}
+    )
+    raw_days: int = field(default=7, metadata={"help": "Days that the raw log is kept."})
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with the values together."""
+        found = MeshSettings.problems(self)
+        if not self.postgres_dsn:
+            found.append("postgres_dsn: needed")
+        if self.token_file is None:
+            found.append("token_file: needed")
+        found += [
+            f"{name}: {value} is not above 0"
+            for name, value in (
+                ("read_count", self.read_count),
+                ("max_batches", self.max_batches),
+                ("max_lone_deaths", self.max_lone_deaths),
+                ("raw_days", self.raw_days),
+            )
+            if value < 1
+        ]
+        return found
