@@ -77,7 +77,8 @@ class ListenerContext:
         now = self.clock.wall_us()
         payload = orjson.dumps(
             {
-                "device_id": identity.device_id,
+                # An anonymous client has only its client id to be told by.
+                "device_id": identity.device_id or client_id,
                 "client_id": client_id,
                 "event": event,
                 "reason": reason,
