@@ -60,7 +60,7 @@ def errors_source(proto: str) -> str:
     of_codes = ["BY_CODE", "DataflowError", "ErrorDetails", "Violation", *by_code.values()]
     imports = (
         "from dataflow_client.codes import (\n"
-        + "".join(f"    {name},\n" for name in sorted(of_codes, key=_order))
+        + "".join(f"    {name},\n" for name in sorted(of_codes, key=lambda name: (not name.isupper(), name.lower())))
         + ")\n"
     )
     public = sorted(["BY_REASON", *of_codes, *re.findall(r"(?m)^class (\w+)", "\n".join(classes))], key=_order)
