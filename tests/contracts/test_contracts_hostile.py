@@ -109,7 +109,7 @@ def test_text_that_postgres_cannot_hold_is_unstorable(payload: bytes, anything: 
 
 
 def test_an_escaped_backslash_before_u0000_is_plain_text(anything: CompiledContract) -> None:
-    """The six characters \\u0000 as text are no NUL."""
+    """An escape that is escaped itself, as text, is no NUL."""
     [outcome] = anything.judge(arrive(b'{"a":"\\\\u0000"}'), TOPIC_DEVICE)
     assert isinstance(outcome, Accepted)
 
