@@ -1,0 +1,105 @@
+"""What can be asked about: contracts, their fields and devices, and the time that the data cover."""
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What a column holds, as far as a question cares."""
+
+    NUMBER = "number"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    TEXT = "text"
+    TIME = "time"
+    OTHER = "other"
+
+    @property
+    def numeric(self) -> bool:
+        """Whether it can be added, averaged and compared with a number."""
+        return self in {Kind.NUMBER, Kind.INTEGER}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One measured field.
+
+    Attributes:
+        name: As the contract calls it ("temp" or "/ENERGY/Power").
+        column: Its column in `readings."<contract>"`, unquoted.
+        kind: What the column holds.
+        unit: As the contract's author wrote it; empty if not said.
+        description: For people; a short one also works as a name in questions.
+    """
+
+    name: str
+    column: str
+    kind: Kind
+    unit: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """A contract with readings.
+
+    Attributes:
+        name: Of the contract and of its table.
+        fields: What is measured, without device and event time.
+        devices: Ids of known devices, sorted.
+        devices_complete: False when there are more than the survey reads.
+        first_time: Earliest event time seen by the survey; `None` without readings.
+        last_time: Latest event time seen by the survey.
+        cadence: How far apart readings of one device usually are; `None` if that varies.
+        builtin: Made by DataFlow itself, about connections rather than measurements.
+        description: For people.
+        device_keys: Spelling-insensitive key to the ids that have it.
+    """
+
+    name: str
+    fields: tuple[Field, ...]
+    devices: tuple[str, ...] = ()
+    devices_complete: bool = True
+    first_time: datetime | None = None
+    last_time: datetime | None = None
+    cadence: timedelta | None = None
+    builtin: bool = False
+    description: str = ""
+    device_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.device_keys:
+            object.__setattr__(self, "device_keys", keys_of(self.devices))
+
+    def field_named(self, name: str) -> Field | None:
+        """Returns the field of exactly this name."""
+        return next((item for item in self.fields if item.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All contracts that can be asked about."""
+
+    contracts: tuple[Contract, ...] = ()
+
+    def contract_named(self, name: str) -> Contract | None:
+        """Returns the contract of exactly this name."""
+        return next((item for item in self.contracts if item.name == name), None)
+
+
+def key_of(text: str) -> str:
+    """Returns what is left of a name when case, spaces and punctuation do not count ("PM2.5" -> "pm25")."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(letter for letter in folded if letter.isalnum()) or "".join(folded.split())
+
+
+def keys_of(names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Returns names by their key; several names may share one."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        key = key_of(name)
+        found[key] = (*found.get(key, ()), name)
+    return found

@@ -1,0 +1,289 @@
+"""Finds the fields and devices of one contract in a question, whatever their spelling, and marks them."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from dataflow_insight.ask.catalogue import Contract, Field, key_of
+from dataflow_insight.ask.concepts import CONCEPTS, Concept
+from dataflow_insight.ask.lexicon import CORE_WORDS, DEVICE_NOUN, protected
+from dataflow_insight.ask.moments import MONTHS, WEEKDAYS
+from dataflow_insight.ask.sheet import DEVICE_BASE, FIELD_BASE, Sheet, Word, mark_of
+from dataflow_insight.ask.spelling import closest, closest_name
+
+_LONGEST_NAME: Final = 7
+_JOINT: Final = re.compile(r"[ \-_./:#@]?")
+_MAX_FUZZY_DEVICES: Final = 2000
+_NEVER_A_FIELD: Final = frozenset({"no", "not", "or", "and", "all", "any", "than", "is", "a", "in", "at", "on", "of", "to"})
+_MIN_PREFIX: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A field in the question.
+
+    Attributes:
+        field: The field of the contract; None for something that it does not measure.
+        text: As the question calls it.
+        start: Where.
+        mark: What covers it in the sheet.
+    """
+
+    field: Field | None
+    text: str
+    start: int
+    mark: str
+
+
+@dataclass(slots=True)
+class Names:
+    """What was found.
+
+    Attributes:
+        fields: In the order of the question.
+        devices: Device ids in the order of the question, without repetition.
+        ambiguous: Names that fit several fields or devices.
+    """
+
+    fields: list[Mention] = field(default_factory=list)
+    devices: list[str] = field(default_factory=list)
+    ambiguous: list[str] = field(default_factory=list)
+
+
+class NameReader:
+    """Reads names with the vocabulary of one contract."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        self._aliases = _aliases(contract)
+        self._foreign = {
+            key_of(phrase) for concept in CONCEPTS for phrase in concept.phrases if key_of(phrase) not in self._aliases
+        }
+        self._alias_words = {word for concept in CONCEPTS for phrase in concept.phrases for word in phrase.split()}
+        self._hints = set(re.findall(r"[^\W\d_]{4,}", f"{contract.name} {contract.description}".casefold().replace("_", " ")))
+
+    def concept_field(self, name: str) -> Field | None:
+        """Returns the contract's field for a common name such as "temperature"."""
+        found = self._aliases.get(key_of(name), ())
+        return found[0] if len(found) == 1 else None
+
+    def is_hint(self, word: str) -> bool:
+        """Returns whether a word only says which contract is meant."""
+        return word in self._hints or word == self._contract.name
+
+    def spelled(self, question: str, assumptions: list[str]) -> str:
+        """Returns the question with misspelt words put right, each said in the assumptions."""
+        sheet = Sheet(question)
+        for start, end, _ in [*self._spans(sheet, self._device_key), *self._spans(sheet, self._field_key)]:
+            sheet.cover(start, end)
+        words = sheet.words()
+        pieces: list[str] = []
+        position = 0
+        for index, word in enumerate(words):
+            if word.start < position or self._known(word.text):
+                continue
+            right, end = self._correction(sheet, words, index)
+            if right is None:
+                continue
+            assumptions.append(f'"{sheet.case[word.start : end]}" was read as "{right}"')
+            pieces += [sheet.case[position : word.start], right]
+            position = end
+        return "".join([*pieces, sheet.case[position:]])
+
+    def read(self, sheet: Sheet, assumptions: list[str]) -> Names:
+        """Marks all devices, then all fields, and returns them."""
+        names = Names()
+        for start, end, key in self._spans(sheet, self._device_key):
+            text = sheet.case[start:end]
+            fitting = self._contract.device_keys[key]
+            exact = [device for device in fitting if device == text]
+            chosen = exact or list(fitting)
+            if len(chosen) > 1:
+                names.ambiguous.append(text)
+                continue
+            if not exact:
+                assumptions.append(f'"{text}" is the device {chosen[0]}')
+            sheet.cover(start, end, mark_of(DEVICE_BASE, len(names.devices)))
+            if chosen[0] not in names.devices:
+                names.devices.append(chosen[0])
+        self._read_fields(sheet, names, assumptions, self._field_key)
+        if not names.fields:
+            self._read_fields(sheet, names, assumptions, self._common_field_key)
+        names.fields.sort(key=lambda mention: mention.start)
+        return names
+
+    def _read_fields(self, sheet: Sheet, names: Names, assumptions: list[str], key_in: "_KeyOf") -> None:
+        for start, end, key in self._spans(sheet, key_in):
+            text = sheet.low[start:end]
+            mark = mark_of(FIELD_BASE, len(names.fields))
+            found = self._aliases.get(key, ())
+            if len(found) > 1:
+                names.ambiguous.append(text)
+            chosen = found[0] if found else None
+            if chosen is not None and text != chosen.name.casefold():
+                note = f'"{text}" is the field {chosen.name}'
+                if note not in assumptions:
+                    assumptions.append(note)
+            names.fields.append(Mention(chosen, text, start, mark))
+            sheet.cover(start, end, mark)
+
+    def _spans(self, sheet: Sheet, key_in: "_KeyOf") -> list[tuple[int, int, str]]:
+        """Returns start, end and key of the longest names from left to right."""
+        words = sheet.words()
+        spans: list[tuple[int, int, str]] = []
+        first = 0
+        while first < len(words):
+            for last in range(min(first + _LONGEST_NAME, len(words)) - 1, first - 1, -1):
+                if not _joined(sheet, words[first : last + 1]):
+                    continue
+                start, end = words[first].start, words[last].end
+                key = key_in(sheet, start, end)
+                if key is not None:
+                    spans.append((start, end, key))
+                    first = last
+                    break
+            first += 1
+        return spans
+
+    def _device_key(self, sheet: Sheet, start: int, end: int) -> str | None:
+        key = key_of(sheet.case[start:end])
+        if key not in self._contract.device_keys:
+            return None
+        # "Tiantan-2" is not Tiantan.
+        if re.search(r"\w[-_]$", sheet.low[:start]) or re.match(r"[-_]\w", sheet.low[end:]):
+            return None
+        if len(key) < 3 or key.isdigit() or protected(key) or key in MONTHS or key in WEEKDAYS or self._is_field(key):
+            named = re.search(rf"\b{DEVICE_NOUN}\s+(?:named\s+|called\s+|id\s+|number\s+|#\s*)?[\"']?$", sheet.low[:start])
+            quoted = sheet.low[start - 1 : start] in {'"', "'"} and sheet.low[end : end + 1] in {'"', "'"} and start > 0
+            if not named and not quoted:
+                return None
+        return key
+
+    def _field_key(self, sheet: Sheet, start: int, end: int) -> str | None:
+        key = self._alias(sheet.low[start:end])
+        if key is None or (protected(key) and key in self._aliases and not _is_concept(key)):
+            return None
+        return key
+
+    def _common_field_key(self, sheet: Sheet, start: int, end: int) -> str | None:
+        """Also fields that are called like an ordinary word ("level"): only where no other field is named."""
+        key = self._alias(sheet.low[start:end])
+        return None if key in _NEVER_A_FIELD else key
+
+    def _alias(self, text: str) -> str | None:
+        key = key_of(text)
+        for candidate in (key, key.removesuffix("s"), key.removesuffix("es")):
+            if candidate in self._aliases or candidate in self._foreign:
+                return candidate
+        return None
+
+    def _is_field(self, key: str) -> bool:
+        return key in self._aliases
+
+    def _known(self, word: str) -> bool:
+        return (
+            len(word) < 4
+            or any(letter.isdigit() for letter in word)
+            or protected(word)
+            or word in MONTHS
+            or word in WEEKDAYS
+            or word in self._alias_words
+            or self.is_hint(word)
+        )
+
+    def _correction(self, sheet: Sheet, words: list[Word], index: int) -> tuple[str | None, int]:
+        """Returns what a word, alone or with its neighbours, was meant to be, and where that ends."""
+        word = words[index]
+        devices = self._contract.devices if len(self._contract.devices) <= _MAX_FUZZY_DEVICES else ()
+        for last in range(min(index + 4, len(words)) - 1, index - 1, -1):
+            if not _joined(sheet, words[index : last + 1]):
+                continue
+            end = words[last].end
+            text = sheet.low[word.start : end]
+            if re.match(r"[-_]\w", sheet.low[end:]) or re.search(r"\w[-_]$", sheet.low[: word.start]):
+                continue
+            if last > index and any(protected(other.text) for other in words[index : last + 1]):
+                continue
+            if (device := closest_name(text, devices)) is not None:
+                return device, end
+            if last > index:
+                keys = {key_of(device): device for device in devices}
+                if (key := closest(key_of(text), keys)) is not None:
+                    return keys[key], end
+                if (key := closest(key_of(text), [key for key in self._aliases if len(key) > 7])) is not None:
+                    return self._aliases[key][0].name, end
+        known = CORE_WORDS | {other for other in self._alias_words if len(other) > 4} | {key for key in self._aliases if len(key) > 4}
+        if (right := closest(word.text, known)) is not None:
+            return right, word.end
+        if len(word.text) >= _MIN_PREFIX:
+            fitting = [device for device in devices if key_of(device).startswith(word.text)]
+            if len(fitting) == 1 and key_of(fitting[0]).isalpha():
+                return fitting[0], word.end
+        return None, word.end
+
+
+_KeyOf = Callable[[Sheet, int, int], str | None]
+
+
+def concept_of(item: Field) -> Concept | None:
+    """Returns the quantity that a field measures, as far as its name says."""
+    keys = _own_keys(item)
+    return next((concept for concept in CONCEPTS if any(key in concept.names for key in keys)), None)
+
+
+def _aliases(contract: Contract) -> dict[str, tuple[Field, ...]]:
+    strong: dict[str, list[Field]] = {}
+    exact = {key_of(item.name): item for item in contract.fields}
+    for item in contract.fields:
+        keys = set(_own_keys(item))
+        concept = concept_of(item)
+        if concept is not None:
+            keys |= {key_of(phrase) for phrase in concept.phrases}
+        if item.description and len(item.description.split()) <= 4:
+            keys.add(key_of(item.description))
+        for key in keys:
+            if key and exact.get(key, item) is item:
+                strong.setdefault(key, []).append(item)
+    weak: dict[str, list[Field]] = {}
+    for item in contract.fields:
+        for word in _words(item.name)[-1:]:
+            if len(word) > 2:
+                weak.setdefault(word, []).append(item)
+                for concept in CONCEPTS:
+                    if word in concept.names:
+                        for phrase in concept.phrases:
+                            weak.setdefault(key_of(phrase), []).append(item)
+    for key, items in weak.items():
+        if key not in strong:
+            strong[key] = list(dict.fromkeys(items))
+    return {key: tuple(items) for key, items in strong.items()}
+
+
+def _own_keys(item: Field) -> list[str]:
+    last = item.name.rsplit("/", 1)[-1]
+    return [key_of(item.name), key_of(last)]
+
+
+def _words(name: str) -> list[str]:
+    return [word.casefold() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+|\d+", name)]
+
+
+def _is_concept(key: str) -> bool:
+    return any(key == key_of(phrase) for concept in CONCEPTS for phrase in concept.phrases)
+
+
+def _joined(sheet: Sheet, words: list[Word]) -> bool:
+    for left, right in zip(words, words[1:], strict=False):
+        between = sheet.visible[left.end : right.start]
+        if between == "," and left.text[-1].isdigit() and right.text[0].isdigit():
+            continue
+        if not _JOINT.fullmatch(between):
+            return False
+    return True
+
+
+def adds_up(item: Field) -> bool:
+    """Returns whether a sum of this field over time means something."""
+    concept = concept_of(item)
+    return concept is not None and concept.adds_up

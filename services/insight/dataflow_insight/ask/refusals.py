@@ -1,0 +1,76 @@
+"""What is said when there is no answer: never a number, and never a digit, since it could be taken for one."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from dataflow_insight.ask.catalogue import Contract
+from dataflow_insight.ask.plan import Decline, Declined
+
+_MOST_NAMES: Final = 12
+
+
+def unknown_device(contract: Contract) -> Declined:
+    """Returns the refusal for a device that the contract has no reading of."""
+    return Declined(
+        Decline.UNKNOWN_DEVICE,
+        f"There is no device of that name: nothing is known about it. {_listed('Known devices are', contract.devices)}".strip(),
+    )
+
+
+def unknown_field(contract: Contract) -> Declined:
+    """Returns the refusal for a quantity that is not measured."""
+    names = [field.name for field in contract.fields]
+    return Declined(
+        Decline.UNKNOWN_FIELD,
+        f"That is not measured: the data have no such field. {_listed('Measured are', names)}".strip(),
+    )
+
+
+def future() -> Declined:
+    """Returns the refusal for a time that has no reading yet."""
+    return Declined(Decline.FUTURE, "The data hold only what was measured; they say nothing about the future.")
+
+
+def off_topic() -> Declined:
+    """Returns the refusal for anything that is not a question about readings."""
+    return Declined(Decline.OFF_TOPIC, "Only questions about the stored readings can be answered, and this is not one.")
+
+
+def no_data() -> Declined:
+    """Returns the refusal while there is no contract with readings."""
+    return Declined(Decline.NO_DATA, "There is no contract with readings yet.")
+
+
+def nothing_stored() -> Declined:
+    """Returns the answer for a query that found no value."""
+    return Declined(Decline.NO_DATA, "There is no such value: nothing is stored for that field, device and time.")
+
+
+def not_yet(what: str) -> Declined:
+    """Returns the refusal for what a plan cannot express."""
+    return Declined(Decline.NOT_UNDERSTOOD, f"That cannot be answered yet: {what} are not among what can be computed.")
+
+
+def needs_field(what: str) -> Declined:
+    """Returns the refusal for a question that names no field."""
+    return Declined(Decline.NOT_UNDERSTOOD, f"{what}; please name it.")
+
+
+def two_things() -> Declined:
+    """Returns the refusal for several questions in one."""
+    return Declined(Decline.NOT_UNDERSTOOD, "That asks for several things at once; please ask for one at a time.")
+
+
+def unclear(why: str = "") -> Declined:
+    """Returns the refusal for a question that was not understood, with what stood in the way."""
+    text = "The question was not understood well enough to compute an answer."
+    return Declined(Decline.NOT_UNDERSTOOD, f"{text} {why}".strip())
+
+
+def _listed(lead: str, names: Iterable[str]) -> str:
+    # Names with digits stay out: a refusal shows no digit.
+    shown = [name for name in names if not any(letter.isdigit() for letter in name)]
+    if not shown:
+        return ""
+    more = " and others" if len(shown) > _MOST_NAMES or len(shown) < len(list(names)) else ""
+    return f"{lead} {', '.join(shown[:_MOST_NAMES])}{more}."

@@ -1,0 +1,1 @@
+"""What turns questions into plans and results into sentences; all behind one Protocol."""
