@@ -28,6 +28,7 @@ from dataflow_validator.contracts import (
     from_json_schema_document,
     reasons_to_json,
 )
+from dataflow_validator.contracts.careful import judge_carefully
 from dataflow_validator.contracts.identity import contract_namespace
 from hypothesis import given
 from hypothesis import strategies as st
@@ -434,13 +435,9 @@ def test_both_paths_of_judging_agree(item: Any, coerce: Coercion, unknown: Unkno
     contract = _compiled(coerce, unknown, own_id=own_id)
     arrival = arrive(item)
     [straight] = contract.judge(arrival, BY_TOPIC)
-    careful = contract._judge_carefully(
-        item if contract._coercer is None else contract._coercer.coerce(item),
-        arrival,
-        BY_TOPIC,
-        None,
-        _hash_of(straight),
-    )
+    coercer = contract._plan.coercer
+    judged = item if coercer is None else coercer.coerce(item)
+    careful = judge_carefully(contract._plan, judged, arrival, BY_TOPIC, None, _hash_of(straight))
     assert straight == careful
 
 

@@ -17,7 +17,7 @@ from enum import StrEnum
 from hashlib import sha1
 from typing import Final
 
-from asyncpg.pgproto.pgproto import UUID as PostgresUUID
+from asyncpg.pgproto.pgproto import UUID as PostgresUUID  # noqa: N811 - a class
 
 from dataflow_validator.contracts.canonical import canonical_bytes
 
@@ -42,10 +42,12 @@ def contract_namespace(contract: str) -> uuid.UUID:
 
 
 def _uuid5(prefix: bytes, name: bytes) -> uuid.UUID:
-    digest = bytearray(sha1(prefix + name, usedforsecurity=False).digest()[:16])
-    digest[6] = digest[6] & 0x0F | 0x50
-    digest[8] = digest[8] & 0x3F | 0x80
-    return PostgresUUID(bytes(digest))
+    digest = sha1(prefix + name, usedforsecurity=False).digest()
+    return PostgresUUID(digest[:6] + _VERSION_5[digest[6]] + digest[7:8] + _VARIANT[digest[8]] + digest[9:16])
+
+
+_VERSION_5: Final = [bytes([byte & 0x0F | 0x50]) for byte in range(256)]
+_VARIANT: Final = [bytes([byte & 0x3F | 0x80]) for byte in range(256)]
 
 
 class MessageIds:

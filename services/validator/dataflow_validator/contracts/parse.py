@@ -42,7 +42,7 @@ class UnparsableError(Exception):
 
 
 def parse(
-    payload: bytes, *, max_bytes: int = DEFAULT_MAX_PAYLOAD_BYTES, max_depth: int = DEFAULT_MAX_DEPTH
+    payload: bytes, max_bytes: int = DEFAULT_MAX_PAYLOAD_BYTES, max_depth: int = DEFAULT_MAX_DEPTH
 ) -> tuple[object, bool]:
     """Parse a payload.
 
@@ -63,7 +63,7 @@ def parse(
     if len(payload) > 2 * max_depth and payload.count(b"[") + payload.count(b"{") > max_depth:
         _refuse_depth(payload, max_depth)
     try:
-        return orjson.loads(payload), _NUL_ESCAPE in payload
+        return orjson.loads(payload), b"\\" in payload and _NUL_ESCAPE in payload
     except orjson.JSONDecodeError as problem:
         if _SURROGATE_ESCAPE.search(payload):
             # Valid JSON, only not storable: told apart from garbage by reading it again.
