@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 
 import mqtt5
 import uvloop
-
 from dataflow_bridge.listener.authenticate import TokenAuthenticator
 from dataflow_bridge.listener.budget import Budget
 from dataflow_bridge.listener.clock import SystemClock
@@ -33,7 +32,9 @@ if TYPE_CHECKING:
 
     from dataflow_bridge.listener.seams import Ack
 
-PAYLOAD = b'{"ts":"2014-01-01T00:00:00Z","temperature":21.5,"humidity":40.25,"light":426.0,"co2":721.25,"occupied":true}'
+PAYLOAD = (
+    b'{"ts":"2014-01-01T00:00:00Z","temperature":21.5,"humidity":40.25,"light":426.0,"co2":721.25,"occupied":true}'
+)
 WINDOW = 100
 
 

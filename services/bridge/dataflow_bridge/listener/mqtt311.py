@@ -24,6 +24,8 @@ from dataflow_bridge.listener.reason import Reason
 from dataflow_bridge.listener.violation import malformed, protocol_error
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dataflow_bridge.listener.dialect import ClientPacket, Version, Welcome
 
 NEVER_EXPIRES: Final = 0xFFFFFFFF
@@ -67,12 +69,12 @@ class Mqtt311:
                 packet_id, start = read_packet_id(packet, start, end)
                 _expect_end(start, end)
                 return _receipt(kind, packet_id)
-            case wire.SUBSCRIBE:
-                return _read_subscribe(packet, start)
-            case wire.UNSUBSCRIBE:
-                return _read_unsubscribe(packet, start)
-            case wire.CONNECT:
-                return _read_connect(packet, start)
+            case wire.SUBSCRIBE | wire.UNSUBSCRIBE | wire.CONNECT:
+                try:
+                    return _READERS[kind](packet, start)
+                except ValueError as error:
+                    # The types of `mqtt5` hold topics and filters to their syntax.
+                    raise malformed(str(error)) from error
             case _:
                 text = f"a client does not send packets of type {kind}"
                 raise protocol_error(text)
@@ -231,3 +233,10 @@ def check_connect_flags(flags: int) -> None:
     if flags & 0x18 == 0x18 or (not flags & 0x04 and flags & 0x38):
         text = "Will flags of CONNECT do not go together"
         raise malformed(text)
+
+
+_READERS: Final[dict[int, Callable[[bytes, int], ClientPacket]]] = {
+    wire.SUBSCRIBE: _read_subscribe,
+    wire.UNSUBSCRIBE: _read_unsubscribe,
+    wire.CONNECT: _read_connect,
+}

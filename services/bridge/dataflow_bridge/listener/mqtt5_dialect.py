@@ -185,6 +185,9 @@ def _check_strings(packet: bytes) -> None:
                 read_properties(packet, at + 1, end)
         case wire.PINGREQ:
             pass
+        case 0:
+            text = "packet type 0 is forbidden"
+            raise malformed(text)
         case _:
             text = f"a client does not send packets of type {kind}"
             raise protocol_error(text)

@@ -80,13 +80,16 @@ class MemoryIntake:
             ack_token,
         )
         self.submitted.append(message)
-        self._open.append(message)
         self._arrived.set()
+        if ack is None:
+            asyncio.get_running_loop().call_soon(self._budget.release, message_cost(topic, payload))
+            return
+        self._open.append(message)
         if not self.hold and len(self._open) == 1:
             asyncio.get_running_loop().call_soon(self.acknowledge)
 
     def acknowledge(self, count: int | None = None) -> None:
-        """Finish the oldest `count` messages, or all: one call for each connection."""
+        """Finish the oldest `count` messages that wait for it, or all: one call for each connection."""
         self._finish(count, lambda ack, tokens: ack.acknowledged(tokens))
 
     def fail(self) -> None:
@@ -165,6 +168,12 @@ class ManualClock:
             if timer.callback is not None:
                 timer.callback()
         self._now = until
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop run until the condition holds: for what has no event to wait for."""
+    while not condition():
+        await asyncio.sleep(0)
 
 
 class ClosedError(ConnectionError):
