@@ -9,7 +9,7 @@ from dataflow_mesh.errors import DataflowError
 from dataflow_mesh.postgres import Pool
 from dataflow_mesh.testing import PostgresCluster, postgres_cluster
 from dataflow_validator.builtin import DEVICE_CONNECTION_TOPIC, ensure_builtin
-from dataflow_validator.contract_records import activate_revision, create_contract, list_contracts
+from dataflow_validator.contract_records import activate_revision, contract_names, create_contract
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType
 from dataflow_validator.errors import (
     ContractExistsError,
@@ -96,10 +96,11 @@ async def test_a_contract_comes_with_its_table(pool: Pool) -> None:
 
 async def test_any_contract_name_can_stand_beside_any_other(pool: Pool) -> None:
     """Indexes and partitions of one contract never take the name of another."""
-    for name in ("a", "a_pkey", "a_default", "a_event_time_idx", "x" * 48, "table", "select"):
+    names = ["a", "a_default", "a_event_time_idx", "a_pkey", "select", "table", "x" * 48]
+    for name in names:
         await create(pool, dataclasses.replace(_SPEC, name=name))
     async with pool.acquire() as connection:
-        assert len(await list_contracts(connection, after="a", limit=3)) == 3
+        assert await contract_names(connection) == names
 
 
 async def test_of_two_creators_at_once_one_succeeds(pool: Pool) -> None:
@@ -195,7 +196,7 @@ async def test_a_contract_that_does_not_compile_is_named_as_broken(pool: Pool) -
     await create(pool, dataclasses.replace(_SPEC, name="bad"))
     await pool.execute("""UPDATE validator.revision SET spec = '{"fields": []}' WHERE contract = 'bad'""")
     catalog = (await refreshed(pool, Registry())).current
-    assert (set(catalog.contracts), catalog.broken) == ({"weather"}, {"bad"})
+    assert (set(catalog.contracts), set(catalog.broken)) == ({"weather"}, {"bad"})
 
 
 async def test_the_watch_follows_changes(pool: Pool) -> None:

@@ -132,12 +132,7 @@ async def get_contract(connection: Connection, name: str) -> ContractRecord:
     row = None if "\0" in name else await connection.fetchrow(statements("registry")["contract"], name)
     if row is None:
         raise ContractNotFoundError(f"there is no contract named {name!r}", metadata={"contract": name})
-    return _record(row)
-
-
-async def list_contracts(connection: Connection, *, after: str, limit: int) -> list[ContractRecord]:
-    """Reads contracts by name, beginning after `after`."""
-    return [_record(row) for row in await connection.fetch(statements("registry")["contracts"], after, limit)]
+    return contract_of(row)
 
 
 async def contract_names(connection: Connection) -> list[str]:
@@ -161,7 +156,8 @@ def _digest(*parts: str) -> bytes:
     return digest.digest()
 
 
-def _record(row: asyncpg.Record) -> ContractRecord:
+def contract_of(row: asyncpg.Record) -> ContractRecord:
+    """Makes the record of a row."""
     return ContractRecord(
         name=row["name"],
         active_revision=row["active_revision"],

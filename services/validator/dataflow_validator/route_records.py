@@ -66,14 +66,14 @@ async def create_route(
         if request_id and (made := await connection.fetchrow(sql["route_by_request"], request_id)) is not None:
             if not hmac.compare_digest(made["request_digest"] or b"", digest):
                 raise RequestIdReusedError(metadata={"request_id": request_id})
-            return _record(made)
+            return route_of(made)
         spec = (await get_contract(connection, contract)).spec
         _refuse_ties(filter_, [row["filter"] for row in await connection.fetch(sql["all_routes"])])
         rule = given or implied_device_rule(filter_, spec)
         row = await connection.fetchrow(sql["insert_route"], filter_, contract, str(rule), request_id, digest)
         assert row is not None, "INSERT … RETURNING without ON CONFLICT gives a row"
         await raise_version(connection)
-        return _record(row)
+        return route_of(row)
 
 
 async def delete_route(connection: Connection, route_id: str) -> None:
@@ -98,18 +98,13 @@ async def get_route(connection: Connection, route_id: str) -> RouteRecord:
     row = await connection.fetchrow(statements("registry")["route"], _uuid(route_id))
     if row is None:
         raise _not_found(route_id)
-    return _record(row)
+    return route_of(row)
 
 
 async def find_route(connection: Connection, filter_: str) -> RouteRecord | None:
     """Reads the route of exactly this filter; `None` where there is none."""
     row = await connection.fetchrow(statements("registry")["route_by_filter"], filter_)
-    return None if row is None else _record(row)
-
-
-async def list_routes(connection: Connection, *, after: str, limit: int) -> list[RouteRecord]:
-    """Reads routes by filter, beginning after `after`."""
-    return [_record(row) for row in await connection.fetch(statements("registry")["routes"], after, limit)]
+    return None if row is None else route_of(row)
 
 
 def _checked(filter_: str, device_rule: str) -> DeviceRule | None:
@@ -152,7 +147,8 @@ def _not_found(route_id: str) -> RouteNotFoundError:
     return RouteNotFoundError(f"there is no route of id {route_id!r}", metadata={"route": route_id})
 
 
-def _record(row: asyncpg.Record) -> RouteRecord:
+def route_of(row: asyncpg.Record) -> RouteRecord:
+    """Makes the record of a row."""
     return RouteRecord(
         route_id=row["route_id"],
         filter=row["filter"],

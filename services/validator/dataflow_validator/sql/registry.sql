@@ -80,3 +80,13 @@ SELECT filter, contract, device_rule FROM validator.route ORDER BY filter;
 
 -- name: delete_route
 DELETE FROM validator.route WHERE route_id = $1 RETURNING route_id;
+
+-- name: unrouted_topics
+-- Most messages first. $1 and $2: count and topic of the last one of the page before, or null.
+SELECT topic, count(*) AS messages, max(receive_time) AS last_receive_time
+FROM validator.quarantine
+WHERE kind = 'UNROUTED'
+GROUP BY topic
+HAVING $1::bigint IS NULL OR count(*) < $1 OR (count(*) = $1 AND topic > $2::text)
+ORDER BY messages DESC, topic
+LIMIT $3;

@@ -1,0 +1,117 @@
+"""`dataflow.validator.v1.QuarantineService`."""
+
+import json
+from typing import Final
+
+from dataflow.validator.v1 import quarantine_pb2, quarantine_service_pb2, quarantine_service_pb2_grpc
+from dataflow_mesh import paging
+from dataflow_mesh.postgres import Pool
+
+from dataflow_validator.contracts.identity import IdKind
+from dataflow_validator.errors import QuarantinedNotFoundError
+from dataflow_validator.pages import Context, Row, read_page, selection, storable
+from dataflow_validator.quarantine_queries import COLUMNS, KINDS, Wanted, quarantine_query
+from dataflow_validator.time_messages import from_timestamp, to_timestamp
+
+SERVICE: Final = "dataflow.validator.v1.QuarantineService"
+"""Full name of the service."""
+
+_KINDS: Final = {kind: quarantine_pb2.QuarantineKind.Value(f"QUARANTINE_KIND_{kind}") for kind in KINDS}
+_KIND_NAMES: Final = {value: kind for kind, value in _KINDS.items()}
+_MAX_BIGINT: Final = 2**63 - 1
+
+
+class QuarantineServicer(quarantine_service_pb2_grpc.QuarantineServiceServicer):
+    """Shows what was not stored, and why.
+
+    Args:
+        pool: Connections with short limits.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def ListQuarantined(  # noqa: N802 - gRPC names its methods so
+        self,
+        request: quarantine_service_pb2.ListQuarantinedRequest,
+        context: Context,  # noqa: ARG002
+    ) -> quarantine_service_pb2.ListQuarantinedResponse:
+        """Gives items, newest first."""
+        method, bound = f"{SERVICE}.ListQuarantined", selection(request)
+        key = paging.decode(request.page_token, method, bound)
+        size = paging.page_size(request.page_size)
+        wanted = _wanted(request.filter)
+        if wanted is None:
+            return quarantine_service_pb2.ListQuarantinedResponse()
+        query = quarantine_query(wanted, None if key is None else int(key[0] or 0), size + 1)
+        page = await read_page(self._pool, query.sql, query.arguments, size, _message)
+        token = ""
+        if page.more and page.last is not None:
+            token = paging.encode([page.last["quarantine_id"]], method, bound)
+        return quarantine_service_pb2.ListQuarantinedResponse(items=page.items, next_page_token=token)
+
+    async def GetQuarantined(  # noqa: N802
+        self,
+        request: quarantine_service_pb2.GetQuarantinedRequest,
+        context: Context,  # noqa: ARG002
+    ) -> quarantine_service_pb2.GetQuarantinedResponse:
+        """Gives one item with its bytes."""
+        text = request.quarantine_id
+        number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
+        async with self._pool.acquire() as connection:
+            row = await connection.fetchrow(
+                f"SELECT {COLUMNS} FROM validator.quarantine q WHERE q.quarantine_id = $1",  # noqa: S608 - a constant
+                min(number, _MAX_BIGINT),
+            )
+        if row is None:
+            raise QuarantinedNotFoundError(f"there is no quarantined item of id {text!r}", metadata={"id": text})
+        return quarantine_service_pb2.GetQuarantinedResponse(item=_message(row))
+
+
+def _wanted(message: quarantine_pb2.QuarantineFilter) -> Wanted | None:
+    """Reads the filter; `None` where it names what cannot be in Postgres, so that nothing matches."""
+    texts = [message.contract, message.path, message.rule]
+    devices = storable(list(dict.fromkeys(message.device_ids)))
+    kinds = [_KIND_NAMES[kind] for kind in dict.fromkeys(message.kinds) if kind in _KIND_NAMES]
+    if len(storable(texts)) < len(texts) or (message.kinds and not kinds):
+        return None
+    return Wanted(
+        contract=message.contract,
+        kinds=kinds,
+        device_ids=devices if message.device_ids else None,
+        path=message.path,
+        rule=message.rule,
+        start=from_timestamp(message.start_time, "filter.start_time") if message.HasField("start_time") else None,
+        end=from_timestamp(message.end_time, "filter.end_time") if message.HasField("end_time") else None,
+        revision=message.revision,
+    )
+
+
+def _message(row: Row) -> quarantine_pb2.QuarantinedItem:
+    # The "char" type comes as bytes. An id that a bridge made up identifies nothing outside.
+    identified = row["id_kind"] != IdKind.BRIDGE.value.encode()
+    return quarantine_pb2.QuarantinedItem(
+        quarantine_id=str(row["quarantine_id"]),
+        kind=_KINDS[row["kind"]],
+        contract=row["contract"],
+        revision=row["revision"],
+        device_id=row["device_id"],
+        topic=row["topic"],
+        payload=row["payload"],
+        element=row["element"],
+        reasons=[_reason(reason) for reason in json.loads(row["reasons"])],
+        receive_time=to_timestamp(row["receive_time"]),
+        event_time=None if row["event_time"] is None else to_timestamp(row["event_time"]),
+        message_id=str(row["message_id"]) if identified else "",
+        quarantine_time=to_timestamp(row["quarantine_time"]),
+    )
+
+
+def _reason(reason: dict[str, str]) -> quarantine_pb2.Reason:
+    return quarantine_pb2.Reason(
+        path=reason.get("path", ""),
+        rule=reason.get("rule", ""),
+        expected=reason.get("expected", ""),
+        actual=reason.get("actual", ""),
+        message=reason.get("message", ""),
+    )

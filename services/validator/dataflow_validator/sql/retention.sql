@@ -1,0 +1,27 @@
+-- name: try_lead
+-- One validator at a time cleans up; the others come later. Ends with the transaction.
+SELECT pg_try_advisory_xact_lock(hashtextextended('dataflow validator retention', 0));
+
+-- name: prune_default_raw_log
+DELETE FROM validator.raw_log_default WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM validator.raw_log_default WHERE commit_time < now() - make_interval(days => $1) LIMIT $2));
+
+-- name: prune_default_ledger
+DELETE FROM validator.ledger_default WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM validator.ledger_default WHERE commit_time < now() - make_interval(days => $1) LIMIT $2));
+
+-- name: prune_batch
+DELETE FROM validator.batch WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM validator.batch WHERE commit_time < now() - make_interval(secs => $1) LIMIT $2));
+
+-- name: prune_seen
+-- By each contract's own window; what belongs to no contract of the list is left alone.
+DELETE FROM validator.seen WHERE ctid = ANY (ARRAY(
+    SELECT s.ctid
+    FROM unnest($1::text[], $2::double precision[]) AS w (contract, seconds)
+    JOIN validator.seen s ON s.contract = w.contract AND s.seen_time < now() - make_interval(secs => w.seconds)
+    LIMIT $3));
+
+-- name: prune_suspect
+-- Nobody reads these batches any more.
+DELETE FROM validator.suspect WHERE update_time < now() - make_interval(secs => $1);
