@@ -11,6 +11,7 @@ sys.exit(run("validator", main))
 import asyncio
 import contextlib
 import faulthandler
+import gc
 import importlib
 import logging
 import os
@@ -171,6 +172,7 @@ def run(
         drain_seconds: How long the ordered end may take.
         watchdog_file: Where the heartbeat goes; default: the file that DATAFLOW_WATCHDOG_FILE names, if any.
     """
+    _tune_garbage_collection()
     variable = os.environ.get(WATCHDOG_VARIABLE)
     file = watchdog_file or (Path(variable) if variable else None)
     try:
@@ -178,6 +180,13 @@ def run(
             return runner.run(_run(name, main, drain_seconds, file))
     finally:
         faulthandler.cancel_dump_traceback_later()
+
+
+def _tune_garbage_collection() -> None:
+    """Looks for cycles less often: messages make none, and looking through them was a quarter of a validator's time."""
+    gc.collect()
+    gc.freeze()  # what is imported stays for the life of the process
+    gc.set_threshold(50_000, 20, 100)
 
 
 async def _run(

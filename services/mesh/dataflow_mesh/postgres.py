@@ -112,6 +112,8 @@ async def connect_pool(
         timeout=limits.connect_seconds,
         server_settings=server_settings(application_name, limits) | dict(settings or {}),
         init=init,
+        # A hundred contracts have more statements than asyncpg's default of a hundred keeps prepared.
+        statement_cache_size=1_000,
     )
 
 

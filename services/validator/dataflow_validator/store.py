@@ -6,9 +6,10 @@ A batch that is claimed by another transaction contributes nothing. Whatever is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from operator import itemgetter
 from typing import Final, NamedTuple
 from uuid import UUID, uuid5
@@ -29,8 +30,9 @@ _SQL: Final = statements("store")
 Row = tuple[object, ...]
 Origin = tuple[int, int, IdKind]
 
-_DEVICE, _EVENT_TIME, _RECEIVE_TIME, _MESSAGE_ID, _CONTENT_HASH = range(5)
-_in_key_order = itemgetter(_DEVICE, _EVENT_TIME, _MESSAGE_ID)
+_DEVICE, _EVENT_TIME, _RECEIVE_TIME, _MESSAGE_ID, _CONTENT_HASH, _MAYBE_DUPLICATE = range(6)
+_in_key_order = itemgetter(_DEVICE, _EVENT_TIME)
+"""Against deadlocks; rows of one device and time with several ids are too rare to sort for (40P01 is retried)."""
 
 
 class CatalogChangedError(Exception):
@@ -46,30 +48,32 @@ class Item(NamedTuple):
     origin: Origin
 
 
-@dataclass(slots=True)
+class Outcome(StrEnum):
+    """What became of an item; the keys of the ledger's counts."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+    QUARANTINED = "quarantined"
+
+
 class Tally:
-    """What became of the items of one batch: per contract and device [stored, duplicate, conflict, quarantined]."""
+    """What became of the items of one batch, by contract, outcome and device."""
 
-    devices: dict[str, dict[str, list[int]]] = field(default_factory=dict)
-    stored: int = 0
-    duplicate: int = 0
-    conflict: int = 0
-    quarantined: int = 0
+    __slots__ = ("counts", "totals")
 
-    def add(self, contract: str, device_id: str, outcome: int, count: int = 1) -> None:
-        """Count items; `outcome` is the index into the list of a device."""
-        self.devices.setdefault(contract, {}).setdefault(device_id, [0, 0, 0, 0])[outcome] += count
-        if outcome == STORED:
-            self.stored += count
-        elif outcome == DUPLICATE:
-            self.duplicate += count
-        elif outcome == CONFLICT:
-            self.conflict += count
-        else:
-            self.quarantined += count
+    def __init__(self) -> None:
+        self.counts: dict[str, dict[str, Counter[str]]] = {}
+        self.totals = dict.fromkeys(Outcome, 0)
 
+    def add(self, contract: str, device_id: str, outcome: Outcome) -> None:
+        """Count one item."""
+        self.add_all(contract, (device_id,), outcome)
 
-STORED, DUPLICATE, CONFLICT, QUARANTINED = range(4)
+    def add_all(self, contract: str, device_ids: Collection[str], outcome: Outcome) -> None:
+        """Count items by their devices."""
+        self.counts.setdefault(contract, {}).setdefault(outcome.value, Counter()).update(device_ids)
+        self.totals[outcome] += len(device_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +123,10 @@ async def store(connection: Connection, group: Sequence[JudgedBatch], *, isolate
         await _log(connection, claimed, tallies)
     return Stored(
         len(claimed),
-        sum(tally.stored for tally in tallies),
-        sum(tally.duplicate for tally in tallies),
-        sum(tally.conflict for tally in tallies),
-        sum(tally.quarantined for tally in tallies),
+        sum(tally.totals[Outcome.STORED] for tally in tallies),
+        sum(tally.totals[Outcome.DUPLICATE] for tally in tallies),
+        sum(tally.totals[Outcome.CONFLICT] for tally in tallies),
+        sum(tally.totals[Outcome.QUARANTINED] for tally in tallies),
     )
 
 
@@ -158,26 +162,40 @@ class _Lane:
         self._isolate = isolate
         self._quarantine: list[tuple[QuarantineRow, int]] = []
         self._contract: CompiledContract = next(j.lanes[name].contract for j in claimed if name in j.lanes)
-        self._insert = insert_statement(self._contract)
+        self._inserted: int | None = None
+        """Rows that `_store_fresh` made new, when it found that some were not."""
 
     async def store(self) -> list[tuple[QuarantineRow, int]]:
         """Insert, tell duplicates from conflicts, count; return what goes to quarantine."""
-        items = [
-            Item(row, index, origin)
-            for index, judged in enumerate(self._claimed)
-            if (lane := judged.lanes.get(self._name)) is not None
-            for row, origin in zip(lane.rows, lane.origins, strict=True)
-        ]
-        await self._store(items, derived=False)
+        if self._isolate or self._contract.spec.event_time is None or not await self._store_fresh():
+            items = [
+                Item(row, index, origin)
+                for index, judged in enumerate(self._claimed)
+                if (lane := judged.lanes.get(self._name)) is not None
+                for row, origin in zip(lane.rows, lane.origins, strict=True)
+            ]
+            await self._store(items, derived=False)
         return self._quarantine
 
+    async def _store_fresh(self) -> bool:
+        """Insert all rows at once; return whether all were new, which is nearly always so, and counted."""
+        lanes = [(index, judged.lanes[self._name].rows) for index, judged in enumerate(self._claimed) if self._name in judged.lanes]
+        rows = [row for _, of_batch in lanes for row in of_batch]
+        self._inserted = await self._insert_rows(sorted(rows, key=_in_key_order))
+        if self._inserted < len(rows):
+            return False
+        for index, of_batch in lanes:
+            self._tallies[index].add_all(self._name, [row[_DEVICE] for row in of_batch], Outcome.STORED)  # type: ignore[misc]
+        return True
+
     async def _store(self, items: list[Item], *, derived: bool) -> None:
+        taken: list[tuple[Item, int]] = []
         if self._contract.spec.event_time is None:
             items, taken = await self._not_seen(items)
-        else:
-            taken = []
         items.sort(key=lambda item: _in_key_order(item.row))
-        inserted = await self._insert_items(items)
+        inserted, self._inserted = self._inserted, None
+        if inserted is None:
+            inserted = await self._insert_items(items)
         if inserted == len(items):
             self._count_stored(items)
         else:
@@ -236,7 +254,15 @@ class _Lane:
         return await self._insert_by_halves(items)
 
     async def _insert_rows(self, rows: Sequence[Row]) -> int:
-        status = await self._connection.execute(self._insert, self._contract.revision, *zip(*rows, strict=True))
+        columns = list(zip(*rows, strict=True))
+        # Left to their defaults where all rows have them, as nearly always: each array costs 0.3 us a row to encode.
+        marked, extra = any(columns[_MAYBE_DUPLICATE]), any(value is not None for value in columns[-1])
+        if not extra:
+            columns.pop()
+        if not marked:
+            columns.pop(_MAYBE_DUPLICATE)
+        statement = insert_statement(self._contract, marked=marked, extra=extra)
+        status = await self._connection.execute(statement, self._contract.revision, *columns)
         return int(status.rpartition(" ")[2])
 
     async def _insert_by_halves(self, items: list[Item]) -> int:
@@ -290,16 +316,15 @@ class _Lane:
         return taken
 
     def _count_stored(self, items: Iterable[Item]) -> None:
-        counts = Counter([(item.batch, item.row[_DEVICE]) for item in items])
-        for (batch, device_id), count in counts.items():
-            self._tallies[batch].add(self._name, str(device_id), STORED, count)
+        for item in items:
+            self._tallies[item.batch].add(self._name, str(item.row[_DEVICE]), Outcome.STORED)
 
     def _settle(self, taken: Iterable[tuple[Item, int]]) -> list[Item]:
         """Count duplicates and return the conflicts."""
         conflicts: list[Item] = []
         for item, content_hash in taken:
             if item.row[_CONTENT_HASH] == content_hash:
-                self._tallies[item.batch].add(self._name, str(item.row[_DEVICE]), DUPLICATE)
+                self._tallies[item.batch].add(self._name, str(item.row[_DEVICE]), Outcome.DUPLICATE)
             else:
                 conflicts.append(item)
         return conflicts
@@ -316,17 +341,24 @@ def readings_table(contract: str) -> str:
     return f'readings."{contract}"'
 
 
-def insert_statement(contract: CompiledContract) -> str:
-    """Return the INSERT of a contract: $1 is the revision, then one array for each member of a row."""
-    fixed = (
+def insert_statement(contract: CompiledContract, *, marked: bool, extra: bool) -> str:
+    """Return the INSERT of a contract: $1 is the revision, then one array for each member of a row.
+
+    Args:
+        contract: Whose columns.
+        marked: Whether some rows are `maybe_duplicate`; otherwise the column is left to its default.
+        extra: Whether some rows have members that no field names; otherwise the column stays null.
+    """
+    columns = [
         ("device_id", "text"),
         ("event_time", "timestamptz"),
         ("receive_time", "timestamptz"),
         ("message_id", "uuid"),
         ("content_hash", "bigint"),
-        ("maybe_duplicate", "boolean"),
-    )
-    columns = (*fixed, *((column.name, column.sql_type) for column in contract.columns), ("extra", "jsonb"))
+        *([("maybe_duplicate", "boolean")] if marked else []),
+        *((column.name, column.sql_type) for column in contract.columns),
+        *([("extra", "jsonb")] if extra else []),
+    ]
     names = ", ".join('"' + name.replace('"', '""') + '"' for name, _ in columns)
     arrays = ", ".join(f"${index}::{sql_type}[]" for index, (_, sql_type) in enumerate(columns, start=2))
     return (
@@ -347,10 +379,10 @@ async def _quarantine(
     new = await _insert_quarantine(connection, [row for row, _ in rows], isolate=isolate)
     for row, batch in rows:
         key = (row.contract, row.message_id, row.element, row.content_hash)
-        outcome = DUPLICATE
+        outcome = Outcome.DUPLICATE
         if key in new:
             new.discard(key)
-            outcome = CONFLICT if row.kind == "CONFLICT" else QUARANTINED
+            outcome = Outcome.CONFLICT if row.kind == "CONFLICT" else Outcome.QUARANTINED
         tallies[batch].add(row.contract, row.device_id, outcome)
 
 
@@ -379,7 +411,7 @@ async def _not_stored(
         known = {(record["message_id"], record["content_hash"]) for record in records}
         for row, batch in pairs:
             if (row.message_id, row.content_hash) in known:
-                tallies[batch].add(row.contract, row.device_id, DUPLICATE)
+                tallies[batch].add(row.contract, row.device_id, Outcome.DUPLICATE)
             else:
                 left.append((row, batch))
     return left
@@ -431,12 +463,12 @@ async def _log(connection: Connection, claimed: Sequence[JudgedBatch], tallies: 
         [batch.acknowledged_through for batch in batches],
         [judged.entry.node for judged in claimed],
         [judged.items for judged in claimed],
-        [tally.stored for tally in tallies],
-        [tally.duplicate for tally in tallies],
-        [tally.conflict for tally in tallies],
-        [tally.quarantined for tally in tallies],
+        [tally.totals[Outcome.STORED] for tally in tallies],
+        [tally.totals[Outcome.DUPLICATE] for tally in tallies],
+        [tally.totals[Outcome.CONFLICT] for tally in tallies],
+        [tally.totals[Outcome.QUARANTINED] for tally in tallies],
         [0 for _ in tallies],
-        [orjson.dumps(tally.devices).decode() for tally in tallies],
+        [orjson.dumps(tally.counts).decode() for tally in tallies],
     )
 
 

@@ -74,7 +74,7 @@ CREATE TABLE validator.ledger (
     conflict integer NOT NULL,
     quarantined integer NOT NULL,
     parked integer NOT NULL,
-    -- {"contract": {"device": [stored, duplicate, conflict, quarantined]}}
+    -- {"contract": {"stored" | "duplicate" | "conflict" | "quarantined": {"device": items}}}
     counts jsonb NOT NULL,
     commit_time timestamptz NOT NULL DEFAULT now()
 ) PARTITION BY RANGE (commit_time);
