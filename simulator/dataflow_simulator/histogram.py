@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from typing import Final
 
 _SMALLEST_SECONDS: Final = 10e-6
@@ -49,3 +50,14 @@ class Histogram:
             if count and seen >= wanted:
                 return _BOUNDS[min(index, len(_BOUNDS) - 1)]
         return _BOUNDS[-1]
+
+
+def quantile_of_buckets(buckets: Mapping[int, int], fraction: float) -> int | None:
+    """Returns the bucket in which this fraction of all counted values is reached; None when there are none."""
+    wanted = fraction * sum(buckets.values())
+    seen = 0
+    for bucket in sorted(buckets):
+        seen += buckets[bucket]
+        if seen >= wanted:
+            return bucket
+    return None

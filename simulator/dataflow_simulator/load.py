@@ -1,6 +1,6 @@
 """The load generator: one process, one epoll loop, many connections, an open-loop schedule, its own acknowledgement log.
 
-`python -m dataflow_simulator.load SETTINGS` (JSON) prints a JSON line of progress a few times a second and a last one
+`python -m dataflow_simulator.load` reads its settings (JSON) from standard input and prints a JSON line of progress a few times a second and a last one
 with the result; `bench` runs it in a process of its own, so that measuring does not disturb sending.
 """
 
@@ -366,4 +366,4 @@ def main(argument: str) -> None:
 __all__ = ["FIRST_SEQUENCE", "LoadError", "LoadGenerator", "LoadResult", "LoadSettings", "Progress"]
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.stdin.read())

@@ -15,7 +15,8 @@ IdKind = Literal["a", "b", "c", "d"]
 
 FIRST_SEQUENCE: Final = 1_000_000_000
 """Sequence numbers have ten digits from the first on, so that every packet of a device has the same length."""
-_LANE_STRIDE: Final = 10_000_000
+LANE_STRIDE: Final = 10_000_000
+"""Sequence numbers between two lanes of one device."""
 _TAILS: Final = 509
 _SEED: Final = 7
 _DIGITS: Final = 10
@@ -43,7 +44,7 @@ def lanes_of(run: str, devices: int, connections: int, contracts: int) -> list[l
     for index in range(max(devices, connections)):
         device, lane = index % devices, index // devices
         spread[index % connections].append(
-            Lane(f"{run}-{device:05d}", device % contracts, FIRST_SEQUENCE + lane * _LANE_STRIDE)
+            Lane(f"{run}-{device:05d}", device % contracts, FIRST_SEQUENCE + lane * LANE_STRIDE)
         )
     return spread
 
