@@ -1,0 +1,82 @@
+"""An insight process: answers questions about stored readings, and can write nothing."""
+
+import asyncio
+import contextlib
+import logging
+import sys
+from contextlib import AsyncExitStack
+
+from dataflow.insight.v1 import ask_service_pb2_grpc
+from dataflow_mesh.access import Tokens
+from dataflow_mesh.lifecycle import Process, run
+from dataflow_mesh.logs import configure_logging, fields
+from dataflow_mesh.postgres import wait_ready
+from dataflow_mesh.server import GrpcServer, Service
+from dataflow_mesh.settings import load
+from dataflow_mesh.telemetry import telemetry
+
+from dataflow_insight.ask.survey import Survey
+from dataflow_insight.ask_service import AskService
+from dataflow_insight.engines.local import LocalEngine
+from dataflow_insight.postgres import Reader
+from dataflow_insight.settings import InsightSettings
+
+_log = logging.getLogger(__name__)
+
+_LOOK_AGAIN_SECONDS = 0.25
+
+
+async def serve(process: Process, settings: InsightSettings) -> None:
+    """Runs insight until it is told to stop; then lets running answers finish."""
+    assert settings.token_file is not None, "checked by the settings"
+    tokens = Tokens.load(settings.token_file)
+    await wait_ready(settings.reading_dsn, timeout_seconds=60.0)
+    async with AsyncExitStack() as stack:
+        reader = await stack.enter_async_context(
+            Reader.open(
+                settings.reading_dsn,
+                statement_seconds=settings.statement_seconds,
+                max_cost=settings.max_query_cost,
+                connections=settings.read_connections,
+            )
+        )
+        await _wait_for_schema(process, reader)
+        if process.stopping.is_set():
+            return
+        survey = Survey(reader, keep_seconds=settings.catalogue_seconds)
+        await stack.enter_async_context(
+            GrpcServer.from_settings(settings, [ask_service(AskService(LocalEngine(), survey, reader))], tokens=tokens)
+        )
+        await process.stopping.wait()
+
+
+def ask_service(service: AskService) -> Service:
+    """Returns the service as the mesh's server takes it."""
+    return (
+        ask_service_pb2_grpc.add_AskServiceServicer_to_server,
+        service,
+        "dataflow.insight.v1.AskService",
+    )
+
+
+async def _wait_for_schema(process: Process, reader: Reader) -> None:
+    """Waits until the validator has made the schema that insight reads: nobody makes another's."""
+    said = False
+    while not process.stopping.is_set() and not await reader.ready():
+        if not said:
+            _log.info("waiting for the validator's schema", extra=fields("schema_awaited"))
+            said = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.stopping.wait(), _LOOK_AGAIN_SECONDS)
+
+
+def main() -> int:
+    """Runs insight and returns its exit code."""
+    settings = load(InsightSettings, sys.argv[1:])
+    configure_logging(settings.log_level, settings.log_format, service="insight", instance=settings.insight_id)
+    with telemetry("insight", settings.insight_id, settings.metrics_listen):
+        return run(settings.insight_id, lambda process: serve(process, settings), drain_seconds=settings.drain_seconds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

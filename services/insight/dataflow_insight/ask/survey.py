@@ -1,0 +1,193 @@
+"""Reads the catalogue from the database: bounded queries, a result that is used for some seconds."""
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any, Final, Protocol
+
+from dataflow_insight.ask.catalogue import Catalogue, Contract, Field, Kind
+from dataflow_insight.ask.sql import quoted
+
+MAX_CONTRACTS: Final = 200
+MAX_DEVICES: Final = 5000
+"""Most device ids that are read for each contract."""
+
+_SAMPLED_DEVICES: Final = 50
+_CADENCE_DEVICES: Final = 4
+_CADENCE_READINGS: Final = 200
+_CADENCE_SHARE: Final = 0.9
+_ENVELOPE: Final = frozenset(
+    {"device_id", "event_time", "receive_time", "message_id", "content_hash", "revision", "stored_xid", "maybe_duplicate", "extra"}
+)
+_KINDS: Final = {
+    "double precision": Kind.NUMBER,
+    "real": Kind.NUMBER,
+    "numeric": Kind.NUMBER,
+    "bigint": Kind.INTEGER,
+    "integer": Kind.INTEGER,
+    "smallint": Kind.INTEGER,
+    "boolean": Kind.BOOLEAN,
+    "text": Kind.TEXT,
+    "character varying": Kind.TEXT,
+    "timestamp with time zone": Kind.TIME,
+}
+
+_CONTRACTS: Final = """
+SELECT c.name, c.builtin, r.spec::text
+FROM validator.contract c
+JOIN validator.revision r ON r.contract = c.name AND r.revision = GREATEST(c.active_revision, 1)
+ORDER BY c.builtin, c.name
+LIMIT $1
+"""
+
+_COLUMNS: Final = """
+SELECT table_name::text, column_name::text, data_type::text
+FROM information_schema.columns
+WHERE table_schema = 'readings' AND table_name = ANY($1::text[])
+ORDER BY table_name, ordinal_position
+"""
+
+# A loose index scan: each step jumps to the next device id in the primary key, however many readings each has.
+_DEVICES: Final = """
+WITH RECURSIVE found AS (
+    (SELECT device_id, 1 AS number FROM {table} ORDER BY device_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT t.device_id FROM {table} t WHERE t.device_id > found.device_id ORDER BY t.device_id LIMIT 1), found.number + 1
+    FROM found
+    WHERE found.device_id IS NOT NULL AND found.number <= $1
+)
+SELECT device_id FROM found WHERE device_id IS NOT NULL
+"""
+
+_EDGES: Final = """
+SELECT min(edge.first_time), max(edge.last_time)
+FROM unnest($1::text[]) AS device (device_id)
+CROSS JOIN LATERAL (
+    SELECT (SELECT t.event_time FROM {table} t WHERE t.device_id = device.device_id ORDER BY t.event_time LIMIT 1) AS first_time,
+           (SELECT t.event_time FROM {table} t WHERE t.device_id = device.device_id ORDER BY t.event_time DESC LIMIT 1) AS last_time
+) AS edge
+"""
+
+_STEPS: Final = """
+SELECT EXTRACT(EPOCH FROM step)::double precision
+FROM (
+    SELECT event_time - lag(event_time) OVER (ORDER BY event_time) AS step
+    FROM (SELECT event_time FROM {table} WHERE device_id = $1 ORDER BY event_time DESC LIMIT $2) AS newest
+) AS steps
+WHERE step IS NOT NULL
+"""
+
+
+class Reads(Protocol):
+    """Runs a SELECT in a read-only transaction."""
+
+    async def fetch(self, sql: str, *parameters: object) -> Sequence[Sequence[Any]]:
+        """Returns the rows."""
+        ...
+
+
+class Survey:
+    """The catalogue, read again when it is older than some seconds.
+
+    Args:
+        reads: Where it is read from.
+        keep_seconds: How long it is used.
+    """
+
+    def __init__(self, reads: Reads, *, keep_seconds: float = 5.0) -> None:
+        self._reads = reads
+        self._keep_seconds = keep_seconds
+        self._lock = asyncio.Lock()
+        self._catalogue: Catalogue | None = None
+        self._read_at = 0.0
+
+    async def catalogue(self) -> Catalogue:
+        """Returns what can be asked about; one caller reads, the others wait for it."""
+        async with self._lock:
+            if self._catalogue is None or time.monotonic() - self._read_at > self._keep_seconds:
+                self._catalogue = await read_catalogue(self._reads)
+                self._read_at = time.monotonic()
+            return self._catalogue
+
+
+async def read_catalogue(reads: Reads) -> Catalogue:
+    """Returns all contracts that have a table in `readings`."""
+    specs = {str(name): (bool(builtin), _json(spec)) for name, builtin, spec in await reads.fetch(_CONTRACTS, MAX_CONTRACTS)}
+    columns: dict[str, dict[str, Kind]] = {}
+    for table, column, kind in await reads.fetch(_COLUMNS, list(specs)):
+        columns.setdefault(str(table), {})[str(column)] = _KINDS.get(str(kind), Kind.OTHER)
+    contracts = []
+    for name, (builtin, spec) in specs.items():
+        if name in columns:
+            contracts.append(await _contract(reads, name, spec, columns[name], builtin=builtin))
+    return Catalogue(tuple(contracts))
+
+
+async def _contract(reads: Reads, name: str, spec: Mapping[str, Any], columns: Mapping[str, Kind], *, builtin: bool) -> Contract:
+    table = f"readings.{quoted(name)}"
+    devices = [str(row[0]) for row in await reads.fetch(_DEVICES.format(table=table), MAX_DEVICES)]
+    sampled = devices[:_SAMPLED_DEVICES]
+    first: datetime | None = None
+    last: datetime | None = None
+    if sampled:
+        first, last = (await reads.fetch(_EDGES.format(table=table), sampled))[0]
+    return Contract(
+        name=name,
+        fields=fields_of(spec, columns),
+        devices=tuple(devices[:MAX_DEVICES]),
+        devices_complete=len(devices) <= MAX_DEVICES,
+        first_time=first,
+        last_time=last,
+        cadence=await _cadence(reads, table, devices[:: max(1, len(devices) // _CADENCE_DEVICES)][:_CADENCE_DEVICES]),
+        builtin=builtin,
+        description=str(spec.get("description") or ""),
+    )
+
+
+async def _cadence(reads: Reads, table: str, devices: list[str]) -> timedelta | None:
+    """Returns the time between readings where nine of ten are equally far apart (within a hundredth)."""
+    steps: list[float] = []
+    for device in devices:
+        steps += [float(row[0]) for row in await reads.fetch(_STEPS.format(table=table), device, _CADENCE_READINGS)]
+    if not steps:
+        return None
+    middle = round(median(steps))
+    even = sum(1 for step in steps if abs(step - middle) <= 0.01 * middle)
+    regular = middle > 0 and even >= _CADENCE_SHARE * len(steps)
+    return timedelta(seconds=middle) if regular else None
+
+
+def fields_of(spec: Mapping[str, Any], columns: Mapping[str, Kind]) -> tuple[Field, ...]:
+    """Returns the fields of a contract that can be asked about: with a column, without device and event time.
+
+    Args:
+        spec: The contract as `validator.revision.spec` has it.
+        columns: The columns of its table and what they hold.
+    """
+    found = []
+    event_time = str(spec.get("event_time") or spec.get("event_time_field") or "")
+    for entry in spec.get("fields") or ():
+        name = str(entry.get("name") or "")
+        column = next((column for column in _column_names(entry, name) if column in columns), None)
+        if not name or column is None or name.strip("/") in {event_time.strip("/"), "device_id"}:
+            continue
+        found.append(Field(name, column, columns[column], str(entry.get("unit") or ""), str(entry.get("description") or "")))
+    if not found:
+        # A contract of a JSON Schema alone: its columns are all that is known.
+        found = [Field(column, column, kind) for column, kind in columns.items() if column not in _ENVELOPE]
+    return tuple(found)
+
+
+def _column_names(entry: Mapping[str, Any], name: str) -> list[str]:
+    """Returns the columns that a field may have, the declared one first (rules: contracts/names.py of the validator)."""
+    plain = name.removeprefix("/").replace("/", ".") if name.startswith("/") else name
+    given = [str(entry[key]) for key in ("column", "column_name") if entry.get(key)]
+    return [*given, f"field_{plain}"] if plain in _ENVELOPE or plain.startswith("field_") else [*given, plain]
+
+
+def _json(spec: object) -> Mapping[str, Any]:
+    read = json.loads(spec) if isinstance(spec, str) else spec
+    return read if isinstance(read, dict) else {}

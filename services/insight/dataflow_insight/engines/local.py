@@ -1,0 +1,30 @@
+"""The engine without a model: deterministic, no network, always there."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from dataflow_insight.ask.catalogue import Catalogue, Contract
+from dataflow_insight.ask.phrase import phrase
+from dataflow_insight.ask.plan import Declined, Plan
+from dataflow_insight.ask.planner import plan_question
+from dataflow_insight.ask.table import Table
+from dataflow_insight.ask.verify import Draft
+
+
+class LocalEngine:
+    """Plans by grammar and phrases by template."""
+
+    @property
+    def name(self) -> str:
+        """"local"."""
+        return "local"
+
+    async def plan(self, question: str, catalogue: Catalogue, now: datetime, contract: str) -> Plan | Declined:
+        """Returns what to compute, or why not."""
+        return plan_question(question, catalogue, now, contract)
+
+    async def phrase(self, question: str, plan: Plan, table: Table, contract: Contract) -> AsyncIterator[Draft]:
+        """Yields the answer in pieces."""
+        del question
+        for draft in phrase(plan, table, contract):
+            yield draft

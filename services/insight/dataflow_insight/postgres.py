@@ -1,0 +1,96 @@
+"""Reads from Postgres: the one file of insight that knows asyncpg. Every transaction is read-only, short and bounded."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, Self
+
+import asyncpg
+from dataflow_mesh.errors import QueryTooExpensiveError
+from dataflow_mesh.postgres import Limits, Pool, connect_pool
+
+READER_ROLE: Final = "dataflow_reader"
+"""May read readings and the validator's catalogue, and nothing else."""
+
+
+class Reader:
+    """Runs SELECTs as the role dataflow_reader, whoever logs in.
+
+    Args:
+        pool: Made by `open_reader`.
+        max_cost: Highest cost that the planner of Postgres may expect of a query.
+    """
+
+    def __init__(self, pool: Pool, *, max_cost: float) -> None:
+        self._pool = pool
+        self._max_cost = max_cost
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, dsn: str, *, statement_seconds: float = 5.0, max_cost: float = 50_000_000.0, connections: int = 4
+    ) -> AsyncIterator[Self]:
+        """Opens a pool for the length of the context.
+
+        Args:
+            dsn: A login that is, or may become, dataflow_reader.
+            statement_seconds: After how long Postgres ends a statement.
+            max_cost: See the class.
+            connections: Most at a time.
+        """
+        pool = await connect_pool(
+            dsn,
+            application_name="dataflow-insight",
+            min_size=0,
+            max_size=connections,
+            limits=Limits(statement_ms=int(statement_seconds * 1000), idle_in_transaction_ms=10_000),
+            settings={"role": READER_ROLE, "default_transaction_read_only": "on"},
+        )
+        try:
+            yield cls(pool, max_cost=max_cost)
+        finally:
+            # Not close(): a query that hangs must not hold the process.
+            pool.terminate()
+
+    async def fetch(self, sql: str, *parameters: object) -> Sequence[Sequence[Any]]:
+        """Returns the rows of a SELECT; cancelling the call cancels it in Postgres.
+
+        Raises:
+            QueryTooExpensiveError: It took longer than a statement may.
+        """
+        async with self._transaction() as connection:
+            rows: Sequence[Sequence[Any]] = await connection.fetch(sql, *parameters)
+            return rows
+
+    async def fetch_bounded(self, sql: str, *parameters: object) -> Sequence[Sequence[Any]]:
+        """As `fetch`, but first asks the planner of Postgres what the query will cost.
+
+        Raises:
+            QueryTooExpensiveError: It would cost more than the limit, or took longer than a statement may.
+        """
+        async with self._transaction() as connection:
+            explained = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {sql}", *parameters)
+            cost = json.loads(explained)[0]["Plan"]["Total Cost"]
+            if cost > self._max_cost:
+                raise QueryTooExpensiveError(metadata={"limit": "cost"})
+            rows: Sequence[Sequence[Any]] = await connection.fetch(sql, *parameters)
+            return rows
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Any]:
+        try:
+            async with self._pool.acquire() as connection, connection.transaction(readonly=True):
+                yield connection
+        except asyncpg.QueryCanceledError as error:
+            raise QueryTooExpensiveError(metadata={"limit": "time"}) from error
+
+    async def ready(self) -> bool:
+        """Returns whether the validator has made its schema and the reader's role."""
+        try:
+            await self.fetch("SELECT 1 FROM validator.contract LIMIT 1")
+        except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError, asyncpg.InvalidParameterValueError):
+            return False
+        except (asyncpg.InsufficientPrivilegeError, asyncpg.CannotConnectNowError, OSError):
+            # Grants follow the tables in one migration; a server that starts is not one that refuses.
+            return False
+        return True
