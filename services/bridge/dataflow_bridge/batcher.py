@@ -132,7 +132,7 @@ class Batcher:
         device_id: str | None,
         content_type: str | None,
         message_id: str | None,
-        maybe_duplicate: bool,  # noqa: FBT001 - positional on the hot path
+        maybe_duplicate: bool,
         receive_time_us: int,
         source: str,
         ack: Ack | None,

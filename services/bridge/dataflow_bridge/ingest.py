@@ -37,7 +37,7 @@ class _Receipt:
         if self._missing <= 0 and not self.done.done():
             self.done.set_result(True)
 
-    def failed(self, tokens: list[int]) -> None:  # noqa: ARG002 - any failure fails the request
+    def failed(self, tokens: list[int]) -> None:
         """Note that the bridge stops before they are."""
         if not self.done.done():
             self.done.set_result(False)
@@ -87,7 +87,9 @@ class IngestService(ingest_service_pb2_grpc.IngestServiceServicer):
         except TimeoutError as error:
             raise RingUnavailableError(retry_after_seconds=1.0) from error
         if not durable:
-            raise RingUnavailableError("the bridge stops; send the messages again, with the same message ids, to another one")
+            raise RingUnavailableError(
+                "the bridge stops; send the messages again, with the same message ids, to another one"
+            )
         response.accepted_count = len(good)
         return response
 

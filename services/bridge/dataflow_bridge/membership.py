@@ -29,7 +29,13 @@ logger = logging.getLogger(__name__)
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('dataflow.ring.membership', 0))"
 _NODES: Final = "SELECT name, url, state, zone, incarnation, durability, admit_time FROM bridge.node ORDER BY name"
 _FOLLOW_SECONDS: Final = 1.0
-_AWAY: Final = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError, TimeoutError, asyncpg.OperatorInterventionError)
+_AWAY: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+    asyncpg.OperatorInterventionError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,9 @@ class Membership:
                 await self._observe()
             except (*_AWAY, asyncpg.PostgresError) as error:
                 if not self.stale:
-                    logger.warning("membership cannot be read", extra={"action": "membership.stale", "detail": str(error)[:200]})
+                    logger.warning(
+                        "membership cannot be read", extra={"action": "membership.stale", "detail": str(error)[:200]}
+                    )
                 self.stale = True
 
     async def refresh(self) -> None:
@@ -160,7 +168,12 @@ class Membership:
             )
         logger.info(
             "ring node admitted",
-            extra={"action": "membership.add", "node": name, "url": redact(url), "durability": admission.durability.value},
+            extra={
+                "action": "membership.add",
+                "node": name,
+                "url": redact(url),
+                "durability": admission.durability.value,
+            },
         )
         await self.refresh()
         return next(member for member in self.members if member.node.name == name)
@@ -169,7 +182,8 @@ class Membership:
     async def _refuse_twins(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record], name: str, url: str) -> None:
         """One server is one node: two copies on it would be one."""
         other = await connection.fetchval(
-            "SELECT name FROM bridge.node WHERE state <> 'REMOVED' AND split_part(url, '@', -1) = $1", url.rpartition("@")[2]
+            "SELECT name FROM bridge.node WHERE state <> 'REMOVED' AND split_part(url, '@', -1) = $1",
+            url.rpartition("@")[2],
         ) or await connection.fetchval("SELECT name FROM bridge.node WHERE state <> 'REMOVED' AND url = $1", url)
         if other:
             raise UnfitNodeError(
@@ -236,5 +250,7 @@ class Membership:
         except FileNotFoundError:
             self.members = []
         except (ValueError, KeyError, TypeError) as error:
-            logger.warning("last-known ring members unreadable", extra={"action": "membership.unreadable", "detail": str(error)})
+            logger.warning(
+                "last-known ring members unreadable", extra={"action": "membership.unreadable", "detail": str(error)}
+            )
             self.members = []

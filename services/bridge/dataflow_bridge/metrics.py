@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from dataflow_mesh import names
 from dataflow_mesh.names import Attribute
 from dataflow_mesh.telemetry import counter, observe, up_down_counter
 from dataflow_ring.append import Appender
 from dataflow_ring.nodes import Health
+from opentelemetry.metrics import Counter
 
 from dataflow_bridge.batcher import Batcher
 from dataflow_bridge.listener.counters import Counters
@@ -19,7 +21,7 @@ _EVERY_SECONDS = 1.0
 async def report(listener: Counters, batcher: Batcher, appender: Appender, stopping: asyncio.Event) -> None:
     """Report until the process stops."""
     connections = up_down_counter(names.BRIDGE_CONNECTIONS)
-    totals = {
+    totals: dict[Counter, Callable[[], int]] = {
         counter(names.BRIDGE_MESSAGES): lambda: batcher.counters.messages,
         counter(names.BRIDGE_ACKNOWLEDGED): lambda: batcher.counters.acknowledged,
         counter(names.BRIDGE_BATCHES): lambda: batcher.counters.batches,

@@ -70,7 +70,8 @@ class RingService(ring_service_pb2_grpc.RingServiceServicer):
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
             state = [
-                (appender.node.name, appender.node.state.value, appender.health.value) for appender in self._appender.nodes
+                (appender.node.name, appender.node.state.value, appender.health.value)
+                for appender in self._appender.nodes
             ]
             if state != shown or loop.time() - shown_at >= _WATCH_REPEAT_SECONDS:
                 shown, shown_at = state, loop.time()

@@ -33,7 +33,9 @@ class BridgeSettings(MeshSettings):
     copies: int = field(default=2, metadata={"help": "On how many ring nodes a batch must be."})
     min_copies: int = field(
         default=0,
-        metadata={"help": "Acknowledge with fewer copies when nodes are away; 0: as many as copies. Less suspends promise 5."},
+        metadata={
+            "help": "Acknowledge with fewer copies when nodes are away; 0: as many as copies. Less suspends promise 5."
+        },
     )
     memory_budget_bytes: int = field(
         default=64 * 1024 * 1024, metadata={"help": "Bytes of messages that may wait in this process."}
@@ -44,7 +46,10 @@ class BridgeSettings(MeshSettings):
         found = MeshSettings.problems(self)
         found += [
             f"{name}: {value!r} is not host:port"
-            for name, value in (("mqtt_listen", self.mqtt_listen), ("mqtt_websocket_listen", self.mqtt_websocket_listen))
+            for name, value in (
+                ("mqtt_listen", self.mqtt_listen),
+                ("mqtt_websocket_listen", self.mqtt_websocket_listen),
+            )
             if value and not is_address(value)
         ]
         if not self.postgres_dsn:
@@ -67,4 +72,4 @@ class BridgeSettings(MeshSettings):
     @property
     def seeds(self) -> dict[str, str]:
         """Names and URLs of the nodes to admit at the first start."""
-        return dict(entry.split("=", 1) for entry in self.ring_nodes)  # type: ignore[misc]
+        return dict(entry.split("=", 1) for entry in self.ring_nodes)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Final, Self
@@ -132,7 +133,10 @@ class NodeAppender:
         self.observed_at = time.time()
         if health is not self.health:
             log = logger.info if health is Health.HEALTHY else logger.warning
-            log("ring node health", extra={"action": "ring.health", "node": self.node.name, "health": str(health), "detail": detail})
+            log(
+                "ring node health",
+                extra={"action": "ring.health", "node": self.node.name, "health": str(health), "detail": detail},
+            )
         self.health, self.detail = health, detail
 
 
@@ -250,12 +254,14 @@ class Appender:
 
     async def _append_to(self, appender: NodeAppender, batch_id: bytes, primary: str, data: bytes) -> None:
         is_primary = appender.node.name == primary
-        await appender.append(keys.BATCHES if is_primary else keys.COPIES, batch_id, primary, 1 if is_primary else 2, data)
+        await appender.append(
+            keys.BATCHES if is_primary else keys.COPIES, batch_id, primary, 1 if is_primary else 2, data
+        )
 
     def _active_count(self) -> int:
         return sum(1 for appender in self._nodes.values() if appender.node.state is State.ACTIVE)
 
-    def _candidates(self, exclude: Set[str]) -> list[NodeAppender]:
+    def _candidates(self, exclude: AbstractSet[str]) -> list[NodeAppender]:
         """Return ACTIVE nodes, the next in turn first, usable ones before others, zones of their own before shared ones."""
         active = [a for a in self.nodes if a.node.state is State.ACTIVE and a.node.name not in exclude]
         if not active:

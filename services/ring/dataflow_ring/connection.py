@@ -19,7 +19,16 @@ from dataflow_ring import keys
 Reply: TypeAlias = Any
 Argument: TypeAlias = bytes | str | int
 
-__all__ = ["Argument", "IncarnationError", "NodeConnection", "NodeFullError", "NodeUnreachableError", "Reply", "ReplyError", "redact"]
+__all__ = [
+    "Argument",
+    "IncarnationError",
+    "NodeConnection",
+    "NodeFullError",
+    "NodeUnreachableError",
+    "Reply",
+    "ReplyError",
+    "redact",
+]
 
 
 class NodeUnreachableError(ConnectionError):
@@ -126,11 +135,11 @@ class NodeConnection:
             raise NodeUnreachableError(f"{redact(self.url)} did not answer within {limit:g} s") from error
 
     async def _open(self) -> None:
-        arguments = dict(parse_url(self.url))
-        connection_class = arguments.pop("connection_class", Connection)
+        arguments: dict[str, Any] = dict(parse_url(self.url))
+        connection_class: type[Connection] = arguments.pop("connection_class", Connection)
         connection = connection_class(**arguments, protocol=2, socket_timeout=None, retry_on_error=[], driver_info=None)
         try:
-            await connection.connect()
+            await connection.connect()  # type: ignore[no-untyped-call]
         except (RedisError, OSError) as error:
             await connection.disconnect(nowait=True)
             raise NodeUnreachableError(f"{redact(self.url)}: {error}") from error

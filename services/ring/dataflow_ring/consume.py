@@ -221,9 +221,7 @@ class NodeReader:
             if stream == keys.BATCHES and now - since > 1.0
         ]
         if old:
-            await self._looks.call(
-                b"XCLAIM", keys.BATCHES, keys.GROUP, self._options.consumer, b"0", *old, b"JUSTID"
-            )
+            await self._looks.call(b"XCLAIM", keys.BATCHES, keys.GROUP, self._options.consumer, b"0", *old, b"JUSTID")
         start = b"0-0"
         while True:
             reply = await self._looks.call(

@@ -102,7 +102,8 @@ async def _admit(connection: NodeConnection, url: str) -> Admission:
     policy = memory.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         raise NodeUnfitError(
-            "eviction", f"{redact(url)} has maxmemory-policy {policy}, which drops data: CONFIG SET maxmemory-policy noeviction"
+            "eviction",
+            f"{redact(url)} has maxmemory-policy {policy}, which drops data: CONFIG SET maxmemory-policy noeviction",
         )
     durability = await examine_durability(connection)
     if durability is Durability.WEAK:

@@ -83,7 +83,9 @@ def main() -> int:
     settings = load(ValidatorSettings, sys.argv[1:])
     configure_logging(settings.log_level, settings.log_format, service="validator", instance=settings.validator_id)
     with telemetry("validator", settings.validator_id, settings.metrics_listen):
-        return run(settings.validator_id, lambda process: serve(process, settings), drain_seconds=settings.drain_seconds)
+        return run(
+            settings.validator_id, lambda process: serve(process, settings), drain_seconds=settings.drain_seconds
+        )
 
 
 if __name__ == "__main__":

@@ -122,7 +122,9 @@ def judge_batch(entry: Entry, batch: Batch, rules: Rules) -> JudgedBatch:
     return JudgedBatch(entry, batch, uuid, rules.version, lanes, refused, items)
 
 
-def _refused(contract: CompiledContract, arrival: Arrival, outcome: Refused, payload: bytes, batch_id: UUID) -> QuarantineRow:
+def _refused(
+    contract: CompiledContract, arrival: Arrival, outcome: Refused, payload: bytes, batch_id: UUID
+) -> QuarantineRow:
     return QuarantineRow(
         contract.spec.name,
         contract.revision,
@@ -148,7 +150,9 @@ def _unrouted(arrival: Arrival, batch_id: UUID) -> QuarantineRow:
         message_id, id_kind = _UNROUTED.from_sender(device_id, arrival.message_id, None), IdKind.SENDER
     else:
         message_id, id_kind = _UNROUTED.from_bridge(arrival.batch_id, arrival.position, None), IdKind.BRIDGE
-    why = reason((), "route", "a route", arrival.topic, f"no route takes the topic {arrival.topic!r}: `dataflow route create`")
+    why = reason(
+        (), "route", "a route", arrival.topic, f"no route takes the topic {arrival.topic!r}: `dataflow route create`"
+    )
     return QuarantineRow(
         "",
         0,
@@ -172,7 +176,13 @@ def conflict_row(
     lane_contract: CompiledContract, judged: JudgedBatch, row: tuple[object, ...], origin: tuple[int, int, IdKind]
 ) -> QuarantineRow:
     """Return the quarantine row of an accepted item whose key is taken by other content."""
-    why = reason((), "conflict", "the content of the row with this key", row[4], "another reading has this device, time and message id")
+    why = reason(
+        (),
+        "conflict",
+        "the content of the row with this key",
+        row[4],
+        "another reading has this device, time and message id",
+    )
     return _from_row(lane_contract, judged, row, origin, "CONFLICT", why)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from dataflow_mesh import names
 from dataflow_mesh.names import Attribute
 from dataflow_mesh.telemetry import counter, observe
+from opentelemetry.metrics import Counter
 
 from dataflow_validator.pipeline import Pipeline
 from dataflow_validator.ring_follower import RingFollower
@@ -20,7 +22,7 @@ async def report(pipeline: Pipeline, follower: RingFollower, stopping: asyncio.E
     """Report until the process stops."""
     counters = pipeline.counters
     items = counter(names.VALIDATOR_ITEMS)
-    totals = {
+    totals: dict[Counter, Callable[[], int]] = {
         counter(names.VALIDATOR_BATCHES): lambda: counters.batches,
         counter(names.VALIDATOR_TRANSACTIONS): lambda: counters.transactions,
         counter(names.VALIDATOR_RETRIES): lambda: counters.retries,
@@ -28,9 +30,7 @@ async def report(pipeline: Pipeline, follower: RingFollower, stopping: asyncio.E
     }
     observe(
         names.VALIDATOR_LAG,
-        lambda: [
-            (reader.unreachable_seconds, {Attribute.NODE.value: reader.node.name}) for reader in follower.readers
-        ],
+        lambda: [(reader.unreachable_seconds, {Attribute.NODE.value: reader.node.name}) for reader in follower.readers],
     )
     before: dict[object, int] = dict.fromkeys((*totals, *_OUTCOMES), 0)
     while not stopping.is_set():

@@ -92,6 +92,8 @@ class Pipeline:
         self._down = asyncio.Event()
         self._down.set()
         self._stopped_lanes: dict[str, float] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._stopping = False
 
     # --- what readers ask
@@ -99,6 +101,7 @@ class Pipeline:
     async def put(self, entry: Entry) -> None:
         """Take an entry; waits while the queue is full."""
         self._held[entry.batch_id] = self._held.get(entry.batch_id, 0) + 1
+        self._idle.clear()
         await self._queue.put(entry)
 
     def holds(self, batch_id: bytes) -> bool:
@@ -111,7 +114,9 @@ class Pipeline:
 
     async def committed(self, batch_ids: Sequence[bytes]) -> Collection[bytes]:
         """Return those of the batches that are stored or parked."""
-        unknown = [UUID(bytes=batch_id) for batch_id in batch_ids if batch_id not in self._recent and len(batch_id) == 16]
+        unknown = [
+            UUID(bytes=batch_id) for batch_id in batch_ids if batch_id not in self._recent and len(batch_id) == 16
+        ]
         found = {batch_id for batch_id in batch_ids if batch_id in self._recent}
         if unknown:
             try:
@@ -160,8 +165,7 @@ class Pipeline:
         """Take no more from the ring, and return when all that was taken is stored or given back."""
         self._stopping = True
         self._up.clear()
-        while self._held:
-            await asyncio.sleep(0.02)
+        await self._idle.wait()
 
     async def _take(self) -> list[Entry]:
         """Return the next entries to store together; a suspect comes alone."""
@@ -316,6 +320,8 @@ class Pipeline:
                 self._held[entry.batch_id] = left
             else:
                 self._held.pop(entry.batch_id, None)
+        if not self._held:
+            self._idle.set()
 
     def _remember(self, batch_id: bytes) -> None:
         self._recent[batch_id] = None
@@ -377,4 +383,3 @@ class Pipeline:
             self._down.clear()
             if not self._stopping:
                 self._up.set()
-

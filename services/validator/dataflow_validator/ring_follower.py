@@ -12,8 +12,6 @@ from dataflow_mesh.postgres import Pool
 from dataflow_ring.consume import NodeReader, ReaderOptions, Sink
 from dataflow_ring.nodes import Durability, Node, State
 
-
-
 logger = logging.getLogger(__name__)
 
 _FOLLOW_SECONDS: Final = 1.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from operator import itemgetter
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID, uuid5
 
 import asyncpg
@@ -27,8 +27,9 @@ from dataflow_validator.statements import statements
 
 _SQL: Final = statements("store")
 
-Row = tuple[object, ...]
-Origin = tuple[int, int, IdKind]
+Row: TypeAlias = tuple[Any, ...]
+"""As `contracts.outcome.Accepted` makes it: typed by the columns, which only the database knows."""
+Origin: TypeAlias = tuple[int, int, IdKind]
 
 _DEVICE, _EVENT_TIME, _RECEIVE_TIME, _MESSAGE_ID, _CONTENT_HASH, _MAYBE_DUPLICATE = range(6)
 _in_key_order = itemgetter(_DEVICE, _EVENT_TIME)
@@ -153,7 +154,13 @@ class _Lane:
     """The accepted items of one contract, on their way into its table."""
 
     def __init__(
-        self, connection: Connection, name: str, claimed: Sequence[JudgedBatch], tallies: Sequence[Tally], *, isolate: bool
+        self,
+        connection: Connection,
+        name: str,
+        claimed: Sequence[JudgedBatch],
+        tallies: Sequence[Tally],
+        *,
+        isolate: bool,
     ) -> None:
         self._connection = connection
         self._name = name
@@ -179,13 +186,17 @@ class _Lane:
 
     async def _store_fresh(self) -> bool:
         """Insert all rows at once; return whether all were new, which is nearly always so, and counted."""
-        lanes = [(index, judged.lanes[self._name].rows) for index, judged in enumerate(self._claimed) if self._name in judged.lanes]
+        lanes = [
+            (index, judged.lanes[self._name].rows)
+            for index, judged in enumerate(self._claimed)
+            if self._name in judged.lanes
+        ]
         rows = [row for _, of_batch in lanes for row in of_batch]
         self._inserted = await self._insert_rows(sorted(rows, key=_in_key_order))
         if self._inserted < len(rows):
             return False
         for index, of_batch in lanes:
-            self._tallies[index].add_all(self._name, [row[_DEVICE] for row in of_batch], Outcome.STORED)  # type: ignore[misc]
+            self._tallies[index].add_all(self._name, [row[_DEVICE] for row in of_batch], Outcome.STORED)
         return True
 
     async def _store(self, items: list[Item], *, derived: bool) -> None:
@@ -215,7 +226,7 @@ class _Lane:
         if not recognisable:
             return items, []
         fresh = [item for item in items if item.origin[2] not in (IdKind.IDENTITY, IdKind.SENDER)]
-        first: dict[tuple[object, object], Item] = {}
+        first: dict[tuple[str, UUID], Item] = {}
         later: list[Item] = []
         for item in recognisable:
             key = (item.row[_DEVICE], item.row[_MESSAGE_ID])
@@ -223,7 +234,7 @@ class _Lane:
                 later.append(item)
             else:
                 first[key] = item
-        keys = sorted(first)  # type: ignore[type-var]
+        keys = sorted(first)
         records = await self._connection.fetch(
             _SQL["insert_seen"],
             self._name,
