@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from json import JSONDecoder
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from dataflow.ring.v1.batch_pb2 import Batch, Message
@@ -49,7 +49,7 @@ class Lane:
     """The accepted items of one contract in one batch."""
 
     contract: CompiledContract
-    rows: list[tuple[object, ...]] = field(default_factory=list)
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
     origins: list[tuple[int, int, IdKind]] = field(default_factory=list)
     """Position, element, kind of message id; beside `rows`."""
 
