@@ -5,7 +5,7 @@ import json
 import pytest
 from dataflow_client import OutgoingMessage
 from dataflow_client.messages import MAX_BATCH_BYTES, Packer, batches
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 
@@ -40,7 +40,7 @@ def test_a_message_beyond_the_limit_is_refused_after_those_before_it() -> None:
         next(packed)
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.binary(max_size=40), max_size=60), st.integers(1, 7), st.integers(120, 400))
 def test_any_packing_is_complete_ordered_and_bounded(payloads: list[bytes], most: int, size: int) -> None:
     """Whatever the sizes, all messages are packed once, in order and within both limits."""

@@ -2,7 +2,7 @@
 
 import pytest
 from dataflow_client import RetryPolicy, errors
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 
@@ -45,6 +45,7 @@ def test_delay_never_repeats_what_stays_so(error: errors.DataflowError) -> None:
     assert RetryPolicy().delay(error, 1, 60) is None
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(1, 10_000), st.floats(0.001, 10), st.floats(0.001, 100))
 def test_delay_is_bounded_for_any_policy(attempt: int, first: float, limit: float) -> None:
     """Full jitter stays between nothing and the limit, at any attempt."""
