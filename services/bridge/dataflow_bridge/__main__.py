@@ -21,7 +21,7 @@ from dataflow_ring.append import Appender
 
 from dataflow_bridge.batcher import Batcher
 from dataflow_bridge.errors import UnfitNodeError
-from dataflow_bridge.ingest import IngestService
+from dataflow_bridge.ingest import IngestServicer
 from dataflow_bridge.listener.authenticate import TokenAuthenticator, read_token_file
 from dataflow_bridge.listener.budget import Budget
 from dataflow_bridge.listener.clock import SystemClock
@@ -29,7 +29,7 @@ from dataflow_bridge.listener.listener import Listener
 from dataflow_bridge.listener.settings import ListenerSettings
 from dataflow_bridge.membership import Membership
 from dataflow_bridge.metrics import report
-from dataflow_bridge.ring_service import RingService
+from dataflow_bridge.ring_service import RingServicer
 from dataflow_bridge.sessions import Sessions
 from dataflow_bridge.settings import BridgeSettings
 
@@ -59,12 +59,12 @@ async def serve(process: Process, settings: BridgeSettings) -> None:
             [
                 (
                     ingest_service_pb2_grpc.add_IngestServiceServicer_to_server,
-                    IngestService(batcher, budget),
+                    IngestServicer(batcher, budget),
                     "dataflow.bridge.v1.IngestService",
                 ),
                 (
                     ring_service_pb2_grpc.add_RingServiceServicer_to_server,
-                    RingService(membership, appender, settings.bridge_id, process.stopping),
+                    RingServicer(membership, appender, settings.bridge_id, process.stopping),
                     "dataflow.bridge.v1.RingService",
                 ),
             ],

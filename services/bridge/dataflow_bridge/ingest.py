@@ -43,7 +43,7 @@ class _Receipt:
             self.done.set_result(False)
 
 
-class IngestService(ingest_service_pb2_grpc.IngestServiceServicer):
+class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
     """Takes messages from programs."""
 
     def __init__(self, intake: Intake, budget: Budget) -> None:

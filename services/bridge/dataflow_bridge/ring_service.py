@@ -21,7 +21,7 @@ _WATCH_LOOK_SECONDS: Final = 0.2
 _WATCH_REPEAT_SECONDS: Final = 15.0
 
 
-class RingService(ring_service_pb2_grpc.RingServiceServicer):
+class RingServicer(ring_service_pb2_grpc.RingServiceServicer):
     """Answers from this bridge's membership and observations."""
 
     def __init__(self, membership: Membership, appender: Appender, observer: str, stopping: asyncio.Event) -> None:

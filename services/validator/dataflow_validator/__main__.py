@@ -7,28 +7,41 @@ import logging
 import sys
 from contextlib import AsyncExitStack
 from importlib import resources
+from typing import Final
 
+from dataflow.validator.v1 import (
+    contract_service_pb2_grpc,
+    quarantine_service_pb2_grpc,
+    reading_service_pb2_grpc,
+    route_service_pb2_grpc,
+)
 from dataflow_mesh.access import Tokens
 from dataflow_mesh.lifecycle import Process, run
 from dataflow_mesh.logs import configure_logging
 from dataflow_mesh.migrate import migrate
-from dataflow_mesh.postgres import Pool, check_durability, connect_pool, wait_ready
-from dataflow_mesh.server import GrpcServer
+from dataflow_mesh.postgres import Limits, Pool, check_durability, connect_pool, wait_ready
+from dataflow_mesh.server import GrpcServer, Service
 from dataflow_mesh.settings import load
 from dataflow_mesh.telemetry import telemetry
 from dataflow_ring.consume import ReaderOptions
 
 from dataflow_validator.builtin import ensure_builtin
+from dataflow_validator.contract_service import ContractServicer
 from dataflow_validator.metrics import report
 from dataflow_validator.partitions import Partitions
 from dataflow_validator.pipeline import Pipeline, PipelineOptions
+from dataflow_validator.quarantine_service import QuarantineServicer
+from dataflow_validator.reading_service import ReadingServicer
 from dataflow_validator.registry import Registry
+from dataflow_validator.retention import Retention, RetentionSettings
 from dataflow_validator.ring_follower import RingFollower
+from dataflow_validator.route_service import RouteServicer
 from dataflow_validator.settings import ValidatorSettings
 
 logger = logging.getLogger(__name__)
 
-_CONNECTIONS = 8
+_CONNECTIONS: Final = 8
+_ANSWER_MILLISECONDS: Final = 30_000
 
 
 async def serve(process: Process, settings: ValidatorSettings) -> None:
@@ -60,7 +73,20 @@ async def serve(process: Process, settings: ValidatorSettings) -> None:
         process.spawn(pipeline.run(), name="pipeline")
         process.spawn(follower.follow(pipeline), name="ring")
         process.spawn(report(pipeline, follower, process.stopping), name="metrics", may_end=True)
-        server = await stack.enter_async_context(GrpcServer.from_settings(settings, [], tokens=tokens))
+        retention = Retention(pool, partitions, registry, RetentionSettings(raw_days=settings.raw_days))
+        process.spawn(retention.run(process.stopping), name="retention", may_end=True)
+        # Of their own, so that a slow caller never makes a transaction of the pipeline wait for a connection.
+        answers = await stack.enter_async_context(
+            await connect_pool(
+                settings.postgres_dsn,
+                application_name=f"{settings.validator_id}-answers",
+                min_size=0,
+                limits=Limits(statement_ms=_ANSWER_MILLISECONDS),
+            )
+        )
+        server = await stack.enter_async_context(
+            GrpcServer.from_settings(settings, _services(answers, registry), tokens=tokens)
+        )
         await process.stopping.wait()
         await server.set_serving("", False)
         try:
@@ -68,6 +94,32 @@ async def serve(process: Process, settings: ValidatorSettings) -> None:
                 await pipeline.drain()
         except TimeoutError:
             logger.warning("not all batches were stored in time", extra={"action": "validator.drain_timeout"})
+
+
+def _services(pool: Pool, registry: Registry) -> list[Service]:
+    package = "dataflow.validator.v1"
+    return [
+        (
+            contract_service_pb2_grpc.add_ContractServiceServicer_to_server,
+            ContractServicer(pool, registry),
+            f"{package}.ContractService",
+        ),
+        (
+            route_service_pb2_grpc.add_RouteServiceServicer_to_server,
+            RouteServicer(pool, registry),
+            f"{package}.RouteService",
+        ),
+        (
+            reading_service_pb2_grpc.add_ReadingServiceServicer_to_server,
+            ReadingServicer(pool),
+            f"{package}.ReadingService",
+        ),
+        (
+            quarantine_service_pb2_grpc.add_QuarantineServiceServicer_to_server,
+            QuarantineServicer(pool),
+            f"{package}.QuarantineService",
+        ),
+    ]
 
 
 async def _prepare_database(pool: Pool) -> None:
