@@ -17,7 +17,7 @@ HIDDEN: Final = "(not shown)"
 """Stands where something was said that nothing supports."""
 
 _TIME: Final = (
-    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)?)?(?![\w:])|(?<![\w.:])\d{1,2}:\d\d(?::\d\d)?(?![\w:])"
+    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)?)?(?!\w|:\d)|(?<![\w.:])\d{1,2}:\d\d(?::\d\d)?(?!\w|:\d)"
 )
 _NUMBER: Final = r"(?<![\w.,])[-−+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\w)(?!\.\d)"
 _SPELLED: Final = r"\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|hundred|thousand|million|billion|dozen)\b"
