@@ -246,6 +246,15 @@ def test_ring_get_add_and_watch(stack: Stack) -> None:
     assert [json.loads(line)["nodes"][0]["name"] for line in watched.stdout.splitlines()] == ["n1", "n1"]
 
 
+def test_states_of_a_newer_service_are_shown_as_numbers(stack: Stack) -> None:
+    """An enum value that this version does not know breaks no output."""
+    newer = node_pb2.Node(name="n1", state=77, durability=78)  # type: ignore[arg-type]  # as a newer bridge sends it
+    newer.observations.add(observer="b", health=79)
+    stack.script.on("ListNodes", ring_service_pb2.ListNodesResponse(nodes=[newer]))
+    line = stack.run("ring", "list").stdout.splitlines()[2]
+    assert line.split()[:4] == ["n1", "77", "79", "78"]
+
+
 def quarantined(payload: bytes) -> quarantine_pb2.QuarantinedItem:
     item = quarantine_pb2.QuarantinedItem(
         quarantine_id="q1", kind=quarantine_pb2.QUARANTINE_KIND_REFUSED, contract="room", revision=1, payload=payload
@@ -389,3 +398,24 @@ def test_publish_names_the_line_that_is_no_message(stack: Stack, tmp_path: Path)
     result = stack.run("publish", "--jsonl", str(tmp_path / "m.jsonl"))
     assert result.exit_code == 1
     assert "line 2: not an object with topic and payload" in result.stderr
+
+
+def test_argument_that_is_no_text_is_a_usage_error(stack: Stack) -> None:
+    """Bytes of another encoding are refused, not half sent."""
+    result = stack.run("route", "resolve", "caf\udce9")
+    assert result.exit_code == 2
+    assert "UTF-8" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["contract", "activate", "c", "--revision", "4294967296"],
+        ["quarantine", "list", "--revision", "4294967296"],
+        ["readings", "aggregate", "c", "--field", "x", "--window", "99999w"],
+        ["readings", "list", "c", "--since", "10000-01-01"],
+    ],
+)
+def test_numbers_beyond_the_protocol_are_usage_errors(stack: Stack, arguments: list[str]) -> None:
+    """What no message can carry is refused before it is sent."""
+    assert stack.run(*arguments).exit_code == 2

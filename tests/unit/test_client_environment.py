@@ -38,6 +38,13 @@ def test_token_is_never_shown() -> None:
     assert "t0p" not in repr(Connection(token="t0p"))
 
 
+def test_token_that_no_header_can_carry_is_refused_without_repeating_it() -> None:
+    """A wrong file taken for a token is named as such, and its content stays secret."""
+    with pytest.raises(ValueError, match="no header can carry") as caught:
+        Client(Connection(token="line\nline"))
+    assert "line\nline" not in str(caught.value)
+
+
 def test_token_file_of_the_stack_gives_the_admins_token(tmp_path: Path) -> None:
     """Of several tokens the strongest role of a person is taken."""
     path = tmp_path / "tokens.json"

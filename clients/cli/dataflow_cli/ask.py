@@ -8,7 +8,7 @@ import click
 from dataflow.insight.v1 import ask_service_pb2
 
 from dataflow_cli.context import Access, connection_options, json_option
-from dataflow_cli.output import as_document, print_json, print_table, text
+from dataflow_cli.output import as_document, print_json, print_table, text, word
 
 
 @dataclass(slots=True)
@@ -53,10 +53,7 @@ class Answer:
         """Returns why there is no answer; None where there is one."""
         if self.finished is None or not self.finished.decline:
             return None
-        try:
-            return ask_service_pb2.Decline.Name(self.finished.decline).removeprefix("DECLINE_")
-        except ValueError:
-            return str(self.finished.decline)  # of a newer insight
+        return word(ask_service_pb2.Decline.DESCRIPTOR, self.finished.decline, "DECLINE_")
 
     def document(self) -> dict[str, object]:
         """Returns all of it as one JSON object."""

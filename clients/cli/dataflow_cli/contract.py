@@ -9,7 +9,7 @@ from dataflow.validator.v1 import contract_pb2
 
 from dataflow_cli.context import Access, connection_options, json_option
 from dataflow_cli.field_list import FieldListError, fields_of, schema_of
-from dataflow_cli.output import as_document, moment, print_fields, print_json, print_table
+from dataflow_cli.output import as_document, moment, print_fields, print_json, print_table, word
 
 UNKNOWN_FIELDS = {
     "ignore": contract_pb2.UNKNOWN_FIELDS_IGNORE,
@@ -130,7 +130,7 @@ def list_contracts(access: Access, as_json: bool) -> None:
 
 @contract.command()
 @click.argument("name")
-@click.option("--revision", type=click.IntRange(min=0), default=0, help="Which one.  [default: the newest]")
+@click.option("--revision", type=click.IntRange(0, 2**32 - 1), default=0, help="Which one.  [default: the newest]")
 @json_option
 @connection_options
 def activate(access: Access, name: str, revision: int, as_json: bool) -> None:
@@ -168,9 +168,9 @@ def _show(entry: contract_pb2.Contract, *, as_json: bool) -> None:
             else f"none active, {entry.latest_revision} latest: `dataflow contract activate {entry.name}`",
             "identity": ", ".join(spec.identity),
             "event time": spec.event_time_field or "receive time",
-            "unknown fields": _word(UNKNOWN_FIELDS, spec.unknown_fields, "keep"),
-            "coercion": _word(COERCIONS, spec.coercion, "strict"),
-            "conflict": _word(CONFLICT_POLICIES, spec.conflict_policy, "first"),
+            "unknown fields": _word_of(UNKNOWN_FIELDS, spec.unknown_fields, "keep"),
+            "coercion": _word_of(COERCIONS, spec.coercion, "strict"),
+            "conflict": _word_of(CONFLICT_POLICIES, spec.conflict_policy, "first"),
             "created": moment(entry.create_time),
             "description": spec.description,
             "JSON Schema": f"{len(spec.json_schema.encode())} bytes (--json shows it)" if spec.json_schema else "",
@@ -183,8 +183,8 @@ def _show(entry: contract_pb2.Contract, *, as_json: bool) -> None:
         )
 
 
-def _word(words: Mapping[str, int], value: int, otherwise: str) -> str:
-    return next((word for word, meaning in words.items() if meaning == value), otherwise)
+def _word_of(words: Mapping[str, int], value: int, otherwise: str) -> str:
+    return next((name for name, meaning in words.items() if meaning == value), otherwise)
 
 
 def _field_row(field: contract_pb2.Field) -> tuple[object, ...]:
@@ -203,6 +203,6 @@ def _field_row(field: contract_pb2.Field) -> tuple[object, ...]:
     if field.nullable:
         rules.append("or null")
     required = field.required if field.HasField("required") else True
-    kind = contract_pb2.FieldType.Name(field.type).removeprefix("FIELD_TYPE_").lower()
+    kind = word(contract_pb2.FieldType.DESCRIPTOR, field.type, "FIELD_TYPE_").lower()
     column = f"{field.column_name} {field.column_type}".strip()
     return (field.name, kind, required, ", ".join(rules), field.unit, column)

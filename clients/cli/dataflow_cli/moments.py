@@ -8,6 +8,8 @@ import click
 
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|min|h|d|w)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+_LONGEST = timedelta(days=36_525)
+"""A century: protobuf and Postgres hold it."""
 
 
 def length_of_time(text: str) -> timedelta:
@@ -24,6 +26,8 @@ def length_of_time(text: str) -> timedelta:
         length = timedelta(seconds=sum(float(amount) * _SECONDS[unit] for amount, unit in parts))
     except OverflowError as error:
         raise ValueError(f"{text!r} is too long") from error
+    if length > _LONGEST:
+        raise ValueError(f"{text!r} is too long")
     if length <= timedelta(0):
         raise ValueError(f"{text!r} is not longer than nothing")
     return length

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import click
+from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
@@ -74,6 +75,13 @@ def rfc3339(value: datetime) -> str:
     seconds = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
     fraction = f".{value.microsecond:06d}".rstrip("0").rstrip(".")
     return f"{seconds}{fraction}Z"
+
+
+def word(enumeration: EnumDescriptor, value: int, prefix: str) -> str:
+    """Returns an enum value without its prefix; empty where unset, the number where a newer service sent it."""
+    descriptor = enumeration.values_by_number.get(value)
+    name = str(value) if descriptor is None else descriptor.name.removeprefix(prefix)
+    return "" if name == "UNSPECIFIED" else name
 
 
 def age(value: Duration) -> str:

@@ -10,7 +10,7 @@ from dataflow.validator.v1 import quarantine_pb2
 
 from dataflow_cli.context import Access, connection_options, json_option
 from dataflow_cli.moments import Moment
-from dataflow_cli.output import as_document, moment, print_fields, print_json, print_table
+from dataflow_cli.output import as_document, moment, print_fields, print_json, print_table, word
 
 KINDS = {
     "refused": quarantine_pb2.QUARANTINE_KIND_REFUSED,
@@ -38,7 +38,7 @@ def quarantine() -> None:
 @click.option("--device", "device_ids", multiple=True, metavar="ID", help="Only this device; may be repeated.")
 @click.option("--path", default="", metavar="POINTER", help="With a reason at this JSON pointer, such as /temperature.")
 @click.option("--rule", default="", help="With a reason of this clause, such as minimum.")
-@click.option("--revision", type=click.IntRange(min=1), help="Judged by this revision.")
+@click.option("--revision", type=click.IntRange(1, 2**32 - 1), help="Judged by this revision.")
 @click.option("--since", type=Moment(), help="Received from this time on: 2014-01-16, RFC 3339, or 1h for an hour ago.")
 @click.option("--until", type=Moment(), help="Received before this time.")
 @click.option("--limit", type=click.IntRange(min=0), default=100, show_default=True, help="At most so many; 0 for all.")
@@ -134,7 +134,7 @@ def get(access: Access, quarantine_id: str, raw: bool, as_json: bool) -> None:
 
 
 def _kind(item: quarantine_pb2.QuarantinedItem) -> str:
-    return quarantine_pb2.QuarantineKind.Name(item.kind).removeprefix("QUARANTINE_KIND_")
+    return word(quarantine_pb2.QuarantineKind.DESCRIPTOR, item.kind, "QUARANTINE_KIND_")
 
 
 def _first_reason(item: quarantine_pb2.QuarantinedItem) -> str:

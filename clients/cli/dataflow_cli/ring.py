@@ -7,7 +7,7 @@ import click
 from dataflow.bridge.v1 import node_pb2
 
 from dataflow_cli.context import Access, connection_options, json_option
-from dataflow_cli.output import age, as_document, moment, print_fields, print_json, print_table, size
+from dataflow_cli.output import age, as_document, moment, print_fields, print_json, print_table, size, word
 
 _STALE = "Postgres is away: this is the bridge's last-known membership."
 
@@ -126,7 +126,7 @@ def _show(node: node_pb2.Node, *, as_json: bool) -> None:
             [
                 (
                     seen.observer,
-                    _word(node_pb2.NodeHealth.Name(seen.health)),
+                    word(node_pb2.NodeHealth.DESCRIPTOR, seen.health, "NODE_HEALTH_"),
                     age(seen.latency) if seen.HasField("latency") else "",
                     moment(seen.observe_time),
                     seen.detail,
@@ -137,11 +137,11 @@ def _show(node: node_pb2.Node, *, as_json: bool) -> None:
 
 
 def _state(node: node_pb2.Node) -> str:
-    return _word(node_pb2.NodeState.Name(node.state))
+    return word(node_pb2.NodeState.DESCRIPTOR, node.state, "NODE_STATE_")
 
 
 def _durability(node: node_pb2.Node) -> str:
-    return _word(node_pb2.Durability.Name(node.durability))
+    return word(node_pb2.Durability.DESCRIPTOR, node.durability, "DURABILITY_")
 
 
 def _health(node: node_pb2.Node) -> str:
@@ -150,12 +150,7 @@ def _health(node: node_pb2.Node) -> str:
         return ""
     own = node.observations[0].health
     others = sum(1 for seen in node.observations if seen.health != own)
-    return _word(node_pb2.NodeHealth.Name(own)) + (f" ({others} disagree)" if others else "")
-
-
-def _word(name: str) -> str:
-    word = name.removeprefix("NODE_STATE_").removeprefix("NODE_HEALTH_").removeprefix("DURABILITY_")
-    return "" if word == "UNSPECIFIED" else word
+    return word(node_pb2.NodeHealth.DESCRIPTOR, own, "NODE_HEALTH_") + (f" ({others} disagree)" if others else "")
 
 
 def _memory(node: node_pb2.Node) -> str:

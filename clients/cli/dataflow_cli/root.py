@@ -15,8 +15,12 @@ class Root(PluginGroup):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the sub-command."""
-        with exit_codes():
-            return super().invoke(ctx)
+        try:
+            with exit_codes():
+                return super().invoke(ctx)
+        except UnicodeEncodeError as error:
+            # The shell passed bytes that are no UTF-8: Python keeps them as lone surrogates, protobuf takes none.
+            raise click.UsageError("an argument is not UTF-8 text") from error
 
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})

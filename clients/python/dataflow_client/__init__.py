@@ -1,7 +1,13 @@
 """Python SDK of DataFlow, synchronous and asyncio: publish, read, define, watch and ask over gRPC.
 
 `Client` and `AsyncClient` have one attribute for each service; errors are in `dataflow_client.errors`, and what calls
-return are the messages of `dataflow.*`.
+return are the messages of `dataflow.*`::
+
+    with Client.from_env() as client:
+        client.publish([OutgoingMessage("sensors/room-b/telemetry", {"device_id": "room-b", "co2": 749.2})])
+        print(client.ask_text("What was the highest co2 in room-b?"))
+
+The environment names the services: `eval "$(dataflow status --env)"`.
 """
 
 from dataflow_client.calls import CallOptions

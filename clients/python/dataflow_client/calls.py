@@ -204,5 +204,11 @@ class AsyncCaller:
 
 
 def bearer(token: str) -> Metadata:
-    """Returns the metadata that carries a token."""
+    """Returns the metadata that carries a token.
+
+    Raises:
+        ValueError: A token has characters that no header can carry; its text is not repeated.
+    """
+    if not (token.isascii() and token.isprintable()):
+        raise ValueError("the token has characters that no header can carry: is it the right file or variable?")
     return (("authorization", f"Bearer {token}"),) if token else ()

@@ -3,8 +3,8 @@
 from typing import Protocol, runtime_checkable
 
 import grpc
-from google.rpc import error_details_pb2  # type: ignore[import-untyped]  # googleapis-common-protos has no stubs
-from grpc_status import rpc_status  # type: ignore[import-untyped]  # neither has grpcio-status
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status  # type: ignore[import-untyped]  # it has no stubs
 
 from dataflow_client.codes import BY_CODE, DataflowError, ErrorDetails, UnknownError, Violation
 from dataflow_client.errors import BY_REASON

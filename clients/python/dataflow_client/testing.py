@@ -16,7 +16,7 @@ from dataflow.validator.v1 import contract_service_pb2, quarantine_service_pb2, 
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # no stubs
+from google.rpc import error_details_pb2, status_pb2
 from grpc import aio
 
 from dataflow_client.failures import DOMAIN
