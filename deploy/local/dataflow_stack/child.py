@@ -24,6 +24,7 @@ from dataflow_stack.privileges import DIRECTORY_FD, ServerUser
 _log = logging.getLogger(__name__)
 
 _LOOK_SECONDS: Final = 0.25
+_FOLLOW_SECONDS: Final = 1.0
 
 
 class Health(enum.StrEnum):
@@ -128,11 +129,15 @@ class Child:
             started = time.monotonic()
             process = self._process = await self._start()
             self._on_start()
-            watch = asyncio.create_task(self._watch(process), name=f"watch {self.name}")
+            watching = [asyncio.create_task(self._follow(), name=f"follow {self.name}")]
+            if self.spec.heartbeat is not None:
+                guard = self._guard(process, Heartbeat(self.spec.heartbeat))
+                watching.append(asyncio.create_task(guard, name=f"guard {self.name}"))
             try:
                 code = await process.wait()
             finally:
-                watch.cancel()
+                for task in watching:
+                    task.cancel()
             if self._stopping.is_set():
                 break
             if code == 0 and self.spec.may_end:
@@ -199,26 +204,24 @@ class Child:
                 start_new_session=True,  # Ctrl-C is for the supervisor, which ends its children in order
             )
 
-    async def _watch(self, process: asyncio.subprocess.Process) -> None:
-        """Follows its health, and kills it when its heart has stopped."""
-        heartbeat = Heartbeat(self.spec.heartbeat) if self.spec.heartbeat is not None else None
-        asked = 0.0
+    async def _follow(self) -> None:
+        """Follows whether it serves."""
         while True:
-            if heartbeat is not None and heartbeat.stopped(time.monotonic()):
-                _log.warning("%s has shown no heartbeat for %.0f s: killed", self.name, heartbeat.limit_seconds)
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                return
+            if await self._serves(self):
+                self._served.set()
+                self.health = Health.SERVING
+            elif self.health is Health.SERVING:
+                self.health = Health.NOT_SERVING
             # Often while it starts, so that `up` does not wait; then seldom, so that nobody pays for it.
-            if self.health is Health.STARTING or time.monotonic() - asked > 1.0:
-                asked = time.monotonic()
-                serves = await self._serves(self)
-                if serves:
-                    self._served.set()
-                    self.health = Health.SERVING
-                elif self.health is Health.SERVING:
-                    self.health = Health.NOT_SERVING
+            await asyncio.sleep(_LOOK_SECONDS if self.health is Health.STARTING else _FOLLOW_SECONDS)
+
+    async def _guard(self, process: asyncio.subprocess.Process, heartbeat: Heartbeat) -> None:
+        """Kills it when its heart has stopped."""
+        while not heartbeat.stopped(time.monotonic()):  # noqa: ASYNC110 - it is a file that another process writes
             await asyncio.sleep(_LOOK_SECONDS)
+        _log.warning("%s has shown no heartbeat for %.0f s: killed", self.name, heartbeat.limit_seconds)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
 
 
 def describe_exit(code: int) -> str:

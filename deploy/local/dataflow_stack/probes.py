@@ -6,7 +6,7 @@ from typing import Final
 
 import grpc.aio
 import psutil
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
 _SECONDS: Final = 2.0
 

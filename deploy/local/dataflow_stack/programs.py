@@ -105,7 +105,7 @@ def choose(kind: Kind, found: list[Program], made_by: Program | None) -> Program
         return None
     name, others = _NAMES[kind], ", ".join(f"{program.version} ({program.path})" for program in found)
     raise StackError(
-        f"the data were made by {name} {made_by.version} ({made_by.path}), which is gone; {others} cannot open them.\n"
+        f"the data were made by {name} {made_by.version} ({made_by.path}); found were only {others}, which cannot open them.\n"
         f"Install {name} {made_by.major} again, or keep these data and start anew elsewhere: dataflow up --data-dir DIR"
     )
 

@@ -133,10 +133,7 @@ class Supervisor:
         validators = [services.validator(index) for index in range(self._options.validators)]
         own = [self._run(group, spec, self._probe(services, "bridge", len(bridges))) for spec in bridges]
         own += [self._run(group, spec, self._probe(services, "validator", len(validators))) for spec in validators]
-        import importlib.util  # TEMP
-
-        if importlib.util.find_spec("dataflow_insight.__main__"):  # TEMP
-            own.append(self._run(group, services.insight(), self._probe(services, "insight", 1)))
+        own.append(self._run(group, services.insight(), self._probe(services, "insight", 1)))
         self._metrics_ports = {spec.name: ports.bridge_metrics(index) for index, spec in enumerate(bridges)}
         self._metrics_ports |= {spec.name: ports.validator_metrics(index) for index, spec in enumerate(validators)}
         await self._serving(own)
@@ -228,7 +225,7 @@ class Supervisor:
         """Waits a little until the ring is empty: what is left stays on its disk, for the next start."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
-                while sum([await node.depth() or 0 for node in self._nodes]):
+                while sum([await node.depth() or 0 for node in self._nodes]):  # noqa: ASYNC110 - others empty it
                     await asyncio.sleep(0.1)
 
 
