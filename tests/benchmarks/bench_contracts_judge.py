@@ -13,7 +13,6 @@ from functools import partial
 
 import jsonschema_rs
 import orjson
-
 from dataflow_validator.contracts import (
     Accepted,
     Arrival,

@@ -137,3 +137,35 @@ def test_long_values_make_short_reasons() -> None:
     [outcome] = contract.judge(arrive(b'{"' + b"k" * 500_000 + b'":"' + b"v" * 500_000 + b'"}'), TOPIC_DEVICE)
     assert isinstance(outcome, Refused)
     assert sum(len(part) for why in outcome.reasons for part in why) < 2000
+
+
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_depth_is_bounded_exactly(opening: bytes, closing: bytes, anything: CompiledContract) -> None:
+    """128 levels are read, one more is not; brackets inside text are no levels."""
+    for depth, kind in ((128, Accepted), (129, Refused)):
+        payload = b'{"a":' + opening * (depth - 1) + b"1" + closing * (depth - 1) + b"}"
+        assert [type(item) for item in anything.judge(arrive(payload), TOPIC_DEVICE)] == [kind]
+    [outcome] = anything.judge(arrive(b'{"a":"' + b"[" * 1000 + b'"}'), TOPIC_DEVICE)
+    assert isinstance(outcome, Accepted)
+
+
+def test_a_huge_item_is_explained_within_bounds() -> None:
+    """Tens of thousands of members and a hundred broken rules do not multiply."""
+    fields = tuple(FieldSpec(f"f{number}", FieldType.INTEGER) for number in range(200))
+    wide = json.dumps({f"k{number}": number for number in range(50_000)}).encode()
+    for unknown in UnknownFields:
+        [outcome] = compile_contract(ContractSpec("wide", fields, unknown=unknown), 1).judge(arrive(wide), TOPIC_DEVICE)
+        assert isinstance(outcome, Refused)
+        assert len(outcome.reasons) == 100
+    raw = replace(ANYTHING, json_schema={"required": [f"f{number}" for number in range(200)]})
+    [outcome] = compile_contract(raw, 1).judge(arrive(wide), TOPIC_DEVICE)
+    assert isinstance(outcome, Refused)
+    assert [why.rule for why in outcome.reasons] == ["required"]
+
+
+def test_an_array_of_too_many_items_is_refused_as_one(anything: CompiledContract) -> None:
+    """One message cannot become hundreds of thousands of quarantined items."""
+    [outcome] = anything.judge(arrive(b"[" + b"1," * 10_000 + b"1]"), TOPIC_DEVICE)
+    assert isinstance(outcome, Refused)
+    assert [why.rule for why in outcome.reasons] == ["items"]
+    assert len(anything.judge(arrive(b"[" + b"1," * 9_999 + b"1]"), TOPIC_DEVICE)) == 10_000

@@ -258,6 +258,8 @@ def test_sender_ids_come_second() -> None:
     assert (str(outcome.row[3]), outcome.id_kind, outcome.row[5]) == (own, IdKind.SENDER, False)
     assert accept(spec, GOOD, message_id="17").row[3] == accept(spec, {**GOOD, "temp": 1}, message_id="17").row[3]
     assert accept(spec, GOOD, message_id="17").row[3] != accept(spec, GOOD, message_id="17", topic="s/d2/t").row[3]
+    assert str(accept(spec, GOOD, message_id=own.upper()).row[3]) == own
+    assert str(accept(spec, GOOD, message_id=own.replace("-", "") + "----").row[3]) != own
     elements = judge_all(spec, [GOOD, GOOD], message_id=own)
     assert len({item.row[3] for item in elements if isinstance(item, Accepted)} | {uuid.UUID(own)}) == 3
     assert [item.element for item in elements] == [0, 1]

@@ -164,6 +164,7 @@ def test_columns_are_derived_from_top_level_properties() -> None:
         (ContractSpec("x", (FIELD, FieldSpec("/a", FieldType.NUMBER))), "both mean the column 'a'"),
         (ContractSpec("x", (FIELD,), identity=("b",)), "identity field 'b' is not a field"),
         (ContractSpec("x", (FIELD,), identity=("a", "a")), "twice"),
+        (ContractSpec("x", (FIELD,), identity=("device_id",)), "all readings of a device for one"),
         (ContractSpec("x", (FieldSpec("a", FieldType.OBJECT),), identity=("a",)), "identity field 'a' is object"),
         (ContractSpec("x", (replace(FIELD, has_default=True, default=1),), identity=("a",)), "has a default"),
         (
@@ -221,6 +222,30 @@ def test_a_deep_schema_is_refused() -> None:
     assert "levels deep" in problem
     while schema:  # taken apart by hand: the interpreter would recurse
         schema = schema.pop("not")
+
+
+@pytest.mark.parametrize("combine", ["allOf", "anyOf", "oneOf"])
+def test_a_schema_that_multiplies_itself_is_refused(combine: str) -> None:
+    """Thirty definitions that each refer twice to the next would take 2^30 steps for one value."""
+    definitions: dict[str, Any] = {
+        f"a{number}": {combine: [{"$ref": f"#/$defs/a{number + 1}"}, {"$ref": f"#/$defs/a{number + 1}"}]}
+        for number in range(30)
+    }
+    definitions["a30"] = {"$anchor": "end", "type": "integer"}
+    [problem] = problems_of(ContractSpec("x", json_schema={"$defs": definitions, "$ref": "#/$defs/a0"}))
+    assert "steps" in problem
+
+
+def test_a_recursive_schema_is_no_costly_one() -> None:
+    """A tree refers to itself, and is judged as deep as the value goes."""
+    tree = {
+        "type": "object",
+        "properties": {"left": {"$ref": "#"}, "right": {"$ref": "#"}},
+        "additionalProperties": False,
+    }
+    contract = compile_contract(from_json_schema_document(tree, name="tree"), 1)
+    assert contract.is_valid({"left": {"right": {}}})
+    assert not contract.is_valid({"left": {"right": {"middle": 1}}})
 
 
 def test_identity_and_event_time_are_required_by_themselves() -> None:

@@ -1,6 +1,7 @@
 """The careful path of judging: takes any item, finds everything that is wrong with it, and accepts it if nothing is."""
 
 from collections.abc import Sequence
+from itertools import chain, islice
 
 from dataflow_validator.contracts.columns import UnfitError, json_text
 from dataflow_validator.contracts.device import MAX_DEVICE_ID_BYTES, DeviceRule, DeviceSource, device_id_of
@@ -10,7 +11,14 @@ from dataflow_validator.contracts.outcome import Accepted, Arrival, RefusalKind,
 from dataflow_validator.contracts.parse import unstorable_strings, without_surrogates
 from dataflow_validator.contracts.plan import Plan
 from dataflow_validator.contracts.pointer import MISSING, pointer_of, resolve
-from dataflow_validator.contracts.reasons import Reason, reason, root_cause_first, schema_reasons, storable_text
+from dataflow_validator.contracts.reasons import (
+    MAX_REASONS,
+    Reason,
+    reason,
+    root_cause_first,
+    schema_reasons,
+    storable_text,
+)
 
 
 def judge_carefully(
@@ -26,7 +34,7 @@ def judge_carefully(
         element: Its index in an array message; `None` for other messages.
         hashed: Its content hash, taken before coercion.
     """
-    reasons = schema_reasons(plan.validator, without_surrogates(item))
+    reasons = schema_reasons(plan.validator, without_surrogates(plan.judged_part(item)))
     blamed = {why.path for why in reasons}
 
     found = rule.find(arrival.topic, arrival.device_id, item)
@@ -122,8 +130,8 @@ def _extra(plan: Plan, item: object, left: dict[str, object]) -> object:
 
 def _unstorable(plan: Plan, item: object, extra: object) -> list[Reason]:
     """Name the strings that would be stored and cannot be. Ignored members may hold anything."""
-    places = [(*tokens, *below) for tokens in plan.tokens for below in unstorable_strings(resolve(item, tokens))]
-    places += unstorable_strings(extra)
+    fields = ((*tokens, *below) for tokens in plan.tokens for below in unstorable_strings(resolve(item, tokens)))
+    places = islice(chain(fields, unstorable_strings(extra)), MAX_REASONS)
     wanted = "text without NUL and lone surrogates"
     return [
         reason(place, "storable", wanted, _text_at(item, place), "Postgres cannot store this text")

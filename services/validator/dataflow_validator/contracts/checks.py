@@ -67,6 +67,8 @@ def _contract_problems(spec: ContractSpec) -> Iterator[str]:
             yield f"identity field {name!r} is {field.type}: identify by a string, number, boolean or timestamp"
         elif field.has_default:
             yield f"identity field {name!r} has a default, so that many readings would be taken for one: remove it"
+    if spec.event_time is None and spec.identity == ("device_id",):
+        yield "identity 'device_id' alone takes all readings of a device for one: add what tells them apart"
     if len(set(spec.identity)) < len(spec.identity):
         yield "identity names a field twice: name each once"
     if spec.event_time is not None:

@@ -50,6 +50,17 @@ _VERSION_5: Final = [bytes([byte & 0x0F | 0x50]) for byte in range(256)]
 _VARIANT: Final = [bytes([byte & 0x3F | 0x80]) for byte in range(256)]
 
 
+def _own_uuid(sender_id: str) -> uuid.UUID | None:
+    """Read a UUID in its usual spelling; the parser also takes others, which stay different ids."""
+    if len(sender_id) != 36:
+        return None
+    try:
+        own = PostgresUUID(sender_id)
+    except ValueError:
+        return None
+    return own if str(own) == sender_id.lower() else None
+
+
 class MessageIds:
     """Makes the message ids of one contract."""
 
@@ -60,6 +71,7 @@ class MessageIds:
             contract: The contract's name.
         """
         self._namespace = contract_namespace(contract).bytes
+        self._payload = self._digest = b""
 
     def from_identity(self, device_id: str, values: Sequence[object]) -> uuid.UUID:
         """Make the id of kind a from the identity fields' values, in the contract's order."""
@@ -72,18 +84,19 @@ class MessageIds:
     def from_sender(self, device_id: str, sender_id: str, element: int | None) -> uuid.UUID:
         """Make the id of kind b; `element` is `None` unless the message is an array."""
         if element is None:
-            if len(sender_id) == 36:
-                try:
-                    return PostgresUUID(sender_id)
-                except ValueError:
-                    pass
+            if (own := _own_uuid(sender_id)) is not None:
+                return own
             return _uuid5(self._namespace, canonical_bytes([device_id, {"id": sender_id}]))
         return _uuid5(self._namespace, canonical_bytes([device_id, {"id": sender_id, "element": element}]))
 
     def from_content(self, device_id: str, topic: str, payload: bytes, element: int | None) -> uuid.UUID:
         """Make the id of kind c. Neither device ids nor topics hold NUL, so the parts cannot run into each other."""
-        where = f"{device_id}\0{topic}\0{'' if element is None else element}\0"
-        return _uuid5(self._namespace, where.encode() + payload)
+        if element is None:
+            return _uuid5(self._namespace, f"{device_id}\0{topic}\0\0".encode() + payload)
+        if payload is not self._payload:
+            # Once for all elements: a large array would otherwise be hashed as often as it has elements.
+            self._payload, self._digest = payload, sha1(payload, usedforsecurity=False).digest()
+        return _uuid5(self._namespace, f"{device_id}\0{topic}\0{element}\0".encode() + self._digest)
 
     def from_bridge(self, batch_id: bytes, position: int, element: int | None) -> uuid.UUID:
         """Make the id of kind d."""

@@ -30,6 +30,9 @@ from dataflow_validator.contracts.pointer import MISSING, resolve
 from dataflow_validator.contracts.reasons import reason
 from dataflow_validator.contracts.spec import ContractSpec
 
+MAX_ITEMS: Final = 10_000
+"""Elements of an array message: one message must not hold up its batch for seconds."""
+
 _MAX_KNOWN_DEVICES: Final = 16_384
 _IDENTITY: Final = IdKind.IDENTITY
 _PAYLOAD: Final = DeviceSource.PAYLOAD
@@ -96,8 +99,8 @@ class CompiledContract:
 
         Returns:
             One outcome for each item, in order. A JSON array is as many items as it has elements, unless the contract's
-            own schema says that the item is an array. An empty array has nothing to judge and is refused as it is; a
-            scalar is one item.
+            own schema says that the item is an array. An empty array has nothing to judge and is refused as it is, and so
+            is one of more than `MAX_ITEMS` elements; a scalar is one item.
         """
         try:
             document, suspect = parse(arrival.payload, self._max_bytes, self._max_depth)
@@ -119,12 +122,12 @@ class CompiledContract:
     ) -> list[Accepted | Refused]:
         if type(document) is not list or self._plan.array_is_item:
             return [self._judge_item(document, arrival, rule, None, suspect, exact)]
-        if document:
+        if 0 < len(document) <= MAX_ITEMS:
             return [
                 self._judge_item(item, arrival, rule, element, suspect, exact) for element, item in enumerate(document)
             ]
         device_id = device_id_of(rule.find(arrival.topic, arrival.device_id, MISSING)) or ""
-        why = reason((), "items", "at least one element", document, "an array message with no element holds no item")
+        why = reason((), "items", f"1 to {MAX_ITEMS} elements", document, "as many items are not judged as one message")
         hashed = content_hash(document)
         kind = RefusalKind.REFUSED
         return [refusal(self._plan, kind, arrival, MISSING, device_id, None, hashed, None, [why])]

@@ -59,18 +59,21 @@ def parse(
     """
     if len(payload) > max_bytes:
         raise UnparsableError(f"the payload has {len(payload)} bytes, more than {max_bytes}")
-    # A value this short cannot be deeper: every level takes an opening and a closing byte.
-    if len(payload) > 2 * max_depth and payload.count(b"[") + payload.count(b"{") > max_depth:
-        _refuse_depth(payload, max_depth)
     try:
-        return orjson.loads(payload), b"\\" in payload and _NUL_ESCAPE in payload
+        document = orjson.loads(payload)
     except orjson.JSONDecodeError as problem:
         if _SURROGATE_ESCAPE.search(payload):
             # Valid JSON, only not storable: told apart from garbage by reading it again.
-            return parse_exactly(payload), True
+            document = parse_exactly(payload)
+            _check_depth(payload, document, max_depth)
+            return document, True
         if payload.startswith(_BOM):
             raise UnparsableError("the payload starts with a byte order mark: send plain UTF-8") from problem
         raise UnparsableError(f"not JSON: {storable_text(str(problem), 200)}") from problem
+    # A value this short cannot be deeper: every level takes an opening and a closing byte.
+    if len(payload) > 2 * max_depth:
+        _check_depth(payload, document, max_depth)
+    return document, b"\\" in payload and _NUL_ESCAPE in payload
 
 
 def parse_exactly(payload: bytes) -> object:
@@ -113,20 +116,21 @@ def _no_constant(name: str) -> float:
     raise ValueError(message)
 
 
-# An unclosed string runs to the end, so that no start is tried twice: linear for every input.
-_STRING_OR_BRACKET: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
-
-
-def _refuse_depth(payload: bytes, max_depth: int) -> None:
-    depth = 0
-    for found in _STRING_OR_BRACKET.finditer(payload):
-        byte = payload[found.start()]
-        if byte in b"[{":
-            depth += 1
-            if depth > max_depth:
-                raise UnparsableError(f"the payload is nested more than {max_depth} levels deep")
-        elif byte in b"]}":
-            depth -= 1
+def _check_depth(payload: bytes, document: object, max_depth: int) -> None:
+    if payload.count(b"[") + payload.count(b"{") <= max_depth:
+        return
+    level = [document]
+    for _ in range(max_depth):
+        below: list[object] = []
+        for value in level:
+            if isinstance(value, dict):
+                below.extend(member for member in value.values() if isinstance(member, dict | list))
+            elif isinstance(value, list):
+                below.extend(member for member in value if isinstance(member, dict | list))
+        if not below:
+            return
+        level = below
+    raise UnparsableError(f"the payload is nested more than {max_depth} levels deep")
 
 
 def unstorable_strings(value: object, tokens: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:

@@ -1,5 +1,6 @@
 """What judging needs to know of a contract, worked out once when it is compiled."""
 
+from itertools import islice
 from typing import Final
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from dataflow_validator.contracts.identity import IdKind, MessageIds
 from dataflow_validator.contracts.names import Column, column_of
 from dataflow_validator.contracts.outcome import Arrival
 from dataflow_validator.contracts.pointer import MISSING, pointer_of, resolve
-from dataflow_validator.contracts.reasons import storable_text
+from dataflow_validator.contracts.reasons import MAX_REASONS, storable_text
 from dataflow_validator.contracts.schema import compile_schema, item_may_be_array
 from dataflow_validator.contracts.spec import Coercion, ContractSpec, EventTimeFormat, FieldType, UnknownFields
 
@@ -62,6 +63,7 @@ class Plan:
         self._ids = MessageIds(spec.name)
         self.uuid_of = self._ids.from_encoded_identity
         self.tokens = [item.tokens for item in spec.fields]
+        self._members = frozenset(tokens[0] for tokens in self.tokens)
         self.pointers = [storable_text(pointer_of(tokens), _MAX_POINTER_CHARACTERS) for tokens in self.tokens]
         self._plan_event_time()
         self.converters: dict[int, Convert] = {
@@ -111,6 +113,21 @@ class Plan:
         self.plain_identity: list[str | None] | None = (
             [None if item.name == spec.event_time else item.tokens[0] for item in members] if plain else None
         )
+
+    def judged_part(self, item: object) -> object:
+        """Leave out members that cannot change the verdict, so that refusing a huge item stays cheap.
+
+        Without a raw schema only the fields are judged; of members that are refused as unknown, `MAX_REASONS` are enough.
+        """
+        if (
+            self.spec.json_schema is not None
+            or not isinstance(item, dict)
+            or len(item) <= len(self._members) + MAX_REASONS
+        ):
+            return item
+        known = {name: item[name] for name in self._members if name in item}
+        unknown = islice((name for name in item if name not in self._members), MAX_REASONS)
+        return {**known, **{name: item[name] for name in unknown}}
 
     def message_id(
         self, item: object, arrival: Arrival, device_id: str, element: int | None, moment: Moment | None

@@ -46,7 +46,12 @@ def pointer_of(tokens: Iterable[str | int]) -> str:
 
 def is_index(token: str) -> bool:
     """Say whether a token is spelled like an array index (no sign, no leading zero)."""
-    return token.isascii() and token.isdigit() and len(token) <= _MAX_INDEX_DIGITS and not (len(token) > 1 and token[0] == "0")
+    return (
+        token.isascii()
+        and token.isdigit()
+        and len(token) <= _MAX_INDEX_DIGITS
+        and not (len(token) > 1 and token[0] == "0")
+    )
 
 
 def resolve(item: object, tokens: Iterable[str]) -> object:

@@ -12,6 +12,9 @@ from dataflow_validator.contracts.pointer import MISSING, pointer_of, resolve
 MAX_REASONS: Final = 100
 """Reasons kept for one item: more would only make the quarantine row larger."""
 
+MAX_EXPLAINED_VALUES: Final = 4096
+"""Members and elements of an item up to which all its reasons are found."""
+
 MAX_ACTUAL_CHARACTERS: Final = 120
 _MAX_MESSAGE_CHARACTERS: Final = 400
 _MAX_PATH_CHARACTERS: Final = 512
@@ -30,6 +33,24 @@ _RANKS: Final = {
     "eventTimeMaximum": 3,
 }
 _OTHER_RANK: Final = 4
+
+_RULES_WITH_A_VALUE: Final = frozenset(
+    {
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "minLength",
+        "maxLength",
+        "minItems",
+        "maxItems",
+        "minProperties",
+        "maxProperties",
+        "pattern",
+        "format",
+    }
+)
 
 
 class Reason(NamedTuple):
@@ -115,16 +136,40 @@ def schema_reasons(validator: jsonschema_rs.Validator, item: object) -> list[Rea
         item: The parsed item.
 
     Returns:
-        One reason for each broken rule, at most `MAX_REASONS`; none when the item is valid. An item on which the engine
-        itself gives up (a pattern that backtracks too far) is refused with that as its reason.
+        One reason for each broken rule, at most `MAX_REASONS`; none when the item is valid. Of an item of more than
+        `MAX_EXPLAINED_VALUES` values only the first, since the engine copies the value at fault for each of its errors. An
+        item on which the engine itself gives up (a pattern that backtracks too far) is refused with that as its reason.
     """
     found: list[Reason] = []
     try:
+        if _is_large(item):
+            validator.validate(item)
+            return found
         for error in islice(validator.iter_errors(item), MAX_REASONS):
             found.extend(_from_error(error, item))
+            if len(found) >= MAX_REASONS:
+                break
+    except jsonschema_rs.ValidationError as error:
+        found.extend(_from_error(error, item))
     except ValueError as problem:
         found.append(reason((), "schema", "a value that can be judged", MISSING, f"could not be judged: {problem}"))
     return found
+
+
+def _is_large(item: object) -> bool:
+    level = [item]
+    count = 0
+    while level and count <= MAX_EXPLAINED_VALUES:
+        below: list[object] = []
+        for value in level:
+            if isinstance(value, dict):
+                count += len(value)
+                below.extend(islice(value.values(), MAX_EXPLAINED_VALUES))
+            elif isinstance(value, list):
+                count += len(value)
+                below.extend(value[:MAX_EXPLAINED_VALUES])
+        level = below
+    return count > MAX_EXPLAINED_VALUES
 
 
 def _from_error(error: jsonschema_rs.ValidationError, item: object) -> list[Reason]:
@@ -144,7 +189,7 @@ def _from_error(error: jsonschema_rs.ValidationError, item: object) -> list[Reas
             reason(
                 [*path, name], rule, "no such member", resolve(actual, [name]), f"{name!r} is not part of the contract"
             )
-            for name in kind.unexpected
+            for name in kind.unexpected[:MAX_REASONS]
         ]
     if isinstance(kind, jsonschema_rs.ValidationErrorKind.FalseSchema):
         return [reason(path, "false", "nothing", actual, "the contract's schema accepts nothing here")]
@@ -152,11 +197,10 @@ def _from_error(error: jsonschema_rs.ValidationError, item: object) -> list[Reas
 
 
 def _expected(kind: jsonschema_rs.ValidationErrorKind) -> str:
-    value = kind.value
     if isinstance(kind, jsonschema_rs.ValidationErrorKind.Type):
         return " or ".join(kind.types)
     if isinstance(kind, jsonschema_rs.ValidationErrorKind.Enum):
         return "one of " + ", ".join(describe(option) for option in kind.options[:50])
-    if isinstance(value, str | int | float) or value is None:
-        return f"{kind.name} {value}"
+    if kind.name in _RULES_WITH_A_VALUE:
+        return f"{kind.name} {kind.value}"
     return kind.name

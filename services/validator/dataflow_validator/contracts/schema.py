@@ -14,6 +14,7 @@ import orjson
 from dataflow_validator.contracts.errors import ContractError
 from dataflow_validator.contracts.pointer import is_index, pointer_of
 from dataflow_validator.contracts.reasons import storable_text
+from dataflow_validator.contracts.schema_cost import MAX_SCHEMA_STEPS, steps
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType, Json, UnknownFields
 
 MAX_SCHEMA_BYTES: Final = 1024 * 1024
@@ -213,6 +214,11 @@ def _schema_limits(raw: dict[str, Json] | bool | None) -> Iterator[str]:
     if _depth(raw) > MAX_SCHEMA_DEPTH:
         yield f"the JSON Schema is nested more than {MAX_SCHEMA_DEPTH} levels deep: move parts of it into $defs"
         return
+    if steps(raw) > MAX_SCHEMA_STEPS:
+        yield (
+            f"judging by the JSON Schema can take more than {MAX_SCHEMA_STEPS} steps for one value: refer to fewer "
+            "subschemas from one another"
+        )
     try:
         size = len(orjson.dumps(raw))
     except TypeError:
