@@ -1,0 +1,176 @@
+"""QuarantineService over gRPC, on a real Postgres."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import grpc
+import pytest
+from dataflow.validator.v1 import quarantine_pb2, quarantine_service_pb2, quarantine_service_pb2_grpc
+from dataflow_mesh.postgres import Pool
+from dataflow_mesh.testing import PostgresCluster, in_process_server, postgres_cluster
+from dataflow_validator.quarantine_service import SERVICE, QuarantineServicer
+from dataflow_validator.testing import reason_of, validator_database
+
+pytestmark = pytest.mark.postgres
+
+_BASE = datetime(2024, 1, 1, tzinfo=UTC)
+_REFUSED = quarantine_pb2.QUARANTINE_KIND_REFUSED
+_UNROUTED = quarantine_pb2.QUARANTINE_KIND_UNROUTED
+
+
+@dataclass
+class Setup:
+    pool: Pool
+    stub: "quarantine_service_pb2_grpc.QuarantineServiceAsyncStub"
+
+    async def put(
+        self,
+        number: int,
+        *,
+        contract: str = "weather",
+        kind: str = "REFUSED",
+        device: str = "d1",
+        path: str = "/temp",
+        rule: str = "maximum",
+        payload: bytes = b"{}",
+        id_kind: bytes = b"a",
+    ) -> UUID:
+        message_id = uuid4()
+        reasons = [
+            {"path": path, "rule": rule, "expected": "60", "actual": "99", "message": "too hot"},
+            {"path": "/other", "rule": "required", "expected": "a value", "actual": "nothing", "message": "missing"},
+        ]
+        await self.pool.execute(
+            "INSERT INTO validator.quarantine (contract, revision, kind, device_id, topic, payload, element, reasons, "
+            "receive_time, event_time, message_id, id_kind, content_hash, batch_id, position) "
+            "VALUES ($1, 1, $2, $3, 'a/b', $4, 3, $5::text::jsonb, $6, NULL, $7, $8, 1, gen_random_uuid(), 0)",
+            contract,
+            kind,
+            device,
+            payload,
+            json.dumps(reasons),
+            _BASE + timedelta(seconds=number),
+            message_id,
+            id_kind,
+        )
+        return message_id
+
+    async def listed(self, page_size: int = 2, **filter_: object) -> list[int]:
+        """The receive times, in seconds after the base, of all pages."""
+        found, token = [], ""
+        while True:
+            page = await self.stub.ListQuarantined(
+                quarantine_service_pb2.ListQuarantinedRequest(
+                    filter=quarantine_pb2.QuarantineFilter(**filter_),  # type: ignore[arg-type]
+                    page_size=page_size,
+                    page_token=token,
+                )
+            )
+            found += [item.receive_time.ToSeconds() - int(_BASE.timestamp()) for item in page.items]
+            if not (token := page.next_page_token):
+                return found
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[PostgresCluster]:
+    with postgres_cluster() as running:
+        yield running
+
+
+@pytest.fixture
+async def setup(cluster: PostgresCluster) -> AsyncIterator[Setup]:
+    async with validator_database(cluster) as pool:
+        service = (
+            quarantine_service_pb2_grpc.add_QuarantineServiceServicer_to_server,
+            QuarantineServicer(pool),
+            SERVICE,
+        )
+        async with in_process_server([service]) as server:
+            yield Setup(pool, quarantine_service_pb2_grpc.QuarantineServiceStub(server.channel))
+
+
+async def test_an_item_comes_with_its_bytes_and_all_reasons(setup: Setup) -> None:
+    """What was stored is shown as it is, reasons in their order."""
+    message_id = await setup.put(1, payload=b"\x00\xff{")
+    page = await setup.stub.ListQuarantined(quarantine_service_pb2.ListQuarantinedRequest())
+    item = page.items[0]
+    assert (item.kind, item.contract, item.revision, item.device_id) == (_REFUSED, "weather", 1, "d1")
+    assert (item.topic, item.payload, item.element, item.message_id) == ("a/b", b"\x00\xff{", 3, str(message_id))
+    assert [(reason.path, reason.rule, reason.expected, reason.actual, reason.message) for reason in item.reasons] == [
+        ("/temp", "maximum", "60", "99", "too hot"),
+        ("/other", "required", "a value", "nothing", "missing"),
+    ]
+    assert not item.HasField("event_time")
+    assert item.HasField("quarantine_time")
+    got = await setup.stub.GetQuarantined(
+        quarantine_service_pb2.GetQuarantinedRequest(quarantine_id=item.quarantine_id)
+    )
+    assert got.item == item
+
+
+async def test_an_id_that_a_bridge_gave_is_not_shown(setup: Setup) -> None:
+    """Where nothing identifies the item its message id is empty."""
+    await setup.put(1, id_kind=b"d")
+    page = await setup.stub.ListQuarantined(quarantine_service_pb2.ListQuarantinedRequest())
+    assert page.items[0].message_id == ""
+
+
+async def test_items_are_listed_newest_first_by_each_filter(setup: Setup) -> None:
+    """Every filter selects exactly its items, over several pages, along whichever index it takes."""
+    await setup.put(0)
+    await setup.put(1, kind="CONFLICT")
+    await setup.put(2, contract="other")
+    await setup.put(3, contract="", kind="UNROUTED", device="d2")
+    await setup.put(4, device="d2", path="/hum", rule="type")
+    await setup.put(5, path="/hum")
+    assert await setup.listed() == [5, 4, 3, 2, 1, 0]
+    assert await setup.listed(contract="weather") == [5, 4, 1, 0]
+    assert await setup.listed(contract="weather", kinds=[_REFUSED]) == [5, 4, 0]
+    assert await setup.listed(kinds=[_UNROUTED, quarantine_pb2.QUARANTINE_KIND_CONFLICT]) == [3, 1]
+    assert await setup.listed(device_ids=["d2", "d2", "nobody"]) == [4, 3]
+    assert await setup.listed(device_ids=["d2", *(f"x{number}" for number in range(100))]) == [4, 3]
+    assert await setup.listed(contract="weather", device_ids=["d2"]) == [4]
+    assert await setup.listed(path="/hum") == [5, 4]
+    assert await setup.listed(path="/hum", rule="type") == [4]
+    assert await setup.listed(rule="required") == [5, 4, 3, 2, 1, 0]
+    assert await setup.listed(path="/temp", rule="type") == []
+    start, end = _BASE + timedelta(seconds=2), _BASE + timedelta(seconds=4)
+    assert await setup.listed(start_time=start, end_time=end) == [3, 2]
+    assert await setup.listed(revision=2) == []
+    assert await setup.listed(contract="nul\0") == await setup.listed(device_ids=["nul\0"]) == []
+
+
+async def test_a_token_of_another_filter_is_refused(setup: Setup) -> None:
+    """PAGE_TOKEN_INVALID; another page size is fine."""
+    for number in range(4):
+        await setup.put(number)
+    ask = setup.stub.ListQuarantined
+    first = await ask(quarantine_service_pb2.ListQuarantinedRequest(page_size=2))
+    again = await ask(quarantine_service_pb2.ListQuarantinedRequest(page_size=1, page_token=first.next_page_token))
+    assert len(again.items) == 1
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await ask(
+            quarantine_service_pb2.ListQuarantinedRequest(
+                filter=quarantine_pb2.QuarantineFilter(contract="weather"), page_token=first.next_page_token
+            )
+        )
+    assert reason_of(caught.value)[0] == "PAGE_TOKEN_INVALID"
+
+
+async def test_long_payloads_make_short_pages(setup: Setup) -> None:
+    """A page stays below what clients take, and nothing is left out."""
+    for number in range(5):
+        await setup.put(number, payload=b"x" * 1_000_000)
+    assert await setup.listed(page_size=100) == [4, 3, 2, 1, 0]
+
+
+async def test_an_unknown_item_is_not_found(setup: Setup) -> None:
+    """Whatever the id looks like."""
+    for quarantine_id in ("1", "0", "x", "99999999999999999999", "9999999999999999999", "-1", "²"):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await setup.stub.GetQuarantined(quarantine_service_pb2.GetQuarantinedRequest(quarantine_id=quarantine_id))
+        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+        assert reason_of(caught.value) == ("QUARANTINED_NOT_FOUND", {"id": quarantine_id})
