@@ -11,7 +11,8 @@ from dataflow_insight.ask.names import Mention, NameReader, concept_of
 from dataflow_insight.ask.plan import Comparison, Condition
 from dataflow_insight.ask.sheet import FIELD, Sheet
 
-_UNIT: Final = "|".join(re.escape(unit) for unit in sorted(UNITS, key=len, reverse=True))
+# The micro sign and the Greek letter look the same; NFKC makes the second of the first.
+_UNIT: Final = "|".join(re.escape(unit).replace("µ", "[µμ]") for unit in sorted(UNITS, key=len, reverse=True))
 _NOT_A_LIMIT: Final = (
     r"(?!\s*(?:days?|hours?|minutes?|weeks?|months?|years?|seconds?|stations?|sensors?|devices?|sites?|rooms?|readings?|"
     r"measurements?|times|records?|rows?|of\s+the\s+(?:stations?|sensors?|devices?))\b)(?![\w:])(?!\.\d)(?!-\d)"

@@ -116,8 +116,8 @@ def read_intent(sheet: Sheet) -> Intent:
         intent.words += [item.group() for item in found]
         return bool(found)
 
-    _read_shape(sheet, intent)
     _read_coverage(sheet, intent)
+    _read_shape(sheet, intent)
     if take(r"\b(?:no|without|lack(?:s|ed|ing)?|not\s+(?:have|has|had|report|reported|recorded|measured|available)|missing)\s+(?:of\s+)?(?:an?\s+|any\s+|the\s+|its\s+|their\s+|values?\s+(?:of|for)\s+(?:the\s+)?)?(?=" + FIELD + ")"):
         intent.missing = True
     if take(r"\b(?:missing|nulls?|empty|absent|unavailable|(?:was|were|is|are)\s+not\s+(?:reported|recorded|measured|available|present|sent)|(?:did\s+not|didn't)\s+(?:report|record|measure|send|deliver))\b"):
@@ -141,6 +141,8 @@ def read_intent(sheet: Sheet) -> Intent:
         intent.count = True
     if take(r"\b(?:on\s+)?(?:the\s+)?(?:averages?|averaged|averaging|avg|means?|mean\s+value|arithmetic\s+mean)\b"):
         intent.average = True
+    if take(r"\bmost\s+recent(?:ly)?\b"):
+        intent.latest = True
     if take(r"\b(?:most|greatest|largest|highest|maximum|biggest)\s+(?=(?:amount\s+|number\s+)?(?:of\s+)?(?:" + READING_NOUN + r"\b|" + FIELD + r"|missing|rain))"):
         intent.highest = True
         intent.most = bool(re.search(r"\bmost\b", text))
@@ -222,6 +224,11 @@ def _read_shape(sheet: Sheet, intent: Intent) -> None:
         intent.which_device = True
         noun = found.groupdict().get("noun") or ""
         intent.plural |= noun.endswith("s")
+    elif take(r"(?:^|,\s*|\band\s+)which\s+(?:one\s+)?(?=(?:had|has|was|is|recorded|reported|measured|got|sent)\b)"):
+        intent.which_device = True
+    if intent.which_device:
+        while (found := sheet.find(rf"{DEVICE}\s*,?\s*(?P<or>or)\s+(?:at\s+|in\s+)?(?:the\s+)?(?:{DEVICE_NOUN}\s+)?{DEVICE}")) is not None:
+            sheet.cover(found.start("or"), found.end("or"))
     if take(r"(?:^|\band\s+|,\s*)where\b(?!\s*" + FIELD + ")"):
         intent.which_device = True
     if take(r"(?:^|\band\s+|,\s*|\btell\s+me\s+|\bknow\s+|\bfind\s+out\s+|\bexactly\s+|\bshow\s+me\s+)when\b|\b(?:at|on|since)?\s*(?:which|what)\s+(?:exact\s+)?(?:date\s+and\s+time|time|timestamp|moment|point\s+in\s+time)\b|\bwhat\s+was\s+the\s+(?:time|timestamp)\b|\b(?:time|timestamp)\s+of\s+(?:the\s+)?(?=highest|lowest|max|min|last|latest|peak|largest|" + FIELD + ")"):

@@ -35,7 +35,7 @@ FUTURE: Final = (
 NOT_YET: Final[tuple[tuple[str, str], ...]] = (
     (r"\bmedians?\b|\bpercentiles?\b|\bquantiles?\b|\bquartiles?\b|\bdeciles?\b|\b\d+th\s+percentile", "medians and percentiles"),
     (r"\bstandard\s+deviations?\b|\bstd\s?devs?\b|\bstd\b|\bstddev\b|\bdeviations?\b|\bvariances?\b|\bspread\b|\bvariability\b|\bvolatil\w+|\bvar(?:y|ies|ied)\b", "spread"),
-    (r"\bhour[- ]to[- ]hour\b|\bday[- ]to[- ]day\b|\bincreas\w*|\bdecreas\w*|\bris(?:e|es|ing|en)\b|\brose\b|\bdrops?\b|\bdropped\b|\bjump\w*|\bchang\w*|\bdifferen\w*|\bdiffer\b|\bdeltas?\b|\bspikes?\b|\bgap between\b|\bgr(?:ow|ew|owth)\w*|\bdecline[ds]?\b|\bswings?\b|\bfluctuat\w*", "changes and differences"),
+    (r"\bhour[- ]to[- ]hour\b|\bday[- ]to[- ]day\b|\bincreas\w*|\bdecreas\w*|\bris(?:e|es|ing|en)\b|\brose\b|\bdrops?\b|\bdropped\b|\bjump\w*|\bchang(?:e|es|ed|ing)\b|\bdifferen\w*|\bdiffer\b|\bdeltas?\b|\bspikes?\b|\bgap between\b|\bgr(?:ow|ew|owth)\w*|\bdecline[ds]?\b|\bswings?\b|\bfluctuat\w*", "changes and differences"),
     (r"\btrends?\b|\bcorrelat\w*|\bover time\b|\brolling\b|\bmoving\b|\bcumulative\b|\bregression\b|\bdevelop\w*|\bevol\w+", "trends and correlations"),
     (r"\bconsecutive\w*|\bin a row\b|\bstreaks?\b|\blongest\b|\bshortest\b|\bcontinuous\w*|\bat a time\b", "unbroken runs"),
     (r"\bhourly\b|\bdaily\b|\bweekly\b|\bmonthly\b|\byearly\b|\bannual\w*|\b(?:per|each|every|by)\s+(?:single\s+)?(?:calendar\s+)?(?:minute|hour|day|week|month|year|weekday|morning|night|date)s?\b|\ba\s+day\b|\bhours? of (?:the )?day\b|\btime of day\b|\bday by day\b|\bdays of the week\b|\bweekdays?\b|\bweekends?\b", "answers by hour, day or week"),
@@ -45,7 +45,7 @@ NOT_YET: Final[tuple[tuple[str, str], ...]] = (
     (r"\bmost (?:common|frequent|often|typical)\w*|\bmodes?\b|\btypical\w*|\busual\w*|\bdistinct\b|\bunique\b|\bhistograms?\b|\bdistribution\b|\bdominant\b|\bprevail\w+", "the most frequent value"),
     (r"\bexcept\b|\bexcluding\b|\bother than\b|\bapart from\b|\bbesides\b|\bnot (?:counting|including)\b|\bleaving out\b|\bexclude[ds]?\b|\bbut not\b", "exclusions"),
     (r"\banomal\w*|\boutliers?\b|\bunusual\w*|\babnormal\w*|\bsuspicious\w*|\bstrange\w*|\bsummar\w+|\boverview\b", "anomalies and summaries"),
-    (r"\bwhy\b|\bcaus\w+|\breasons?\b|\bexplain\w*|\bhow come\b|\bshould\b|\brecommend\w*|\bsafe\b|\bhealthy\b|\bunhealthy\b|\bdangerous\b", "reasons and advice"),
+    (r"\bwhy\b|\bcaus(?:e|es|ed|ing)\b|\breasons?\b|\bexplain\w*|\bhow come\b|\bshould\b|\brecommend\w*|\bsafe\b|\bhealthy\b|\bunhealthy\b|\bdangerous\b", "reasons and advice"),
     (r"\b(?:second|third|fourth|fifth|2nd|3rd|4th|5th)[- ](?:to[- ]last|last)\b", "places in a sequence"),
     (r"\broot mean square\b|\brms\b|\bgeometric\b|\bharmonic\b|\bweighted\b|\btrimmed\b|\bintegral\b|\bsquare[ds]?\b|\blog\b|\blogarithm\b|\babsolute\b|\bmidrange\b|\bnormali[sz]ed\b", "that kind of average"),
 )
@@ -71,7 +71,7 @@ FILLERS: Final = frozenset(
     monitor monitors machine machines unit units meter meters spot spots where when contract table available present
     exist exists existing known system ok okay well then individual respective respectively stand stood say
     says said available far fell fallen if while whose whenever go went gone let lets
-    obtained obtain read reads taken take contained contain contains hold holds held included include includes
+    obtained obtain read reads taken take contained contain contains hold holds held included include includes reach reached reaches hit hits
     """.split()
 )
 """Words that change nothing. Negations, comparisons, exclusions and 'or' are not among them, and must not be."""
@@ -106,12 +106,12 @@ def protected(word: str) -> bool:
     return word in FILLERS or word in CORE_WORDS or word in NUMBER_WORDS or _MEANINGFUL.fullmatch(word) is not None
 
 
-_MEANINGFUL: Final = re.compile(
-    "|".join(
-        [
-            FUTURE,
-            HOSTILE,
-            *(pattern for pattern, _ in NOT_YET),
+def common(word: str) -> bool:
+    """Returns whether a word is so ordinary that a device of that name must be introduced as one ("device max")."""
+    return word in FILLERS or word in CORE_WORDS or word in NUMBER_WORDS or _ORDINARY.fullmatch(word) is not None
+
+
+_ORDINARY: Final = re.compile(
             r"many|much|how|mean|avg|averages?|averaged|max|maxim\w+|peak\w*|biggest|tallest|strongest|most|top|min|minim\w+|"
             r"least|fewest|weakest|sum|sums|amount|accumulated|last|recent|current|now|moment|null|nulls|empty|gaps?|absent|"
             r"lack\w*|without|no|not|never|none|nor|neither|or|than|more|less|fewer|greater|higher|lower|larger|smaller|"
@@ -120,7 +120,7 @@ _MEANINGFUL: Final = re.compile(
             r"sort\w*|bottom|best|worst|warm|hot|cold|cool|wind\w*|rain\w*|night|morning|afternoon|evening|noon|midnight|"
             r"week|weeks|month|months|year|years|day|days|hour|minute|minutes|second|seconds|ago|since|until|till|before|"
             r"after|through|compare|compared|versus|vs|freezing|negative|positive|point|degree|degrees|jan|feb|mar|apr|"
-            r"may|jun|jul|aug|sept?|oct|nov|dec|march|last|past|previous|often|frequently|long|unavailable",
-        ]
-    )
+            r"may|jun|jul|aug|sept?|oct|nov|dec|march|last|past|previous|often|frequently|long|unavailable"
 )
+
+_MEANINGFUL: Final = re.compile("|".join([_ORDINARY.pattern, FUTURE, HOSTILE, *(pattern for pattern, _ in NOT_YET)]))

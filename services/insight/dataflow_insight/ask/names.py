@@ -7,7 +7,7 @@ from typing import Final
 
 from dataflow_insight.ask.catalogue import Contract, Field, key_of
 from dataflow_insight.ask.concepts import CONCEPTS, Concept
-from dataflow_insight.ask.lexicon import CORE_WORDS, DEVICE_NOUN, protected
+from dataflow_insight.ask.lexicon import CORE_WORDS, DEVICE_NOUN, common, protected
 from dataflow_insight.ask.moments import MONTHS, WEEKDAYS
 from dataflow_insight.ask.sheet import DEVICE_BASE, FIELD_BASE, Sheet, Word, mark_of
 from dataflow_insight.ask.spelling import closest, closest_name
@@ -153,7 +153,7 @@ class NameReader:
         # "Tiantan-2" is not Tiantan.
         if re.search(r"\w[-_]$", sheet.low[:start]) or re.match(r"[-_]\w", sheet.low[end:]):
             return None
-        if len(key) < 3 or key.isdigit() or protected(key) or key in MONTHS or key in WEEKDAYS or self._is_field(key):
+        if len(key) < 3 or key.isdigit() or common(key) or key in MONTHS or key in WEEKDAYS or self._is_field(key):
             named = re.search(rf"\b{DEVICE_NOUN}\s+(?:named\s+|called\s+|id\s+|number\s+|#\s*)?[\"']?$", sheet.low[:start])
             quoted = sheet.low[start - 1 : start] in {'"', "'"} and sheet.low[end : end + 1] in {'"', "'"} and start > 0
             if not named and not quoted:
@@ -162,7 +162,7 @@ class NameReader:
 
     def _field_key(self, sheet: Sheet, start: int, end: int) -> str | None:
         key = self._alias(sheet.low[start:end])
-        if key is None or (protected(key) and key in self._aliases and not _is_concept(key)):
+        if key is None or (common(key) and key in self._aliases and not _is_concept(key)):
             return None
         return key
 

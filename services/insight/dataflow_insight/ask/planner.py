@@ -13,7 +13,7 @@ from typing import Final
 from dataflow_insight.ask.catalogue import Catalogue, Contract, Field
 from dataflow_insight.ask.conditions import ConditionError, Found, asked_unit, read_conditions
 from dataflow_insight.ask.intents import PLAIN, SUPERLATIVES, Intent, read_intent
-from dataflow_insight.ask.lexicon import DEVICE_NOUN, FILLERS, FUTURE, HOSTILE, NOT_YET, READING_NOUN
+from dataflow_insight.ask.lexicon import DEVICE_NOUN, FILLERS, FUTURE, HOSTILE, NOT_YET, READING_NOUN, protected
 from dataflow_insight.ask.moments import Clock, MomentReader, TimeError
 from dataflow_insight.ask.names import NameReader, Names, adds_up
 from dataflow_insight.ask.plan import Declined, Focus, Measure, Plan, PlanError, check_plan
@@ -32,7 +32,7 @@ from dataflow_insight.ask.sheet import Sheet
 from dataflow_insight.ask.spans import read_span
 
 _DEVICE_SLOT: Final = rf"\b(?:at|in|from|near|around|for|by|of|and|or|{DEVICE_NOUN}|did|does|has|have|compare|than|between)\s+(?:the\s+)?[\"']?$"
-_FIRM_DEVICE_SLOT: Final = rf"\b(?:at|in|from|near|around|{DEVICE_NOUN})\s+(?:the\s+)?[\"']?$"
+_FIRM_DEVICE_SLOT: Final = rf"\b(?:at|in|from|near|around|{DEVICE_NOUN}[-_#]?)\s*(?:the\s+)?[\"']?$"
 _DEVICE_TAIL: Final = rf"[\"']?(?:'s\b|[-_#]?\s*\d*\s+(?:{DEVICE_NOUN}|send|report|record|measure|deliver|register)\b)"
 _FIELD_SLOT: Final = (
     r"\b(?:average|mean|avg|highest|lowest|maximum|minimum|max|min|largest|smallest|greatest|peak|total|sum|latest|last|newest|"
@@ -90,7 +90,7 @@ def _attempt(question: str, contract: Contract, now: datetime) -> _Attempt:
     except _Refusal as refusal:
         outcome = refusal.declined
     except (TimeError, ConditionError) as error:
-        outcome = unclear(str(error))
+        outcome = unclear(str(error)) if reading.about_data() else off_topic()
     known = sum(1 for mention in reading.names.fields if mention.field is not None)
     score = 1000 * len(reading.names.devices) + 100 * known + 10 * reading.named + (not contract.builtin)
     if contract.devices and contract.last_time is not None:
@@ -119,8 +119,8 @@ class _Reading:
     def plan(self) -> Plan:
         sheet = self._sheet
         sheet.take_all(r"\(\s*(?:in\s+)?utc\s*\)|\butc\b")
-        if self.named and not re.fullmatch(DEVICE_NOUN, self._contract.name):
-            sheet.take_all(rf"\b(?:contract\s+)?{re.escape(self._contract.name)}(?:\s+contract)?\b")
+        name = re.escape(self._contract.name)
+        sheet.take_all(rf"\b(?:in\s+|of\s+|from\s+)?(?:the\s+)?(?:contract\s+{name}|{name}\s+contract)\b")
         self.names = self._reader.read(sheet, self._assumptions)
         self._refuse_early()
         clock = Clock(self._now, self._contract.first_time, self._contract.last_time)
@@ -152,16 +152,16 @@ class _Reading:
         if self._sheet.find(HOSTILE):
             raise _Refusal(off_topic())
         if self._sheet.find(FUTURE):
-            raise _Refusal(future() if self._about_data() else off_topic())
+            raise _Refusal(future() if self.about_data() else off_topic())
         if any(mention.field is None for mention in self.names.fields):
             raise _Refusal(unknown_field(self._contract))
 
     def _refuse_not_yet(self) -> None:
         for pattern, what in NOT_YET:
             if self._sheet.find(pattern):
-                raise _Refusal(not_yet(what) if self._about_data() else off_topic())
+                raise _Refusal(not_yet(what) if self.about_data() else off_topic())
 
-    def _about_data(self) -> bool:
+    def about_data(self) -> bool:
         return bool(self.names.fields or self.names.devices or re.search(rf"\b(?:{READING_NOUN}|{DEVICE_NOUN})\b", self._sheet.low))
 
     def _adjectives(self) -> tuple[Field, Measure | None] | None:
@@ -196,7 +196,7 @@ class _Reading:
         sheet = self._sheet
         left = [word for word in sheet.words() if word.text not in FILLERS and not self._reader.is_hint(word.text)]
         odd = re.search(r"[<>=%+*$#@{}\[\]|\\^~`°€£]", sheet.visible)
-        about = self._about_data() or intent.coverage
+        about = self.about_data() or intent.coverage
         if not left:
             if not about:
                 raise _Refusal(off_topic())
@@ -205,9 +205,10 @@ class _Reading:
             return
         for word in left:
             before, after = sheet.before(word.start), sheet.after(word.end)
-            name = not word.text.isdigit()
+            if about and word.text.isdigit() and re.search(rf"\b{DEVICE_NOUN}(?:\s+|[-_#]|\s*#\s*)$", before):
+                raise _Refusal(unknown_device(self._contract))
             device_like = re.search(_DEVICE_SLOT, before) or re.match(_DEVICE_TAIL, after)
-            if not name or not about:
+            if not about or not word.text.isalpha() or protected(word.text):
                 continue
             if re.search(_FIRM_DEVICE_SLOT, before) or re.match(_DEVICE_TAIL, after):
                 raise _Refusal(unknown_device(self._contract))

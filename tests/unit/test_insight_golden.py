@@ -1,0 +1,188 @@
+"""The golden questions: what the planner makes of each, and their stored answers computed again without a database."""
+
+import csv
+import json
+import math
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dataflow_insight.ask.catalogue import Catalogue, Contract, Field, Kind
+from dataflow_insight.ask.plan import Declined, Plan
+from dataflow_insight.ask.planner import plan_question
+
+ROOT = Path(__file__).parents[2]
+CASES = Path(os.environ.get("DATAFLOW_CASES", ROOT.parent / "shared" / "cases"))
+GOLDEN = [json.loads(line) for line in (ROOT / "tests" / "data" / "ask_golden.jsonl").read_text().splitlines()]
+NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
+
+AIR_FIELDS = "pm25 pm10 so2 no2 co o3 temp pres dewp rain wd wspm".split()
+STATIONS = (
+    "Aotizhongxin Changping Dingling Dongsi Guanyuan Gucheng Huairou Nongzhanguan Shunyi Tiantan Wanliu Wanshouxigong"
+)
+AIR = Contract(
+    "air",
+    tuple(Field(name, name, Kind.TEXT if name == "wd" else Kind.NUMBER) for name in AIR_FIELDS),
+    tuple(STATIONS.split()),
+    first_time=datetime(2014, 1, 1, tzinfo=UTC),
+    last_time=datetime(2014, 1, 31, 23, tzinfo=UTC),
+    cadence=timedelta(hours=1),
+)
+ROOM = Contract(
+    "room",
+    (
+        Field("temperature", "temperature", Kind.NUMBER, "°C"),
+        Field("humidity", "humidity", Kind.NUMBER, "%"),
+        Field("light", "light", Kind.NUMBER, "lux"),
+        Field("co2", "co2", Kind.NUMBER, "ppm"),
+        Field("occupancy", "occupancy", Kind.INTEGER),
+    ),
+    ("room-a", "room-b"),
+    first_time=datetime(2015, 2, 2, 14, 19, tzinfo=UTC),
+    last_time=datetime(2015, 2, 10, 9, 33, tzinfo=UTC),
+    cadence=timedelta(minutes=1),
+)
+CATALOGUE = Catalogue((AIR, ROOM))
+
+Row = dict[str, Any]
+OPERATORS: dict[str, Callable[[float, float], bool]] = {
+    ">": lambda value, limit: value > limit,
+    ">=": lambda value, limit: value >= limit,
+    "<": lambda value, limit: value < limit,
+    "<=": lambda value, limit: value <= limit,
+    "=": lambda value, limit: value == limit,
+}
+
+
+def air_rows() -> Iterator[Row]:
+    """Reads the stations; an empty cell is None."""
+    with (CASES / "sensors" / "beijing-multisite" / "readings_2014-01.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            values = {name: row[name] if name == "wd" else float(row[name]) if row[name] else None for name in AIR_FIELDS}
+            yield {"device": row["device_id"], "time": row["ts"]} | values | {"wd": row["wd"] or None}
+
+
+def room_rows() -> Iterator[Row]:
+    """Reads two recordings of one office as two rooms."""
+    for device, name in (("room-a", "datatraining.txt"), ("room-b", "datatest.txt")):
+        with (CASES / "sensors" / "uci-occupancy" / name).open(newline="") as file:
+            reader = csv.reader(file)
+            next(reader)
+            for row in reader:
+                numbers = dict(zip(("temperature", "humidity", "light", "co2"), map(float, row[2:6]), strict=True))
+                yield {"device": device, "time": row[1].replace(" ", "T") + "Z", "occupancy": int(row[7])} | numbers
+
+
+def compute(rows: list[Row], wanted: Row) -> Any:
+    """Computes an answer from rows, as the question's `compute` says."""
+    chosen = [row for row in rows if _holds(row, wanted)]
+    if not wanted.get("by_device"):
+        return _value(chosen, wanted)
+    groups: dict[str, list[Row]] = {}
+    for row in chosen:
+        groups.setdefault(row["device"], []).append(row)
+    values = {device: _value(group, wanted) for device, group in sorted(groups.items())}
+    if not (rank := wanted.get("rank", 0)):
+        return values
+    ordered = sorted(values.items(), key=lambda item: (-item[1] if rank > 0 else item[1], item[0]))
+    edge = ordered[min(abs(rank), len(ordered)) - 1][1]
+    return dict(item for item in ordered if (item[1] >= edge if rank > 0 else item[1] <= edge))
+
+
+def _holds(row: Row, wanted: Row) -> bool:
+    if wanted.get("devices") and row["device"] not in wanted["devices"]:
+        return False
+    time = datetime.fromisoformat(row["time"])
+    if "start" in wanted and time < _time(wanted["start"]):
+        return False
+    if "end" in wanted and time >= _time(wanted["end"]):
+        return False
+    return all(
+        row[field] is not None and OPERATORS[operator](row[field], limit)
+        for field, operator, limit in wanted.get("conditions", ())
+    )
+
+
+def _value(rows: list[Row], wanted: Row) -> Any:
+    field = wanted.get("field")
+    present = [row for row in rows if field is None or row[field] is not None]
+    numbers = [row[field] for row in present] if field else []
+    match wanted["measure"]:
+        case "COUNT":
+            return len(present)
+        case "MISSING":
+            return len(rows) - len(present)
+        case "COVERAGE":
+            times = sorted(row["time"] for row in rows)
+            return [times[0], times[-1], len(rows), len({row["device"] for row in rows})]
+        case "AVG":
+            return math.fsum(numbers) / len(numbers)
+        case "SUM":
+            return math.fsum(numbers)
+        case "LATEST":
+            row = max(present, key=lambda row: row["time"])
+            return [row[field], row["device"], row["time"]]
+    best = max(numbers) if wanted["measure"] == "MAX" else min(numbers)
+    if not wanted.get("where_and_when"):
+        return best
+    row = min((row for row in present if row[field] == best), key=lambda row: (row["time"], row["device"]))
+    return [best, row["device"], row["time"]]
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def _plan_of(plan: Plan) -> Row:
+    """Writes a plan as the golden file does."""
+    written: Row = {"measure": plan.measure.name}
+    if plan.field:
+        written["field"] = plan.field
+    if plan.device_ids:
+        written["devices"] = sorted(plan.device_ids)
+    if plan.start_time is not None:
+        written["start"] = plan.start_time
+    if plan.end_time is not None:
+        written["end"] = plan.end_time
+    if plan.conditions:
+        written["conditions"] = [[item.field, item.comparison.operator, item.limit] for item in plan.conditions]
+    if plan.by_device:
+        written["by_device"] = True
+    if plan.rank:
+        written["rank"] = plan.rank
+    if plan.with_where_and_when:
+        written["where_and_when"] = True
+    return written
+
+
+def _wanted_plan(wanted: Row) -> Row:
+    times = {key: _time(wanted[key]) for key in ("start", "end") if key in wanted}
+    devices = {"devices": sorted(wanted["devices"])} if "devices" in wanted else {}
+    return wanted | times | devices
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case["id"])
+def test_golden_question_becomes_its_plan_or_refusal(case: Row) -> None:
+    """Each golden question is planned as meant, or declined for the right reason and without a digit."""
+    outcome = plan_question(case["question"], CATALOGUE, NOW)
+    if case.get("decline", "NO_DATA") != "NO_DATA":
+        assert isinstance(outcome, Declined), outcome
+        assert outcome.reason.name == case["decline"]
+        assert not any(letter.isdigit() for letter in outcome.text)
+        return
+    assert isinstance(outcome, Plan), outcome
+    if "compute" in case:
+        assert outcome.contract == case["contract"]
+        assert _plan_of(outcome) == _wanted_plan(case["compute"])
+
+
+@pytest.mark.skipif(not (CASES / "sensors").is_dir(), reason="the full case data is not here: set DATAFLOW_CASES")
+def test_stored_answers_are_those_of_the_data() -> None:
+    """Every stored answer equals what plain Python computes from the recordings."""
+    rows = {"air": list(air_rows()), "room": list(room_rows())}
+    for case in GOLDEN:
+        if "compute" in case:
+            assert compute(rows[case["contract"]], case["compute"]) == case["answer"], case["id"]
