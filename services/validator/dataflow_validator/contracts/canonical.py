@@ -8,7 +8,7 @@ are exact at any size.
 import json
 from collections.abc import Callable
 from datetime import datetime
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from struct import Struct
 from typing import Final
 
@@ -65,7 +65,7 @@ def canonical_bytes(value: object) -> bytes:
 
 
 def _hash(normal: object) -> int:
-    return _to_int(blake2b(_dump(normal), digest_size=8).digest())[0]
+    return _to_int(sha256(_dump(normal)).digest()[:8])[0]
 
 
 def _dump(normal: object) -> bytes:
