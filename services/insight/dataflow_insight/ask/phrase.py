@@ -206,7 +206,7 @@ def _extreme(plan: Plan, table: Table, contract: Contract) -> list[Draft]:
             text.cell(0, device).say(f" had the {word} {plan.field}, ").cell(0, value, unit).say(", at ").cell(0, time)
         case _:
             text.cell(0, value, unit).say(f" is the {word} {plan.field}, at ").cell(0, device).say(", ").cell(0, time)
-    drafts = [text.say(f"{limits}{span}.").draft()]
+    drafts = [text.say(f"{_aside(limits + span)}.").draft()]
     if len(table.rows) > 1:
         others = list(dict.fromkeys(row[device] for row in table.rows if row[device] != table.rows[0][device]))
         again = _Text(table).say(" The same value stands more than once; this is the earliest")
@@ -232,7 +232,12 @@ def _latest(plan: Plan, table: Table, contract: Contract) -> list[Draft]:
             text.cell(0, 1).say(f" sent the latest {plan.field}, ").cell(0, 0, unit).say(", at ").cell(0, 2)
         case _:
             text.cell(0, 0, unit).say(f" is the latest {plan.field} of ").cell(0, 1).say(", at ").cell(0, 2)
-    return [text.say(f"{limits}{span}.").draft()]
+    return [text.say(f"{_aside(limits + span)}.").draft()]
+
+
+def _aside(words: str) -> str:
+    """Returns words set off from the value before them, or nothing."""
+    return f" ({words.strip()})" if words else ""
 
 
 def _coverage(plan: Plan, table: Table, contract: Contract) -> list[Draft]:

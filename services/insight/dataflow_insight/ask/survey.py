@@ -148,14 +148,14 @@ async def _contract(reads: Reads, name: str, spec: Mapping[str, Any], columns: M
 
 
 async def _cadence(reads: Reads, table: str, devices: list[str]) -> timedelta | None:
-    """Returns the time between readings where nine of ten are equally far apart (within a hundredth)."""
+    """Returns the time between readings where nine of ten are equally far apart (within a fiftieth)."""
     steps: list[float] = []
     for device in devices:
         steps += [float(row[0]) for row in await reads.fetch(_STEPS.format(table=table), device, _CADENCE_READINGS)]
     if not steps:
         return None
     middle = round(median(steps))
-    even = sum(1 for step in steps if abs(step - middle) <= 0.01 * middle)
+    even = sum(1 for step in steps if abs(step - middle) <= 0.02 * middle)
     regular = middle > 0 and even >= _CADENCE_SHARE * len(steps)
     return timedelta(seconds=middle) if regular else None
 

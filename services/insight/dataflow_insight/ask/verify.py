@@ -93,12 +93,14 @@ def verify(draft: Draft, table: Table, allowed: Collection[str], names: Collecti
             continue
         text = draft.text[start:end]
         claim = next((claim for claim in draft.claims if claim.start <= start and end <= claim.end), None)
-        bound = gate.bind(text, claim)
+        # Without a claim, what the question says is repeated; it was not read from a cell that happens to be equal.
+        repeated = claim is None and gate.repeats(text)
+        bound = None if repeated else gate.bind(text, claim)
         pieces.append(draft.text[position:start])
         if bound is not None:
             bindings.append(bound)
             pieces.append(text)
-        elif gate.repeats(text):
+        elif repeated or gate.repeats(text):
             pieces.append(text)
         else:
             clean = False
