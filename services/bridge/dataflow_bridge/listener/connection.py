@@ -455,9 +455,11 @@ class Connection(asyncio.Protocol):
 
     def write(self, packet: bytes) -> None:
         """Send bytes, unless the connection is closed."""
-        if self._transport is not None and not self._closed and packet:
+        transport = self._transport
+        # A lost transport is closing before it says so by `connection_lost`, and uvloop raises on writing to it.
+        if transport is not None and packet and not self._closed and not transport.is_closing():
             self._counters.bytes_sent += len(packet)
-            self._transport.write(packet)
+            transport.write(packet)
 
     # Ending.
 
@@ -469,7 +471,7 @@ class Connection(asyncio.Protocol):
         self.write(goodbye)
         self._count_lost()
         self.finish(code.name.lower())
-        if self._transport is None:
+        if self._transport is None or self._transport.is_closing():
             return
         if goodbye:
             # Closing with unread bytes resets the connection, and the client would never see the reason: so let it
@@ -477,8 +479,8 @@ class Connection(asyncio.Protocol):
             try:
                 if self._transport.can_write_eof():
                     self._transport.write_eof()
-            except OSError:
-                # The client was faster.
+            except (OSError, RuntimeError):
+                # The client was faster: asyncio says the one, uvloop the other.
                 self._transport.abort()
                 return
             if not self._transport.is_reading():

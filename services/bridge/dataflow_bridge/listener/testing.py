@@ -171,8 +171,8 @@ class ManualClock:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Let the loop run until the condition holds: for what has no event to wait for."""
-    while not condition():
+    """Let the loop run until the condition holds: for plain attributes, which have no event to wait for."""
+    while not condition():  # noqa: ASYNC110
         await asyncio.sleep(0)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
+import re
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from websockets.exceptions import InvalidState
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Origin, Subprotocol
 
@@ -23,10 +26,24 @@ frame_log: Final = logging.getLogger(f"{__name__}.frames")
 """What the framing library says; for every connection, so only warnings are worth keeping."""
 
 
+MAX_REQUEST_BYTES: Final = 16 * 1024
+"""The longest HTTP request for an upgrade."""
+
+
+def is_address(host: str) -> bool:
+    """Tell whether a Host header names an IP address and not a name that somebody may point anywhere."""
+    address = host.rpartition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return True
+
+
 class WebSocketConnection(asyncio.Protocol):
     """Below an MQTT connection: its transport. Above the socket: its protocol."""
 
-    __slots__ = ("_connection", "_context", "_frames", "_held_bytes", "_transport")
+    __slots__ = ("_connection", "_context", "_frames", "_held_bytes", "_request", "_transport")
 
     def __init__(self, context: ListenerContext) -> None:
         """Expect an HTTP upgrade to the subprotocol `mqtt`."""
@@ -34,9 +51,8 @@ class WebSocketConnection(asyncio.Protocol):
         self._connection = Connection(context)
         self._transport: ByteTransport | None = None
         self._held_bytes = 0
+        self._request: bytes | None = b""
         self._frames = ServerProtocol(
-            # Browsers send an Origin: without this check any page could speak to a listener on loopback.
-            origins=[None, *(Origin(origin) for origin in context.settings.websocket_origins)],
             subprotocols=[Subprotocol("mqtt")],
             max_size=context.settings.max_connect_bytes,
             logger=frame_log,
@@ -71,14 +87,50 @@ class WebSocketConnection(asyncio.Protocol):
         """Take the frames of a chunk apart and pass their payloads on as a stream."""
         if self._frames.eof_sent:
             return
+        if self._request is not None:
+            data = self._upgrade(self._request + data)
+            if not data:
+                return
         self._frames.receive_data(data)
         for event in self._frames.events_received():
-            if isinstance(event, Request):
-                self._frames.send_response(self._frames.accept(event))
-            elif isinstance(event, Frame):
+            if isinstance(event, Frame):
                 self._take(event)
         self._flush()
         self._bound_buffer()
+
+    def _upgrade(self, data: bytes) -> bytes:
+        """Answer the HTTP request once it is complete; return what came behind it, when the answer was yes.
+
+        The framing must not see a frame before the answer: a broken one would end what is still to be answered.
+        """
+        head, end, rest = data.partition(b"\r\n\r\n")
+        if len(head) > MAX_REQUEST_BYTES:
+            self._connection.cut("request_too_long")
+            return b""
+        if not end:
+            self._request = data
+            return b""
+        self._request = None
+        self._frames.receive_data(head + end)
+        for event in self._frames.events_received():
+            if isinstance(event, Request):
+                self._frames.origins = self._allowed_origins(event)
+                self._frames.send_response(self._frames.accept(event))
+        self._flush()
+        return rest if self._frames.state is State.OPEN else b""
+
+    def _allowed_origins(self, request: Request) -> list[Origin | re.Pattern[str] | None]:
+        """Return the origins that may connect: none at all, those of the settings, and the listener's own address.
+
+        Browsers send an Origin: without this check any page could speak to a listener on loopback. Only an address
+        counts as the listener's own, a name does not: the owner of a page can make its name point anywhere.
+        """
+        allowed: list[Origin | re.Pattern[str] | None] = [None]
+        allowed += [Origin(origin) for origin in self._context.settings.websocket_origins]
+        hosts = request.headers.get_all("Host")
+        if len(hosts) == 1 and is_address(hosts[0]):
+            allowed += [Origin(f"http://{hosts[0]}"), Origin(f"https://{hosts[0]}")]
+        return allowed
 
     def _take(self, frame: Frame) -> None:
         """Pass the payload of one data frame on."""
