@@ -55,7 +55,7 @@ async def test_every_call_has_a_token_and_a_deadline(client: AsyncClient, script
     (call,) = script.calls["GetContract"]
     assert call.metadata["authorization"] == "Bearer secret"
     assert call.remaining_seconds is not None
-    assert 0 < call.remaining_seconds <= 30
+    assert 0 < call.remaining_seconds < 60  # not gRPC's eternity
 
 
 async def test_publish_repeats_the_same_ids_until_it_is_durable(client: AsyncClient, script: Script) -> None:

@@ -76,5 +76,5 @@ def test_watch_opens_its_stream_with_a_deadline(client: Client, script: Script) 
     next(client.watch_ring())
     (call,) = script.calls["WatchRing"]
     assert call.remaining_seconds is not None
-    assert call.remaining_seconds <= 60
+    assert call.remaining_seconds < 120  # not gRPC's eternity
     assert call.ended.wait(20)

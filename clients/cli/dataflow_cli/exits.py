@@ -74,4 +74,7 @@ def translated(error: DataflowError) -> click.ClickException:
         hint = f"\nThe token's role is {role}, one of {needed} is needed." if needed else ""
         return DeniedError(f"{text}{hint}")
     reason = f" [{error.reason}]" if error.reason else ""
-    return FailedCheckError(f"{text}{reason}")
+    problems = "".join(f"\n  {violation.field}: {violation.description}" for violation in error.violations)
+    left_off = error.metadata.get("violationsLeftOff", "")
+    more = f"\n  and {left_off} more" if left_off else ""
+    return FailedCheckError(f"{error.message}{reason}{problems}{more}")

@@ -156,13 +156,15 @@ def _print_readings(found: Iterable[reading_pb2.Reading], *, as_json: bool) -> N
     # In the order of first appearance: a revision may have added a field meanwhile.
     names = list(dict.fromkeys(name for row in rows for name in row["fields"]))
     duplicates = any(row["maybe_duplicate"] for row in rows)
+    extras = any(row["extra"] for row in rows)
     print_table(
-        ("device", "event time", *names, *(["maybe twice"] if duplicates else [])),
+        ("device", "event time", *names, *(["extra"] if extras else []), *(["maybe twice"] if duplicates else [])),
         [
             (
                 row["device_id"],
                 row["event_time"],
                 *(row["fields"].get(name) for name in names),
+                *([row["extra"]] if extras else []),
                 *([row["maybe_duplicate"]] if duplicates else []),
             )
             for row in rows

@@ -102,6 +102,9 @@ def _options(connection: Connection) -> list[tuple[str, str | int]]:
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 2_000),
+        # A link that died silently is noticed within 30 s; DataFlow's servers welcome pings this often.
+        ("grpc.keepalive_time_ms", 20_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
         # The retries of this SDK are the only ones: two layers would multiply.
         ("grpc.enable_retries", 0),
         ("grpc.lb_policy_name", "round_robin"),
