@@ -7,7 +7,7 @@ from dataflow.error.v1 import error_reason_pb2
 from dataflow_mesh import errors
 from dataflow_mesh.errors import DataflowError, InvalidRequestError, PostgresUnavailableError, to_status
 from dataflow_mesh.postgres import translate
-from google.rpc import error_details_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2
 
 EVERY = [error for error in vars(errors).values() if isinstance(error, type) and issubclass(error, DataflowError)]
 
@@ -66,6 +66,7 @@ def test_lone_surrogates_and_very_long_texts_can_be_sent() -> None:
         asyncpg.DiskFullError("53100"),
         asyncpg.InterfaceError("connection is closed"),
         asyncpg.InterfaceError("pool is closing"),
+        asyncpg.InternalClientError("cannot switch to state 11; another operation (2) is in progress"),
     ],
     ids=repr,
 )

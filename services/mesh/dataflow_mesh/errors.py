@@ -11,7 +11,7 @@ from typing import ClassVar
 import grpc
 from dataflow.error.v1 import error_reason_pb2
 from google.protobuf import any_pb2, duration_pb2
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2, status_pb2
 
 DOMAIN = "dataflow"
 """`ErrorInfo.domain` of every error."""

@@ -45,6 +45,8 @@ def configure_logging(level: str, log_format: str, *, service: str = "", instanc
     handler.setFormatter(JsonFormatter(service, instance) if log_format == "json" else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("grpc").setLevel(logging.WARNING)
+    # It tells each try to reconnect with a trace, while whoever needs the connection tells it once.
+    logging.getLogger("asyncpg").setLevel(logging.ERROR)
     # Its handler of last resort prints tracebacks that the errors interceptor has already logged with a request id.
     logging.getLogger("grpc._cython.cygrpc").setLevel(logging.CRITICAL)
 

@@ -197,6 +197,9 @@ def translate(error: BaseException) -> DataflowError | None:
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         return PostgresUnavailableError() if state.startswith(_UNAVAILABLE_CLASSES) else None
+    if isinstance(error, asyncpg.InternalClientError):
+        # "cannot switch to state": a connection taken from the pool in the moment in which the server died.
+        return PostgresUnavailableError()
     if isinstance(error, asyncpg.InterfaceError):
         closed = "closed" in str(error) or "closing" in str(error) or "reset" in str(error)
         return PostgresUnavailableError() if closed else None

@@ -7,12 +7,12 @@ import random
 import socket
 import tempfile
 from pathlib import Path
-from typing import IO
 
 _FIRST, _LAST = 20_000, 32_000
 """Below Linux's ephemeral range, so that no outgoing connection takes a port between its choice and its use."""
 
-_held: dict[int, IO[str]] = {}
+_held: dict[int, int] = {}
+"""By port the descriptor that holds its lock, until this process ends."""
 
 
 def free_port() -> int:
@@ -32,11 +32,11 @@ def free_port() -> int:
 
 
 def _reserve(directory: Path, port: int) -> bool:
-    lock = (directory / str(port)).open("w")
+    lock = os.open(directory / str(port), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with contextlib.suppress(OSError), socket.socket() as probe:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         probe.bind(("127.0.0.1", port))
         _held[port] = lock
         return True
-    lock.close()
+    os.close(lock)
     return False
