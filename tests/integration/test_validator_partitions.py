@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 from dataflow_mesh.postgres import Pool
 from dataflow_mesh.testing import PostgresCluster, postgres_cluster
+from dataflow_validator import partition_table
 from dataflow_validator.contract_records import create_contract
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType
 from dataflow_validator.partitions import LEDGER, RAW_LOG, PartitionLimits, Partitions, months_of
@@ -145,6 +146,19 @@ async def test_a_long_reader_does_not_hold_up_storing(pool: Pool) -> None:
         await reader.fetch("SELECT count(*) FROM readings.weather")
         await Partitions().ensure(pool, "weather", months_of([moment]))
         await insert(pool, moment)
+    assert await where(pool) == {"weather:default"}
+
+
+async def test_a_default_too_large_to_read_gets_no_more_partitions(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is kept out of DEFAULT for long: the attempt ends, and the reading goes there as well."""
+    moment = datetime(2014, 1, 1, tzinfo=UTC)
+    await pool.execute(
+        "INSERT INTO readings.weather SELECT 'x', '1980-01-01'::timestamptz + n * interval '1 s', now(), gen_random_uuid(), 0, 1 "
+        "FROM generate_series(1, 50000) n"
+    )
+    monkeypatch.setattr(partition_table, "_ATTACH_TIMEOUT_MS", 1)
+    await Partitions().ensure(pool, "weather", months_of([moment]))
+    await insert(pool, moment)
     assert await where(pool) == {"weather:default"}
 
 

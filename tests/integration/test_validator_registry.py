@@ -199,6 +199,20 @@ async def test_a_contract_that_does_not_compile_is_named_as_broken(pool: Pool) -
     assert (set(catalog.contracts), set(catalog.broken)) == ({"weather"}, {"bad"})
 
 
+async def test_a_broken_route_is_left_out(pool: Pool) -> None:
+    """The others go on."""
+    await create(pool)
+    await route(pool, "a/+")
+    await pool.execute(
+        "INSERT INTO validator.route (filter, contract, device_rule) VALUES ('+/b', 'weather', 'identity')"
+    )
+    await pool.execute(
+        "INSERT INTO validator.route (filter, contract, device_rule) VALUES ('#/b', 'weather', 'identity')"
+    )
+    catalog = (await refreshed(pool, Registry())).current
+    assert [kept.topic_filter for kept in catalog.routes.routes] == ["a/+"]
+
+
 async def test_the_watch_follows_changes(pool: Pool) -> None:
     """A change by somebody else arrives without being asked for, also after the connection was cut."""
     registry, stopping = Registry(), asyncio.Event()

@@ -17,8 +17,10 @@ LOCK_TIMEOUT_MS: Final = 200
 """How long a change of a table may stand in front of others in a lock queue."""
 
 _ATTEMPTS: Final = 5
-_ADVISORY_TIMEOUT_MS: Final = 10_000
-_STATEMENT_TIMEOUT_MS: Final = 10_000
+_ADVISORY_TIMEOUT_MS: Final = 3_000
+
+_ATTACH_TIMEOUT_MS: Final = 2_000
+"""ATTACH reads all of DEFAULT while nobody else may use it: a DEFAULT too large for this gets no more partitions."""
 
 
 class Span(Enum):
@@ -52,7 +54,7 @@ class Made(Enum):
     OCCUPIED = "occupied"
     """DEFAULT holds rows of that time: they and those to come stay there."""
     BUSY = "busy"
-    """Somebody held the table locked through all attempts; ask again later, DEFAULT takes the rows meanwhile."""
+    """The table was locked through all attempts, or DEFAULT is too large; DEFAULT takes the rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +115,14 @@ async def make_partition(pool: Pool, table: PartitionedTable, start: date, *, ca
         except (asyncpg.CheckViolationError, asyncpg.InvalidObjectDefinitionError):
             # A row slipped into DEFAULT first, or somebody attached a partition of another length by hand.
             return Made.OCCUPIED
+        except asyncpg.QueryCanceledError:
+            return Made.BUSY
     return Made.BUSY
 
 
 async def _make(connection: Connection, table: PartitionedTable, start: date, cap: int | None) -> Made:
     sql = statements("partitions")
     await connection.execute(f"SET LOCAL lock_timeout = {_ADVISORY_TIMEOUT_MS}")
-    await connection.execute(f"SET LOCAL statement_timeout = {_STATEMENT_TIMEOUT_MS}")
     await connection.execute(sql["lock_table"], table.sql_name)
     await connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
     parent = await connection.fetchrow(sql["parent"], table.schema, table.name)
@@ -138,6 +141,7 @@ async def _make(connection: Connection, table: PartitionedTable, start: date, ca
         inside = f"{quote_identifier(table.key)} >= {bounds[0]} AND {quote_identifier(table.key)} < {bounds[1]}"
         if await connection.fetchval(f"SELECT EXISTS (SELECT FROM ONLY {default} WHERE {inside})"):  # noqa: S608
             return Made.OCCUPIED
+    await connection.execute(f"SET LOCAL statement_timeout = {_ATTACH_TIMEOUT_MS}")
     await connection.execute(f"CREATE TABLE {partition} (LIKE {table.sql_name} INCLUDING ALL)")
     await connection.execute(
         f"ALTER TABLE {table.sql_name} ATTACH PARTITION {partition} FOR VALUES FROM ({bounds[0]}) TO ({bounds[1]})"

@@ -15,7 +15,7 @@ from dataflow_mesh.logs import fields
 from dataflow_mesh.postgres import Connection, Pool
 
 from dataflow_validator.contracts.device import DeviceRule
-from dataflow_validator.contracts.errors import ContractError
+from dataflow_validator.contracts.errors import ContractError, RouteError
 from dataflow_validator.contracts.judge import CompiledContract, compile_contract
 from dataflow_validator.contracts.spec import ContractSpec
 from dataflow_validator.routes import Route, RouteTable
@@ -159,10 +159,25 @@ def _split(key: str) -> tuple[str, int]:
     return name, int(revision)
 
 
-def _route_table(routes: str) -> RouteTable:
-    return RouteTable(
-        Route(filter_, contract, DeviceRule.parse(rule)) for filter_, contract, rule in json.loads(routes)
-    )
+def _route_table(written: str) -> RouteTable:
+    """Leaves out what another version of DataFlow, or a hand, made wrong: its messages go to quarantine as UNROUTED."""
+    rows = json.loads(written)
+    try:
+        return RouteTable(_route(*row) for row in rows)
+    except RouteError:
+        table = RouteTable()
+    for row in rows:
+        try:
+            table = RouteTable([*table.routes, _route(*row)])
+        except RouteError as error:
+            _LOG.error(
+                "a route is left out", extra=fields("route_broken", filter=row[0], contract=row[1], error=str(error))
+            )
+    return table
+
+
+def _route(topic_filter: str, contract: str, device_rule: str) -> Route:
+    return Route(topic_filter, contract, DeviceRule.parse(device_rule))
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
