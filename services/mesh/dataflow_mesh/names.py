@@ -127,7 +127,7 @@ BRIDGE_APPEND_DURATION = Metric(
 RING_NODE_HEALTH = Metric(
     "dataflow.ring.node_health",
     Kind.GAUGE,
-    "1",
+    "{node}",
     "1 for the health in which this process sees the node.",
     (Attribute.NODE, Attribute.HEALTH),
 )

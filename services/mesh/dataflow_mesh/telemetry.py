@@ -76,7 +76,7 @@ def telemetry(service: str, instance: str, metrics_listen: str = "") -> Iterator
         OSError: The address is taken.
     """
     registry = CollectorRegistry()
-    reader = PrometheusMetricReader(registry=registry)
+    reader = PrometheusMetricReader(registry=registry, scope_info_enabled=False)
     resource = Resource.create({"service.name": f"dataflow-{service}", "service.instance.id": instance})
     views = [
         View(instrument_name=metric.name, aggregation=ExplicitBucketHistogramAggregation(metric.buckets))
