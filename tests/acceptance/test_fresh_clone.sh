@@ -1,27 +1,29 @@
 #!/usr/bin/env bash
 # What a newcomer does, from a clone of HEAD: make up, publish, count, down, make test.
 #
-#   tests/acceptance/test_fresh_clone.sh [--no-tests] [--under DIR] [--wheels]
+#   tests/acceptance/test_fresh_clone.sh [--no-tests] [--under DIR] [--limit N] [--wheels]
 #
 #   --no-tests   leave out `make test`
 #   --under DIR  clone below DIR instead of a temporary directory
+#   --limit N    seconds in which `make up` must be ready; 60 on an idle machine whose pip has the packages cached
 #   --wheels     hide redis-server and Postgres: those from the wheels are used
 #
 # Prints one line for each step with its seconds; exits 1 at the first that fails. Ends what it starts.
 set -euo pipefail
 
-tests=1 under='' servers=''
+tests=1 under='' servers='' limit=60
 while [ $# -gt 0 ]; do
   case $1 in
     --no-tests) tests=0 ;;
     --under) under=$2; shift ;;
+    --limit) limit=$2; shift ;;
     --wheels) servers=wheels ;;
-    *) sed -n '2,10p' "$0"; exit 2 ;;
+    *) sed -n '2,11p' "$0"; exit 2 ;;
   esac
   shift
 done
 
-source=$(git -C "$(dirname "$0")" rev-parse --show-toplevel)
+source=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d -p "${under:-/tmp}" dataflow-clone-XXXXXX)
 cleanup() {
   [ -x "$work/clone/.venv/bin/dataflow" ] && "$work/clone/.venv/bin/dataflow" down --data-dir "$work/clone/data" >/dev/null 2>&1
@@ -42,12 +44,14 @@ step() {
 
 unset DATAFLOW_DATA_DIR DATAFLOW_TOKEN DATAFLOW_TOKEN_FILE
 [ -z "$servers" ] || export DATAFLOW_SERVERS=$servers
-git -c safe.directory='*' clone --quiet "$source" "$work/clone"
+# The checkout may belong to somebody else.
+printf '[safe]\n\tdirectory = *\n' >"$work/gitconfig"
+GIT_CONFIG_GLOBAL="$work/gitconfig" git clone --quiet "$source" "$work/clone"
 cd "$work/clone"
 began=$SECONDS
 step 'make up' make up ARGS="--detach --port-base 0"
-total=$((SECONDS - began))
-[ "$total" -le 60 ] || { echo "FAILED  ready after $total s: more than 60"; exit 1; }
+[ $((SECONDS - began)) -le "$limit" ] || { echo "FAILED  ready after $((SECONDS - began)) s, more than $limit"; exit 1; }
+
 step 'make up has nothing to install again' make setup
 
 dataflow=.venv/bin/dataflow
