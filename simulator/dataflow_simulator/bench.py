@@ -27,6 +27,9 @@ from dataflow_simulator.stack import ProcessEntry
 from dataflow_simulator.trend import Sample, between, difference, slope
 from dataflow_simulator.usage import Usage, UsageMeter
 
+BENCH: Final = "bench"
+"""What this process is called in the report: its CPU counts, its memory says nothing about the system."""
+
 _SAMPLE_SECONDS: Final = 1.0
 _SETTLE_FRACTION: Final = 0.25
 """The slope leaves out this first part of the run: of 60 s the last 45 count."""
@@ -117,7 +120,7 @@ async def run_bench(
         # Not as an argument: everybody can read those, and there may be a password inside.
         generator.stdin.write(json.dumps(asdict(settings)).encode())
         generator.stdin.close()
-        meter = UsageMeter((*processes, ProcessEntry("bench", os.getpid())))
+        meter = UsageMeter((*processes, ProcessEntry(BENCH, os.getpid())))
         offered: list[Sample] = []
         accounted: list[Sample] = []
         watching = asyncio.create_task(visibility.watch(dsn, snapshots), name="snapshots")
@@ -125,9 +128,7 @@ async def run_bench(
         try:
             load = await _follow(generator, offered, tell)
             tell("waiting until all is stored")
-            _, complete = await account.wait_for(
-                load.acknowledged, wait_seconds, settle_seconds=1.0 if load.resent else 0.0
-            )
+            complete = await account.wait_for_messages(load.acknowledged, wait_seconds, settle_seconds=1.0)
         finally:
             if generator.returncode is None:
                 generator.kill()
@@ -155,8 +156,8 @@ async def _sample(account: Account, meter: UsageMeter, accounted: list[Sample]) 
     due = loop.time()
     while True:
         before = time.time()
-        items = await account.items()
-        accounted.append(((before + time.time()) / 2, float(items)))
+        messages = await account.messages()
+        accounted.append(((before + time.time()) / 2, float(messages)))
         meter.sample()
         due += _SAMPLE_SECONDS
         await asyncio.sleep(max(0.0, due - loop.time()))
@@ -213,7 +214,7 @@ def report(run: BenchRun, rate: float | None) -> dict[str, Any]:
         "row_p50_ms": _rounded(run.row_p50_ms),
         "row_p99_ms": _rounded(run.row_p99_ms),
         "cpu_seconds_per_100k": {name: round(seconds / hundred_thousands, 3) for name, seconds in cpu.items()},
-        "rss_mb": {name: usage.memory_report() for name, usage in run.usage.items()},
+        "rss_mb": {name: usage.memory_report() for name, usage in run.usage.items() if name != BENCH},
     }
 
 

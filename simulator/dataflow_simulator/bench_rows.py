@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
@@ -15,7 +15,8 @@ from dataflow_simulator.load import LaneLog
 from dataflow_simulator.packets import FIRST_SEQUENCE, LANE_STRIDE
 from dataflow_simulator.visibility import Snapshot, first_seen
 
-Connection = asyncpg.Connection[asyncpg.Record]
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
 
 _GROWTH: Final = 1.01
 

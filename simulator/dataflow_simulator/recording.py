@@ -6,7 +6,7 @@ import base64
 import gzip
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -44,7 +44,7 @@ def read_recording(path: Path) -> Iterator[RecordedMessage]:
         yield from parse_recording(lines)
 
 
-def parse_recording(lines: BinaryIO | Iterator[bytes]) -> Iterator[RecordedMessage]:
+def parse_recording(lines: Iterable[bytes]) -> Iterator[RecordedMessage]:
     """Parses lines; empty ones are skipped, members other than topic, payload, payload_base64, message_id ignored.
 
     A `payload` that is a string is sent as its UTF-8 text; any other JSON value as its compact JSON.

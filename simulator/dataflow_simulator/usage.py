@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 import psutil
 
 from dataflow_simulator.stack import ProcessEntry
 from dataflow_simulator.trend import Sample, slope
 
-_MB = 1_000_000
+_MB: Final = 1_000_000
+_LOOK_FOR_CHILDREN_EVERY: Final = 10
 
 
 @dataclass(slots=True)
@@ -44,42 +46,59 @@ class UsageMeter:
 
     def __init__(self, processes: Iterable[ProcessEntry]) -> None:
         """Finds the processes and takes the first sample; those that are gone are left out."""
-        self._roots: dict[str, psutil.Process] = {}
+        self._trees: dict[str, list[psutil.Process]] = {}
         self.usage: dict[str, Usage] = {}
+        self._samples = 0
         now = time.time()
         for entry in processes:
             try:
-                root = psutil.Process(entry.pid)
-                cpu, memory = _measure(root)
+                tree = [psutil.Process(entry.pid)]
+                tree += tree[0].children(recursive=True)
+                cpu, memory = _measure(tree)
             except psutil.Error:
                 continue
-            self._roots[entry.name] = root
+            self._trees[entry.name] = tree
             self.usage[entry.name] = Usage(cpu, cpu, [(now, memory)])
 
     def sample(self) -> None:
         """Takes a sample of each."""
         now = time.time()
-        for name, root in self._roots.items():
+        self._samples += 1
+        if self._samples % _LOOK_FOR_CHILDREN_EVERY == 0:
+            self._look_for_children()
+        for name, tree in self._trees.items():
             try:
-                cpu, memory = _measure(root)
+                cpu, memory = _measure(tree)
             except psutil.Error:
                 continue
             usage = self.usage[name]
             usage.cpu_now = max(usage.cpu_now, cpu)
             usage.memory.append((now, memory))
 
+    def _look_for_children(self) -> None:
+        """Goes through all processes of the machine once: too dear for every sample."""
+        children: dict[int, list[psutil.Process]] = {}
+        for process in psutil.process_iter(["ppid"]):
+            children.setdefault(process.info["ppid"], []).append(process)
+        for tree in self._trees.values():
+            found = [tree[0]]
+            for process in found:
+                found.extend(children.get(process.pid, ()))
+            tree[:] = found
 
-def _measure(root: psutil.Process) -> tuple[float, float]:
-    """Returns CPU seconds, reaped children included, and MB of a process and its descendants."""
+
+def _measure(tree: list[psutil.Process]) -> tuple[float, float]:
+    """Returns CPU seconds, reaped children included, and MB of a process (the first) and its descendants."""
     cpu = own = shared = 0.0
-    for process in (root, *root.children(recursive=True)):
+    for process in tree:
         try:
             with process.oneshot():
                 times, memory = process.cpu_times(), process.memory_info()
         except psutil.NoSuchProcess:
-            if process is root:
+            if process is tree[0]:
                 raise
             continue
+        # What a child used is in its parent's account once it is gone, and only then.
         cpu += times.user + times.system + getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
         process_shared = getattr(memory, "shared", 0)
         own += memory.rss - process_shared

@@ -16,7 +16,7 @@ import click
 from dataflow_cli.context import Access, FailedCheckError, connection_options, json_option
 
 from dataflow_simulator.bench import bench_tables, report, run_bench
-from dataflow_simulator.commands.options import mqtt_options, protocol_of, runs
+from dataflow_simulator.commands.options import mqtt_options, protocol_of, runs_on_asyncio
 from dataflow_simulator.failures import UnreachableError
 from dataflow_simulator.load import LoadSettings
 from dataflow_simulator.packets import IdKind
@@ -45,7 +45,7 @@ _DEFAULT_RATE = 40_000.0
 @mqtt_options
 @json_option
 @connection_options
-@runs
+@runs_on_asyncio
 async def command(
     access: Access,
     rate: float | None,

@@ -62,11 +62,24 @@ def protocol_of(version: str) -> Protocol:
 
 def runs(main: Callable[P, Coroutine[Any, Any, int]]) -> Callable[P, None]:
     """Makes a command of a coroutine that returns its exit code; expected errors become one line and an exit code."""
+    return _runs(main, uvloop.new_event_loop)
 
+
+def runs_on_asyncio(main: Callable[P, Coroutine[Any, Any, int]]) -> Callable[P, None]:
+    """Does the same on asyncio's own loop, for commands that start programs.
+
+    uvloop forks for that, and gRPC complains about every fork; asyncio uses vfork, which gRPC does not notice.
+    """
+    return _runs(main, asyncio.new_event_loop)
+
+
+def _runs(
+    main: Callable[P, Coroutine[Any, Any, int]], loop_factory: Callable[[], asyncio.AbstractEventLoop]
+) -> Callable[P, None]:
     @functools.wraps(main)
     def command(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            with asyncio.Runner(loop_factory=loop_factory) as runner:
                 code = runner.run(main(*args, **kwargs))
         except (UnreachableError, PublishError) as error:
             raise (DeniedError if isinstance(error, ConnectRefused) else NotReachableError)(str(error)) from error
