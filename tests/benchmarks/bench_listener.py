@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 
 import mqtt5
 import uvloop
-from dataflow_bridge.listener.authenticate import TokenAuthenticator
 from dataflow_bridge.listener.budget import Budget
 from dataflow_bridge.listener.clock import SystemClock
 from dataflow_bridge.listener.listener import Listener
 from dataflow_bridge.listener.settings import ListenerSettings
+from dataflow_bridge.listener.testing import token_authenticator
 from dataflow_bridge.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ async def measure(version: str, shape: str, connections: int, messages: int) -> 
     listener = Listener(
         ListenerSettings(listen="127.0.0.1:0"),
         intake,
-        TokenAuthenticator([], allow_anonymous=True),
+        token_authenticator({}, allow_anonymous=True),
         budget,
         Sessions(clock),
         clock,

@@ -31,13 +31,12 @@ from typing import TYPE_CHECKING, Any, Final
 import mqtt5
 import psutil
 import uvloop
-from dataflow_bridge.listener.authenticate import TokenAuthenticator
 from dataflow_bridge.listener.budget import Budget
 from dataflow_bridge.listener.clock import SystemClock
 from dataflow_bridge.listener.listener import Listener
 from dataflow_bridge.listener.seams import message_cost
 from dataflow_bridge.listener.settings import ListenerSettings
-from dataflow_bridge.listener.testing import connect311, packet, publish311
+from dataflow_bridge.listener.testing import connect311, packet, publish311, token_authenticator
 from dataflow_bridge.listener.wire import read_size
 from dataflow_bridge.sessions import Sessions
 
@@ -127,7 +126,7 @@ def serve(pipe: Pipe) -> None:
             connect_timeout_seconds=2,
         )
         listener = Listener(
-            settings, intake, TokenAuthenticator([], allow_anonymous=True), budget, Sessions(clock), clock
+            settings, intake, token_authenticator({}, allow_anonymous=True), budget, Sessions(clock), clock
         )
         process = psutil.Process()
         async with listener:

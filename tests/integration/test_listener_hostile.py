@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from dataflow_bridge.listener.authenticate import StaticToken, TokenAuthenticator, digest
-from dataflow_bridge.listener.testing import ClosedError, connect311, publish311, serve
+from dataflow_bridge.listener.testing import ClosedError, connect311, publish311, serve, token_authenticator
 
 ROOT = Path(__file__).parents[2]
 CASES = Path(os.environ.get("DATAFLOW_CASES", ROOT.parent / "shared" / "cases"))
@@ -35,7 +34,7 @@ SAMPLE = [
     "+/#",
     "x" * 2000,
 ]
-TOKENS = TokenAuthenticator([StaticToken(digest(b"t"), "fleet", "DEVICE")], allow_anonymous=False)
+TOKENS = token_authenticator({"t": ("fleet", "DEVICE")})
 
 
 def naughty_strings() -> list[str]:

@@ -9,9 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from dataflow_bridge.listener.authenticate import TokenAuthenticator
 from dataflow_bridge.listener.settings import ListenerSettings
-from dataflow_bridge.listener.testing import ByteClient, Served, connect311, publish311, serve
+from dataflow_bridge.listener.testing import ByteClient, Served, connect311, publish311, serve, token_authenticator
 
 pytestmark = [
     pytest.mark.tool("openssl"),
@@ -58,7 +57,7 @@ async def connect(served: Served, path: Path, *, device: str | None) -> ByteClie
 async def test_the_name_of_a_certificate_is_the_device(certificates: Path) -> None:
     """A verified client certificate is an identity; without one the client is nobody."""
     tls = server_context(certificates, ssl.CERT_OPTIONAL)
-    async with serve(authenticator=TokenAuthenticator([], allow_anonymous=False), tls=tls) as served:
+    async with serve(authenticator=token_authenticator({}), tls=tls) as served:
         client = await connect(served, certificates, device="device-7")
         client.send(connect311("a"), publish311("t", b"1", qos=1))
         assert await client.receive() == b"\x20\x02\x00\x00"

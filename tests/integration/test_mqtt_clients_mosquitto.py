@@ -6,14 +6,13 @@ import asyncio
 import shutil
 
 import pytest
-from dataflow_bridge.listener.authenticate import StaticToken, TokenAuthenticator, digest
-from dataflow_bridge.listener.testing import Served, serve
+from dataflow_bridge.listener.testing import Served, serve, token_authenticator
 
 pytestmark = [
     pytest.mark.tool("mosquitto_pub"),
     pytest.mark.skipif(shutil.which("mosquitto_pub") is None, reason="mosquitto_pub is not on the PATH"),
 ]
-TOKENS = TokenAuthenticator([StaticToken(digest(b"secret"), "fleet", "DEVICE")], allow_anonymous=False)
+TOKENS = token_authenticator({"secret": ("fleet", "DEVICE")})
 
 
 async def run(served: Served, program: str, *arguments: str) -> tuple[int | None, str]:

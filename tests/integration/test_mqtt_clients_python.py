@@ -7,14 +7,13 @@ import asyncio
 import aiomqtt
 import paho.mqtt.client as paho
 import pytest
-from dataflow_bridge.listener.authenticate import StaticToken, TokenAuthenticator, digest
 from dataflow_bridge.listener.settings import ListenerSettings
-from dataflow_bridge.listener.testing import serve
+from dataflow_bridge.listener.testing import serve, token_authenticator
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-TOKENS = TokenAuthenticator([StaticToken(digest(b"secret"), "fleet", "DEVICE")], allow_anonymous=False)
+TOKENS = token_authenticator({"secret": ("fleet", "DEVICE")})
 VERSIONS = [MQTTProtocolVersion.MQTTv311, MQTTProtocolVersion.MQTTv5]
 
 

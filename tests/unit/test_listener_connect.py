@@ -6,17 +6,13 @@ import json
 
 import mqtt5
 import pytest
-from dataflow_bridge.listener.authenticate import StaticToken, TokenAuthenticator, digest
 from dataflow_bridge.listener.listener import InsecureListenError, Listener, split_address
 from dataflow_bridge.listener.settings import DeviceLimits, ListenerSettings
-from dataflow_bridge.listener.testing import ManualClock, Served, connect311, packet, serve, until
+from dataflow_bridge.listener.testing import ManualClock, Served, connect311, packet, serve, token_authenticator, until
 from mqtt5 import ConnAckPacket, ConnAckReasonCode, ConnectPacket, Will
 
 SETTINGS = ListenerSettings(listen="127.0.0.1:0")
-TOKENS = TokenAuthenticator(
-    [StaticToken(digest(b"device-token"), "fleet", "DEVICE"), StaticToken(digest(b"viewer-token"), "eyes", "VIEWER")],
-    allow_anonymous=False,
-)
+TOKENS = token_authenticator({"device-token": ("fleet", "DEVICE"), "viewer-token": ("eyes", "VIEWER")})
 
 
 async def answer(served: Served, connect: bytes) -> bytes:
@@ -221,11 +217,12 @@ async def test_reads_a_connect_that_comes_byte_by_byte() -> None:
         (connect311("a", username="dev-1", password=b"device-token"), 0),
         (connect311("a", username="dev-1", password=b"wrong"), 4),
         (connect311("a", username="dev-1", password=b""), 4),
+        (connect311("a", username="dev-1", password=b"\xff\x00"), 4),
         (connect311("a", username="dev-1", password=b"viewer-token"), 5),
         (connect311("a", username="dev-1"), 5),
         (connect311("a"), 5),
     ],
-    ids=["right", "wrong", "empty", "role", "no password", "anonymous"],
+    ids=["right", "wrong", "empty", "no text", "role", "no password", "anonymous"],
 )
 async def test_judges_credentials(connect: bytes, code: int) -> None:
     """Only a token whose role may publish opens the door."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import mqtt5
-from dataflow_bridge.listener.authenticate import StaticToken, TokenAuthenticator, digest
 from dataflow_bridge.listener.testing import (
     ByteClient,
     ManualClock,
@@ -14,6 +13,7 @@ from dataflow_bridge.listener.testing import (
     packet,
     publish311,
     serve,
+    token_authenticator,
     until,
 )
 from dataflow_bridge.sessions import Session, Sessions
@@ -29,9 +29,7 @@ from mqtt5 import (
     Will,
 )
 
-TOKENS = TokenAuthenticator(
-    [StaticToken(digest(b"t1"), "one", "DEVICE"), StaticToken(digest(b"t2"), "two", "DEVICE")], allow_anonymous=False
-)
+TOKENS = token_authenticator({"t1": ("one", "DEVICE"), "t2": ("two", "DEVICE")})
 
 
 async def connected5(served: Served, packet: ConnectPacket) -> tuple[ByteClient, bool]:

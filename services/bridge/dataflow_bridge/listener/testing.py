@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import mqtt5
+from dataflow.access.v1 import role_pb2
+from dataflow_mesh.access import Caller, Tokens
 
 from dataflow_bridge.listener.authenticate import TokenAuthenticator
 from dataflow_bridge.listener.budget import Budget
@@ -24,7 +26,13 @@ from dataflow_bridge.sessions import Sessions
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+
+def token_authenticator(tokens: Mapping[str, tuple[str, str]], *, allow_anonymous: bool = False) -> TokenAuthenticator:
+    """Return the default policy with tokens given as `{token: (name, role)}`."""
+    callers = {token: Caller(name, role_pb2.Role.Value(f"ROLE_{role}")) for token, (name, role) in tokens.items()}
+    return TokenAuthenticator(Tokens(callers), allow_anonymous=allow_anonymous)
 
 
 class Submitted(NamedTuple):
@@ -271,7 +279,7 @@ async def serve(
     listener = Listener(
         settings or ListenerSettings(listen="127.0.0.1:0"),
         intake,
-        authenticator or TokenAuthenticator([], allow_anonymous=True),
+        authenticator or token_authenticator({}, allow_anonymous=True),
         budget,
         sessions,
         clock,
