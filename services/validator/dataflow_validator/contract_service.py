@@ -26,10 +26,10 @@ class ContractServicer(contract_service_pb2_grpc.ContractServiceServicer):
         self._pool = pool
         self._registry = registry
 
-    async def CreateContract(  # noqa: N802 - gRPC names its methods so
+    async def CreateContract(
         self,
         request: contract_service_pb2.CreateContractRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> contract_service_pb2.CreateContractResponse:
         """Makes a contract with revision 1 and its table."""
         spec = read_spec(request.name, request.spec)
@@ -40,20 +40,20 @@ class ContractServicer(contract_service_pb2_grpc.ContractServiceServicer):
             await self._registry.refresh(connection)
         return contract_service_pb2.CreateContractResponse(contract=contract_message(record))
 
-    async def GetContract(  # noqa: N802
+    async def GetContract(
         self,
         request: contract_service_pb2.GetContractRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> contract_service_pb2.GetContractResponse:
         """Shows one contract."""
         async with self._pool.acquire() as connection:
             record = await contract_records.get_contract(connection, request.contract.name)
         return contract_service_pb2.GetContractResponse(contract=contract_message(record))
 
-    async def ListContracts(  # noqa: N802
+    async def ListContracts(
         self,
         request: contract_service_pb2.ListContractsRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> contract_service_pb2.ListContractsResponse:
         """Shows contracts by name."""
         method = f"{SERVICE}.ListContracts"
@@ -69,10 +69,10 @@ class ContractServicer(contract_service_pb2_grpc.ContractServiceServicer):
         token = paging.encode([page.items[-1].name], method) if page.more else ""
         return contract_service_pb2.ListContractsResponse(contracts=page.items, next_page_token=token)
 
-    async def ActivateRevision(  # noqa: N802
+    async def ActivateRevision(
         self,
         request: contract_service_pb2.ActivateRevisionRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> contract_service_pb2.ActivateRevisionResponse:
         """Makes a revision the one that judges."""
         async with self._pool.acquire() as connection:

@@ -55,6 +55,7 @@ class Partitions:
     def __init__(self, limits: PartitionLimits | None = None) -> None:
         self._limits = limits or PartitionLimits()
         self._settled: dict[str, set[date]] = {}
+        self._ready: set[tuple[str, date]] = set()
         self._full: set[str] = set()
 
     async def ensure(self, pool: Pool, contract: str, months: set[date]) -> None:
@@ -102,15 +103,19 @@ class Partitions:
 
     async def _make(self, pool: Pool, contract: str, month: date, distance: int) -> Made:
         """Makes one month, `distance` months ahead of the current one, if the limits allow it."""
-        table = readings_table(contract)
+        if (contract, month) in self._ready:
+            return Made.READY
+        table, limits = readings_table(contract), self._limits
         if distance in (0, 1):
-            return await make_partition(pool, table, month)
-        limits = self._limits
-        if contract in self._full or not -limits.past_months <= distance <= limits.ahead_months:
-            return Made.CAPPED
-        made = await make_partition(pool, table, month, cap=limits.max_partitions)
-        if made is Made.CAPPED:
-            self._full.add(contract)
+            made = await make_partition(pool, table, month)
+        elif contract in self._full or not -limits.past_months <= distance <= limits.ahead_months:
+            made = Made.CAPPED
+        else:
+            made = await make_partition(pool, table, month, cap=limits.max_partitions)
+            if made is Made.CAPPED:
+                self._full.add(contract)
+        if made is Made.READY:
+            self._ready.add((contract, month))
         return made
 
     async def ensure_days(self, pool: Pool, *, ahead: int = 3) -> None:

@@ -31,10 +31,10 @@ class QuarantineServicer(quarantine_service_pb2_grpc.QuarantineServiceServicer):
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def ListQuarantined(  # noqa: N802 - gRPC names its methods so
+    async def ListQuarantined(
         self,
         request: quarantine_service_pb2.ListQuarantinedRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> quarantine_service_pb2.ListQuarantinedResponse:
         """Gives items, newest first."""
         method, bound = f"{SERVICE}.ListQuarantined", selection(request)
@@ -50,10 +50,10 @@ class QuarantineServicer(quarantine_service_pb2_grpc.QuarantineServiceServicer):
             token = paging.encode([page.last["quarantine_id"]], method, bound)
         return quarantine_service_pb2.ListQuarantinedResponse(items=page.items, next_page_token=token)
 
-    async def GetQuarantined(  # noqa: N802
+    async def GetQuarantined(
         self,
         request: quarantine_service_pb2.GetQuarantinedRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> quarantine_service_pb2.GetQuarantinedResponse:
         """Gives one item with its bytes."""
         text = request.quarantine_id

@@ -40,10 +40,10 @@ class ReadingServicer(reading_service_pb2_grpc.ReadingServiceServicer):
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def ListReadings(  # noqa: N802 - gRPC names its methods so
+    async def ListReadings(
         self,
         request: reading_service_pb2.ListReadingsRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> reading_service_pb2.ListReadingsResponse:
         """Gives readings by event time, device and message id."""
         method, bound = f"{SERVICE}.ListReadings", selection(request)
@@ -61,10 +61,10 @@ class ReadingServicer(reading_service_pb2_grpc.ReadingServiceServicer):
             token = paging.encode(key, method, bound)
         return reading_service_pb2.ListReadingsResponse(readings=page.items, next_page_token=token)
 
-    async def ListLatestReadings(  # noqa: N802
+    async def ListLatestReadings(
         self,
         request: reading_service_pb2.ListLatestReadingsRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> reading_service_pb2.ListLatestReadingsResponse:
         """Gives the newest reading of each device."""
         method, bound = f"{SERVICE}.ListLatestReadings", selection(request)
@@ -77,10 +77,10 @@ class ReadingServicer(reading_service_pb2_grpc.ReadingServiceServicer):
         token = paging.encode([page.items[-1].device_id], method, bound) if page.more else ""
         return reading_service_pb2.ListLatestReadingsResponse(readings=page.items, next_page_token=token)
 
-    async def AggregateReadings(  # noqa: N802
+    async def AggregateReadings(
         self,
         request: reading_service_pb2.AggregateReadingsRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> reading_service_pb2.AggregateReadingsResponse:
         """Gives aggregates of fields by window and device."""
         method, bound = f"{SERVICE}.AggregateReadings", selection(request)

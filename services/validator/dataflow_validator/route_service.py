@@ -27,10 +27,10 @@ class RouteServicer(route_service_pb2_grpc.RouteServiceServicer):
         self._pool = pool
         self._registry = registry
 
-    async def CreateRoute(  # noqa: N802 - gRPC names its methods so
+    async def CreateRoute(
         self,
         request: route_service_pb2.CreateRouteRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> route_service_pb2.CreateRouteResponse:
         """Makes a route."""
         async with self._pool.acquire() as connection:
@@ -40,20 +40,20 @@ class RouteServicer(route_service_pb2_grpc.RouteServiceServicer):
             await self._registry.refresh(connection)
         return route_service_pb2.CreateRouteResponse(route=_message(record))
 
-    async def GetRoute(  # noqa: N802
+    async def GetRoute(
         self,
         request: route_service_pb2.GetRouteRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> route_service_pb2.GetRouteResponse:
         """Shows one route."""
         async with self._pool.acquire() as connection:
             record = await route_records.get_route(connection, request.route_id)
         return route_service_pb2.GetRouteResponse(route=_message(record))
 
-    async def ListRoutes(  # noqa: N802
+    async def ListRoutes(
         self,
         request: route_service_pb2.ListRoutesRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> route_service_pb2.ListRoutesResponse:
         """Shows routes by filter."""
         method = f"{SERVICE}.ListRoutes"
@@ -70,10 +70,10 @@ class RouteServicer(route_service_pb2_grpc.RouteServiceServicer):
         token = paging.encode([page.items[-1].filter], method) if page.more else ""
         return route_service_pb2.ListRoutesResponse(routes=page.items, next_page_token=token)
 
-    async def DeleteRoute(  # noqa: N802
+    async def DeleteRoute(
         self,
         request: route_service_pb2.DeleteRouteRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> route_service_pb2.DeleteRouteResponse:
         """Removes a route."""
         async with self._pool.acquire() as connection:
@@ -81,10 +81,10 @@ class RouteServicer(route_service_pb2_grpc.RouteServiceServicer):
             await self._registry.refresh(connection)
         return route_service_pb2.DeleteRouteResponse()
 
-    async def ResolveTopic(  # noqa: N802
+    async def ResolveTopic(
         self,
         request: route_service_pb2.ResolveTopicRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> route_service_pb2.ResolveTopicResponse:
         """Says which route takes a topic, by the newest catalogue."""
         if any(character in request.topic for character in "+#\0"):
@@ -97,10 +97,10 @@ class RouteServicer(route_service_pb2_grpc.RouteServiceServicer):
             record = None if found is None else await route_records.find_route(connection, found.topic_filter)
         return route_service_pb2.ResolveTopicResponse(route=None if record is None else _message(record))
 
-    async def ListUnroutedTopics(  # noqa: N802
+    async def ListUnroutedTopics(
         self,
         request: route_service_pb2.ListUnroutedTopicsRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> route_service_pb2.ListUnroutedTopicsResponse:
         """Shows topics that no route took."""
         method = f"{SERVICE}.ListUnroutedTopics"

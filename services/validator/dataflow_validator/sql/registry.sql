@@ -13,7 +13,8 @@ SELECT version, pg_notify('dataflow_catalog', version::text) FROM raised;
 -- One statement, so that version, contracts and routes belong together.
 SELECT c.version AS version,
        ARRAY(SELECT (name || '@' || active_revision) FROM validator.contract WHERE active_revision > 0) AS active,
-       (SELECT coalesce(json_agg(json_build_array(filter, contract, device_rule) ORDER BY create_time, filter), '[]')::text FROM validator.route) AS routes
+       (SELECT coalesce(json_agg(json_build_array(filter, contract, device_rule) ORDER BY create_time, filter), '[]')::text
+        FROM validator.route) AS routes
 FROM validator.catalog c;
 
 -- name: specs
