@@ -198,6 +198,20 @@ def test_integers_beyond_the_column_are_unstorable(number: float) -> None:
     assert stored == Decimal(int(number))
 
 
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
+def test_moments_that_would_be_stored_as_infinity_are_unstorable(moment: str) -> None:
+    """The driver takes the first and the last moment of its range for the infinities."""
+    outcome = refuse(one_field(FieldType.TIMESTAMP), {"v": moment})
+    assert (outcome.kind, faults(outcome)) == (RefusalKind.UNSTORABLE, [("/v", "storable")])
+
+
+def test_an_item_with_both_kinds_of_fault_is_refused() -> None:
+    """UNSTORABLE means that SQL alone stands in the way; all reasons are listed in either case."""
+    outcome = refuse(ROOM, {**GOOD, "count": 2**63, "temp": "x"})
+    assert outcome.kind is RefusalKind.REFUSED
+    assert faults(outcome) == [("/temp", "type"), ("/count", "storable")]
+
+
 def test_defaults_fill_absent_members_only() -> None:
     """A field with a default may be absent; null is not absent."""
     spec = one_field(FieldType.INTEGER, has_default=True, default=4)
@@ -293,6 +307,7 @@ def test_a_refused_item_is_recognised_like_an_accepted_one() -> None:
     assert (outcome.message_id, outcome.id_kind) == (accept(ROOM, GOOD).row[3], IdKind.IDENTITY)
     assert outcome.event_time == datetime(2025, 12, 31, 10, tzinfo=UTC)
     assert outcome.device_id == "dev"
+    assert refuse(ROOM, GOOD, topic="s//t").id_kind is IdKind.CONTENT
     other = refuse(ROOM, {"temp": 99})
     assert other.id_kind is IdKind.CONTENT
     assert refuse(ROOM, {"temp": 99}, batch_id=bytes(16)).message_id == other.message_id
@@ -379,6 +394,7 @@ def test_a_declared_event_time_format_fills_its_column_too() -> None:
     spec = replace(ROOM, event_time_format=EventTimeFormat.EPOCH_MS)
     outcome = accept(spec, {**GOOD, "ts": 86_400_000})
     assert outcome.row[1] == outcome.row[6] == datetime(1970, 1, 2, tzinfo=UTC)
+    assert accept(spec, {**GOOD, "ts": "86400000"}).row[1:7:5] == (outcome.row[1], outcome.row[1])
 
 
 def test_lossless_coercion_happens_before_judging() -> None:

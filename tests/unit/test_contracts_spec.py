@@ -193,6 +193,14 @@ def test_columns_are_derived_from_top_level_properties() -> None:
         (ContractSpec("x", (replace(FIELD, enum=("x",)),)), "enum value 'x'"),
         (ContractSpec("x", (replace(FIELD, has_default=True, default="x"),)), "default 'x' is not of type"),
         (ContractSpec("x", (replace(FIELD, has_default=True, default=9, max=5),)), "breaks the field's own rules"),
+        (
+            ContractSpec("x", (FieldSpec("a", FieldType.TIMESTAMP, has_default=True, default="soon"),)),
+            "does not fit its column",
+        ),
+        (
+            ContractSpec("x", (FieldSpec("a", FieldType.INTEGER, has_default=True, default=2**63),)),
+            "does not fit its column",
+        ),
         (ContractSpec("x", json_schema={"type": "strin"}), "not a JSON Schema 2020-12: at /type"),
         (ContractSpec("x", json_schema={"$schema": "http://json-schema.org/draft-07/schema#"}), "convert the schema"),
         (ContractSpec("x", json_schema={"enum": ["x" * 1024 * 1024]}), "bytes, at most"),

@@ -4,6 +4,7 @@ import json
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, TypeAlias
 
@@ -80,7 +81,13 @@ def _to_timestamp(value: object) -> object:
     moment = _read_moment(value)
     if moment is None:
         raise UnfitError("timestamp", "RFC 3339 text or an epoch number")
+    if moment.time in _INFINITIES:
+        raise UnfitError("storable", "a moment after year 1 began and before year 9999 ends")
     return moment.time
+
+
+_INFINITIES: Final = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+"""asyncpg writes these two moments as -infinity and infinity."""
 
 
 def _binary(min_length: int, max_length: int | None) -> Convert:

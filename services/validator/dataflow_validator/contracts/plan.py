@@ -5,7 +5,8 @@ from typing import Final
 from uuid import UUID
 
 from dataflow_validator.contracts.coercion import Coercer
-from dataflow_validator.contracts.columns import Convert, UnknownMembers, converter
+from dataflow_validator.contracts.columns import Convert, UnfitError, UnknownMembers, converter
+from dataflow_validator.contracts.errors import ContractError
 from dataflow_validator.contracts.event_time import Bounds, Moment, compile_reader
 from dataflow_validator.contracts.identity import IdKind, MessageIds
 from dataflow_validator.contracts.names import Column, column_of
@@ -80,7 +81,13 @@ class Plan:
 
     def _converted(self, index: int, value: object) -> object:
         convert = self.converters.get(index)
-        return value if convert is None or value is None else convert(value)
+        try:
+            return value if convert is None or value is None else convert(value)
+        except UnfitError as problem:
+            name = self.spec.fields[index].name
+            raise ContractError(
+                [f"field {name!r}: default {value!r} does not fit its column: {problem.expected}"]
+            ) from problem
 
     def _plan_event_time(self) -> None:
         spec = self.spec
