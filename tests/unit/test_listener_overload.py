@@ -88,6 +88,35 @@ async def test_tells_a_client_of_5_that_there_is_no_room() -> None:
     assert goodbye.reason_code.value == 0x97
 
 
+async def test_lets_nobody_new_in_without_room() -> None:
+    """A CONNECT waits for room as messages do, and ends without an answer when there is none in time."""
+    clock = ManualClock()
+    async with serve(clock=clock) as served:
+        served.budget.take(served.budget.limit_bytes)
+        late, early = await served.client(), await served.client()
+        late.send(connect311("late"))
+        await until(lambda: served.listener.counters.pauses == 1)
+        clock.advance(4)
+        early.send(connect311("early"))
+        await until(lambda: served.listener.counters.pauses == 2)
+        clock.advance(1)
+        assert await late.wait_closed() == b""
+        served.budget.release(served.budget.limit_bytes)
+        assert await early.receive() == b"\x20\x02\x00\x00"
+        await late.close()
+        await early.close()
+
+
+async def test_listeners_share_a_port() -> None:
+    """A second listener on the same port serves new connections once the first one has stopped."""
+    async with serve() as second:
+        async with serve(ListenerSettings(listen=f"127.0.0.1:{second.listener.port}")) as first:
+            assert first.listener.port == second.listener.port
+        client, answer = await second.connected(connect311("a"))
+        assert answer == b"\x20\x02\x00\x00"
+        await client.close()
+
+
 async def test_counts_what_qos_0_loses() -> None:
     """QoS 0 messages that were received and not taken are counted when the connection ends."""
     clock = ManualClock()

@@ -215,6 +215,11 @@ class Connection(asyncio.Protocol):
     def _read(self, data: bytes) -> None:
         """Read the complete packets of `data`; keep the rest."""
         self._need = 0
+        if not self._conversation.accepted and self._budget.taken_bytes >= self._budget.limit_bytes:
+            # Every new connection is a message, too (and so is its end): without room nobody new comes in.
+            self._keep(data, 0)
+            self._pause.begin(PauseKind.ROOM)
+            return
         try:
             start = self._conversation.read_connect(data) if not self._conversation.accepted else 0
             if self._conversation.accepted:
