@@ -18,7 +18,6 @@ _LARGE: Final = 2.0**53
 """From here on a double may stand for several integers: the payload has to be read again, exactly."""
 
 _SORTED: Final = orjson.OPT_SORT_KEYS
-_CONTAINERS: Final = frozenset({dict, list})
 _to_int: Final[Callable[[bytes], tuple[int]]] = Struct(">q").unpack
 
 
@@ -40,18 +39,18 @@ def content_hash(item: object, *, exact: bool = False) -> int:
         InexactNumberError: Not `exact`, and a double of 2^53 or more is in the item.
     """
     if type(item) is dict:
-        types = set(map(type, item.values()))
-        if types.isdisjoint(_CONTAINERS):
-            if float in types:
-                # Written out rather than called for each value: this line runs for every message.
-                item = {
-                    key: (int(value) if -_LARGE < value < _LARGE else _large_integer(value, exact=exact))
-                    if type(value) is float and value.is_integer()
-                    else value
-                    for key, value in item.items()
-                }
-            return _hash(item)
-    return _hash(_by_value(item, exact=exact))
+        # Written out rather than called for each value: this runs for every message.
+        flat = {
+            key: (int(value) if -_LARGE < value < _LARGE else _large_integer(value, exact=exact))
+            if type(value) is float and value.is_integer()
+            else value
+            for key, value in item.items()
+        }
+        written = _dump(flat)
+        # No bracket but the outer ones: nothing inside is left to normalise. Text with brackets only takes the long way.
+        if written.rfind(b"{") <= 0 and b"[" not in written:
+            return _hash(written)
+    return _hash(_dump(_by_value(item, exact=exact)))
 
 
 def bytes_hash(payload: bytes) -> int:
@@ -64,8 +63,8 @@ def canonical_bytes(value: object) -> bytes:
     return _dump(_by_value(value, exact=True))
 
 
-def _hash(normal: object) -> int:
-    return _to_int(sha256(_dump(normal)).digest()[:8])[0]
+def _hash(written: bytes) -> int:
+    return _to_int(sha256(written).digest()[:8])[0]
 
 
 def _dump(normal: object) -> bytes:

@@ -135,7 +135,7 @@ class CompiledContract:
     def _judge_item(
         self, item: object, arrival: Arrival, rule: DeviceRule, element: int | None, suspect: bool, exact: bool
     ) -> Accepted | Refused:
-        hashed = content_hash(item, exact=exact)
+        hashed = content_hash(item, exact=True) if exact else content_hash(item)
         plan = self._plan
         judged = item if plan.coercer is None else plan.coercer.coerce(item)
         if type(judged) is dict and not suspect and self._is_valid(judged):
