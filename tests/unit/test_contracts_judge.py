@@ -218,6 +218,8 @@ def test_defaults_fill_absent_members_only() -> None:
     assert values(accept(spec, {})) == (4,)
     assert values(accept(spec, {"v": 5})) == (5,)
     assert faults(refuse(spec, {"v": None})) == [("/v", "type")]
+    nullable = one_field(FieldType.INTEGER, has_default=True, default=4, nullable=True)
+    assert values(accept(nullable, {"v": None})) == (None,)
 
 
 def test_unknown_members_are_ignored_kept_or_refused() -> None:
@@ -407,6 +409,12 @@ def test_lossless_coercion_happens_before_judging() -> None:
     assert faults(refuse(spec, {**GOOD, "temp": "20,5"})) == [("/temp", "type")]
     assert faults(refuse(spec, {**GOOD, "temp": "99"})) == [("/temp", "maximum")]
     assert faults(refuse(ROOM, {**GOOD, "temp": "20.5"})) == [("/temp", "type")]
+
+
+def test_an_item_that_the_engine_gives_up_on_is_refused_with_that_reason() -> None:
+    """A pattern that backtracks too far does not let the item pass."""
+    spec = one_field(FieldType.STRING, pattern=r"^(?=(a+)+b)(a+)+\2$")
+    assert faults(refuse(spec, {"v": "a" * 5000 + "c"})) == [("/v", "pattern")]
 
 
 def test_format_only_annotates_in_a_raw_schema() -> None:
