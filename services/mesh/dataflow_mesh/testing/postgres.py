@@ -196,23 +196,21 @@ def _reachable(folder: Path, user: ServerUser) -> Path:
             return folder
     except PermissionError:
         pass
+    package = folder.parent.parent
     cache = _cache()
     copy = cache / f"programs-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not copy.exists():
             made = Path(tempfile.mkdtemp(prefix="making-", dir=cache))
-            shutil.copytree(folder.parent, made, symlinks=True, dirs_exist_ok=True)
-            _copy_libraries(folder.parent, cache)
+            # At the same depth as in site-packages: programs of wheels find their libraries by relative path.
+            shutil.copytree(folder.parent, made / package.name / folder.parent.name, symlinks=True)
+            libraries = package.parent / f"{package.name}.libs"
+            if libraries.exists():
+                shutil.copytree(libraries, made / libraries.name)
             made.chmod(0o755)
             made.rename(copy)
-    return copy / folder.name
-
-
-def _copy_libraries(installation: Path, cache: Path) -> None:
-    """Copies the libraries that wheels keep beside the package (auditwheel's `<name>.libs`), found by relative path."""
-    for libraries in installation.parent.parent.glob(f"{installation.parent.name}.libs"):
-        shutil.copytree(libraries, cache.parent / libraries.name, dirs_exist_ok=True)
+    return copy / package.name / folder.parent.name / folder.name
 
 
 def _run_as(user: ServerUser, command: list[str], *, cwd: Path) -> subprocess.CompletedProcess[str]:
