@@ -72,9 +72,10 @@ bench: setup  ## Measure the running stack; ARGS="--json …"
 prove: dev  ## Kill every kind of process in the middle of replays, and count
 	@$(BIN)/python -m pytest -p no:xdist --timeout 3600 tests/chaos $(ARGS)
 
-generate: dev  ## Generate protos/gen anew
+generate: dev  ## Generate protos/gen and .env.example anew
 	@$(BIN)/buf format --write
 	@$(BIN)/python protos/generate.py
+	@$(BIN)/python -m dataflow_stack.env_example > .env.example
 
 UV_COMPILE = compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 

@@ -85,7 +85,9 @@ PYTHON
 export DATAFLOW_MQTT DATAFLOW_TOKEN DATAFLOW_POSTGRES_DSN
 step '10 published, 10 stored' publish_and_count
 step 'down' $dataflow down
-left=$(for entry in /proc/[0-9]*; do [ "${entry#/proc/}" != "$$" ] && tr '\0' ' ' <"$entry/cmdline" 2>/dev/null | grep -F "$work/clone" || true; done)
+left=$(for entry in /proc/[0-9]*; do
+  { tr '\0' ' ' <"$entry/cmdline"; } 2>/dev/null | grep -F "$work/clone" || true
+done)
 [ -z "$left" ] || { echo "FAILED  still running: $left"; exit 1; }
 step 'a second up over the same data' make up ARGS="--detach --no-fleet"
 step 'down again' $dataflow down

@@ -1,15 +1,20 @@
 """What `dataflow up` prints: where everything is and what to try, then the live counters."""
 
+import json
 import shlex
 import shutil
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
 
 from dataflow_stack.status import Document
 
 _PLAIN_SECONDS: Final = 10.0
+_QUESTION: Final = "What is the latest temperature?"
+CLEAR: Final = "\r\x1b[K"
+"""Goes back to the line's begin and empties it."""
 
 
 def ready(document: Document, seconds: float) -> str:
@@ -19,34 +24,44 @@ def ready(document: Document, seconds: float) -> str:
         document: Its status.
         seconds: How long the start took.
     """
-    command = _dataflow()
-    at = _where(document)
-    grpc, token = document["grpc"], f'-H "authorization: Bearer $(cat {shlex.quote(document["token_file"])})"'
+    command, at, grpc = _dataflow(), _where(document), document["grpc"]
     host, _, port = document["mqtt"].rpartition(":")
-    publish = f'mosquitto_pub -h {host} -p {port} -u device-1 -P "$(cat {shlex.quote(document["token_file"])})"'
-    lines = [
-        "",
-        f"ready after {seconds:.1f} s; everything listens on this machine only",
-        "",
-        f"  MQTT         {document['mqtt']}   over WebSocket {document['mqtt_websocket']}",
-        f"  gRPC         bridge {grpc['bridge']}   validator {grpc['validator']}   insight {grpc['insight']}",
-        f'  Postgres     psql "$({command} status --json{at} | python3 -c \'import json,sys; print(json.load(sys.stdin)["postgres"])\')"',
-        f"  Redis        {'  '.join(_without_password(url) for url in document['redis'])}   (three nodes, one disk: a node can be lost, the disk cannot)"
-        if len(document["redis"]) == 3
-        else f"  Redis        {'  '.join(_without_password(url) for url in document['redis'])}   (all on one disk: a node can be lost, the disk cannot)",
-        f"  admin token  {document['token_file']}",
-        f"  data, logs   {document['data_dir']}",
-        "",
-        "try",
-        f"  grpcurl -plaintext {token} {grpc['bridge']} dataflow.bridge.v1.RingService/ListNodes",
-        f"  grpcurl -plaintext {token} {grpc['validator']} dataflow.validator.v1.ContractService/ListContracts",
-        f'  grpcurl -plaintext {token} -d \'{{"question": "How many readings are there?"}}\' {grpc["insight"]} dataflow.insight.v1.AskService/Ask',
-        f"  {publish} -q 1 -t devices/device-1/telemetry -m '{{\"temperature\": 21.5}}'",
-        f'  {command} ask{at} "How many readings are there?"',
-        f"  {command} status{at}    {command} down{at}",
-        "",
-    ]
-    return "\n".join(lines)
+    call = f'grpcurl -plaintext -H "authorization: Bearer $(cat {shlex.quote(document["token_file"])})"'
+    nodes = "  ".join(url.rpartition("@")[2] for url in document["redis"])
+    return f"""
+ready after {seconds:.1f} s; everything listens on this machine only
+
+  MQTT         {document["mqtt"]}, over WebSocket {document["mqtt_websocket"]}
+  gRPC         bridge {grpc["bridge"]}, validator {grpc["validator"]}, insight {grpc["insight"]}
+  Postgres     psql "$({command} status --get postgres{at})"
+  Redis nodes  {nodes} (all on one disk: any node may be lost, the disk may not)
+  admin token  {document["token_file"]}
+  data, logs   {document["data_dir"]}
+
+Try:
+  {command} ask{at} {shlex.quote(_QUESTION)}
+  mosquitto_pub -h {host} -p {port} -q 1 -t rooms/mine/telemetry -m '{_message()}'
+  {call} {grpc["bridge"]} dataflow.bridge.v1.RingService/ListNodes
+  {call} {grpc["validator"]} dataflow.validator.v1.ContractService/ListContracts
+  {call} -d '{json.dumps({"question": _QUESTION})}' {grpc["insight"]} dataflow.insight.v1.AskService/Ask
+
+End it with Ctrl-C, or {command} down{at}
+"""
+
+
+def _message() -> str:
+    """Returns a reading that the simulated fleet's contract `room` accepts."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    reading = {
+        "device_id": "mine",
+        "ts": now,
+        "temperature": 21.5,
+        "humidity": 40,
+        "light": 300,
+        "co2": 600,
+        "occupancy": 1,
+    }
+    return json.dumps(reading)
 
 
 class LiveLine:
@@ -65,8 +80,8 @@ class LiveLine:
         """Takes the newest status."""
         now = time.monotonic()
         if self._terminal:
-            width = shutil.get_terminal_size().columns - 1
-            self._out.write(f"\r{counters(document)[:width]:<{width}}")
+            columns = shutil.get_terminal_size().columns - 1
+            self._out.write(CLEAR + counters(document)[:columns])
         elif now - self._shown_at >= _PLAIN_SECONDS:
             self._shown_at = now
             self._out.write(counters(document) + "\n")
@@ -84,8 +99,8 @@ def counters(document: Document) -> str:
     totals, rates = document["totals"], document["rates"]
     parts = [f"{name} {totals[name]:,} ({rates[name]:,.0f}/s)" for name in ("published", "stored", "quarantined")]
     unwell = [f"{entry['name']} {entry['health']}" for entry in document["processes"] if entry["health"] != "SERVING"]
-    lag = f"lag {document['lag']:,} batches, {document['lag_seconds']:.1f} s"
-    return "   ".join([*parts, lag, *unwell])
+    lag = f"lag {document['lag']:,} ({document['lag_seconds']:.1f} s)"
+    return "  ".join([*parts, lag, *unwell])
 
 
 def _dataflow() -> str:
@@ -100,7 +115,3 @@ def _where(document: Document) -> str:
     """Returns the flag for the data directory, unless it is the usual one."""
     directory = Path(document["data_dir"])
     return "" if directory == Path.cwd() / "data" else f" --data-dir {shlex.quote(str(directory))}"
-
-
-def _without_password(url: str) -> str:
-    return url.rpartition("@")[2] if "@" in url else url

@@ -83,19 +83,24 @@ def down(data_dir: Path) -> None:
 @click.option(
     "--env", "as_environment", is_flag=True, help='Lines for a shell: set -a; eval "$(dataflow status --env)"'
 )
+@click.option("--get", "key", metavar="KEY", help="One value of --json alone, such as postgres or grpc.bridge.")
 @data_dir_option
-def show_status(data_dir: Path, *, as_json: bool, as_environment: bool) -> None:
+def show_status(data_dir: Path, *, as_json: bool, as_environment: bool, key: str | None) -> None:
     """Show where everything is, which processes run, and what flows.
 
-    The output of --json and --env holds passwords and the admin token.
+    The output of --json, --env and --get holds passwords and the admin token.
     """
-    if as_json and as_environment:
-        raise click.UsageError("--json and --env exclude each other")
+    if as_json + as_environment + (key is not None) > 1:
+        raise click.UsageError("--json, --env and --get exclude each other")
     try:
         document = status.read(Layout(data_dir.absolute()))
     except NotRunningError as error:
         raise NotReachableError(str(error)) from error
-    if as_json:
+    if key is not None:
+        if key not in document:
+            raise click.UsageError(f"no such key: {key!r}; there are {', '.join(sorted(document))}")
+        click.echo(document[key] if isinstance(document[key], str) else json.dumps(document[key]))
+    elif as_json:
         click.echo(json.dumps(document, indent=2))
     elif as_environment:
         click.echo("\n".join(status.environment(document)))
@@ -207,5 +212,9 @@ def run_behind(options: Options) -> int:
 
 
 def _log_to_stderr() -> None:
-    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO, stream=sys.stderr)
+    # On a terminal the live line is in the way.
+    begin = banner.CLEAR if sys.stderr.isatty() else ""
+    logging.basicConfig(
+        format=f"{begin}%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO, stream=sys.stderr
+    )
     logging.getLogger("asyncio").setLevel(logging.WARNING)

@@ -111,8 +111,7 @@ def _copied(program: Program) -> Path:
     status = _CACHE.lstat()
     if status.st_uid != 0 or not stat.S_ISDIR(status.st_mode):
         raise StackError(f"{_CACHE} is not root's own")
-    stamp = program.path.stat()
-    key = hashlib.sha256(f"{program.path}{stamp.st_size}{stamp.st_mtime_ns}".encode()).hexdigest()[:12]
+    key = hashlib.sha256(program.path.read_bytes()).hexdigest()[:12]  # one copy for all checkouts
     target = _CACHE / f"{program.kind}-{program.version}-{key}"
     # <package>/<installation>/bin/postgres; <package>.libs is found from there by a relative path.
     package = program.path.parents[2] if program.kind == "postgres" else program.path.parents[1]
