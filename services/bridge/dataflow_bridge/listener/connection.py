@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from array import array
-from collections import deque
 from typing import TYPE_CHECKING, Final, cast
 
 from dataflow_bridge.listener import wire
+from dataflow_bridge.listener.answers import PUBACK_TOKEN, PUBREC_TOKEN, Answers
 from dataflow_bridge.listener.context import SOURCE
 from dataflow_bridge.listener.conversation import Conversation
 from dataflow_bridge.listener.pause import Pause, PauseKind
-from dataflow_bridge.listener.publish import sole_message_id
+from dataflow_bridge.listener.publish import count_qos0, sole_message_id
 from dataflow_bridge.listener.reason import Reason
 from dataflow_bridge.listener.seams import MESSAGE_OVERHEAD_BYTES
 from dataflow_bridge.listener.violation import Violation
@@ -26,42 +24,33 @@ if TYPE_CHECKING:
     from dataflow_bridge.listener.seams import TimerHandle
     from dataflow_bridge.listener.transport import ByteTransport
 
-PUBACK_TOKEN: Final = 0x40020000
-"""A token is the four bytes of the acknowledgement itself: PUBACK with its packet id (reason code success)."""
-PUBREC_TOKEN: Final = 0x50020000
-"""The same for QoS 2."""
 LINGER_SECONDS: Final = 1.0
 """How long a closed connection may take to read its DISCONNECT before it is cut."""
 HELD_PACKET_BYTES: Final = 64 * 1024
 """A packet longer than this is only collected while the budget holds room for it."""
-_SWAP: Final = sys.byteorder == "little"
 
 
 class Connection(asyncio.Protocol):
-    """A connection from accept to close; implements `Ack` for its messages.
+    """A connection from accept to close.
 
     Reads only while it holds a permit: there is room in the budget for what it sends, its device keeps its rate, and
     it reads its answers. Otherwise what was received stays unread, for as long as `Pause` allows.
     """
 
     __slots__ = (
-        "_allowed",
-        "_answered",
         "_budget",
         "_closed",
         "_context",
         "_conversation",
         "_counters",
         "_held_bytes",
-        "_inflight",
-        "_late_answers",
         "_linger",
         "_need",
         "_parts",
         "_parts_bytes",
         "_pause",
-        "_qos2_inflight",
         "_transport",
+        "answers",
         "heard",
         "partial_since",
         "peer",
@@ -81,10 +70,8 @@ class Connection(asyncio.Protocol):
         self._parts_bytes = 0
         self._need = 0
         self._held_bytes = 0
-        self._inflight = 0
-        self._qos2_inflight = 0
-        self._answered = 0
-        self._late_answers: deque[tuple[int, bytes]] = deque()
+        self.answers = Answers(self, self._conversation, context)
+        """Tells the client what is durable."""
         self.heard = 0.0
         """When the last packet was complete, on the monotonic clock."""
         self.partial_since: float | None = None
@@ -202,7 +189,7 @@ class Connection(asyncio.Protocol):
             return
         self._pause.over()
         self.halt_reading()
-        if not self._inflight:
+        if not self.answers.inflight:
             self._conversation.drained()
 
     def halt_reading(self) -> None:
@@ -280,7 +267,9 @@ class Connection(asyncio.Protocol):
         max_packet = context.settings.max_packet_bytes
         room = budget.limit_bytes - budget.taken_bytes
         empty = not budget.taken_bytes
-        allowed = conversation.receive_maximum - self._inflight - conversation.unreleased
+        answers = self.answers
+        qos2 = conversation.qos2
+        allowed = conversation.receive_maximum - answers.inflight - qos2.unreleased
         spent = zeros = ones = 0
         at = start
         size = len(data)
@@ -323,7 +312,7 @@ class Connection(asyncio.Protocol):
                         elif ones < allowed:
                             ones += 1
                             token = PUBACK_TOKEN | data[behind] << 8 | data[behind + 1]
-                            submit(topic, payload, device_id, None, message_id, False, now, SOURCE, self, token)
+                            submit(topic, payload, device_id, None, message_id, False, now, SOURCE, answers, token)
                         else:
                             conversation.too_many_in_flight()
                         spent += cost
@@ -336,23 +325,23 @@ class Connection(asyncio.Protocol):
                         self._pause.begin(PauseKind.ROOM)
                         break
                     # The counts of this loop are settled first: the slow path reads and changes them.
-                    self._inflight += ones
+                    answers.inflight += ones
                     allowed -= ones
                     zeros, ones = self._count(zeros, ones)
-                    before = self._inflight + conversation.unreleased
+                    before = answers.inflight + qos2.unreleased
                     if self._take(publish, now, allowed):
                         spent += cost
-                    allowed -= self._inflight + conversation.unreleased - before
+                    allowed -= answers.inflight + qos2.unreleased - before
                 else:
-                    self._inflight += ones
+                    answers.inflight += ones
                     zeros, ones = self._count(zeros, ones)
                     conversation.read(data[at:end])
                     if self._closed:
                         return end
-                    allowed = conversation.receive_maximum - self._inflight - conversation.unreleased
+                    allowed = conversation.receive_maximum - answers.inflight - qos2.unreleased
                 at = end
         finally:
-            self._inflight += ones
+            answers.inflight += ones
             self._count(zeros, ones)
             budget.taken_bytes += spent
         return at
@@ -381,20 +370,20 @@ class Connection(asyncio.Protocol):
             return False
         if publish.qos and allowed <= 0:
             conversation.too_many_in_flight()
-        if publish.qos == 2 and not conversation.begin_qos2(publish.packet_id):
+        if publish.qos == 2 and not conversation.qos2.begin(publish.packet_id):
             return False
-        ack = self if publish.qos else None
+        ack = self.answers if publish.qos else None
         token = 0
         if publish.qos == 1:
             token = PUBACK_TOKEN | publish.packet_id
             self._counters.messages_qos1 += 1
         elif publish.qos == 2:
             token = PUBREC_TOKEN | publish.packet_id
-            self._qos2_inflight += 1
+            self.answers.qos2_inflight += 1
             self._counters.messages_qos2 += 1
         else:
             self._counters.messages_qos0 += 1
-        self._inflight += 1 if ack else 0
+        self.answers.inflight += 1 if ack else 0
         self._spend(1)
         self._context.intake.submit(
             publish.topic,
@@ -412,52 +401,6 @@ class Connection(asyncio.Protocol):
 
     # Answering.
 
-    @property
-    def inflight(self) -> int:
-        """Messages handed over whose acknowledgement is still to come."""
-        return self._inflight
-
-    def acknowledged(self, tokens: list[int]) -> None:
-        """Send PUBACK and PUBREC for messages that are durable, all in one write."""
-        self._inflight -= len(tokens)
-        if self._qos2_inflight or self._late_answers:
-            self._acknowledge_in_order(tokens)
-        elif not self._closed:
-            self._answered += len(tokens)
-            self.write(_packed(tokens))
-        if self._context.stopping and not self._inflight:
-            self._conversation.drained()
-
-    def _acknowledge_in_order(self, tokens: list[int]) -> None:
-        """Acknowledge where QoS 2 or refused messages are between the others."""
-        out: list[bytes] = []
-        for token in tokens:
-            if token & 0xFFFF0000 == PUBREC_TOKEN:
-                self._qos2_inflight -= 1
-                self._conversation.durable_qos2(token & 0xFFFF)
-            out.append(token.to_bytes(4, "big"))
-            self._answered += 1
-            while self._late_answers and self._late_answers[0][0] <= self._answered:
-                out.append(self._late_answers.popleft()[1])
-        if not self._closed:
-            self.write(b"".join(out))
-
-    def failed(self, tokens: list[int]) -> None:
-        """Close without PUBACK: the messages stay with the client."""
-        self._inflight -= len(tokens)
-        for token in tokens:
-            if token & 0xFFFF0000 == PUBREC_TOKEN:
-                self._qos2_inflight -= 1
-                self._conversation.failed_qos2(token & 0xFFFF)
-        self.end(Reason.SERVER_SHUTTING_DOWN, "the bridge stops before your messages are safe")
-
-    def answer_in_order(self, packet: bytes) -> None:
-        """Send an answer to a PUBLISH behind the acknowledgements of all PUBLISHes before it [MQTT-4.6.0-2]."""
-        if self._inflight:
-            self._late_answers.append((self._answered + self._inflight, packet))
-        else:
-            self.write(packet)
-
     def write(self, packet: bytes) -> None:
         """Send bytes, unless the connection is closed."""
         transport = self._transport
@@ -474,7 +417,7 @@ class Connection(asyncio.Protocol):
             return
         goodbye = self._conversation.goodbye(code, text)
         self.write(goodbye)
-        self._count_lost()
+        self._counters.qos0_lost += count_qos0(b"".join(self._parts))
         self.finish(code.name.lower())
         if self._transport is None or self._transport.is_closing():
             return
@@ -526,25 +469,3 @@ class Connection(asyncio.Protocol):
             self._held_bytes = 0
         self._parts.clear()
         self._conversation.finish(reason)
-
-    def _count_lost(self) -> None:
-        """Count the QoS 0 messages that were received and are dropped with the connection."""
-        data = b"".join(self._parts)
-        at = 0
-        while at < len(data):
-            try:
-                size = wire.read_size(data, at + 1, len(data))
-            except Violation:
-                return
-            if size is None or size[0] + size[1] > len(data):
-                return
-            self._counters.qos0_lost += data[at] >> 4 == wire.PUBLISH and not data[at] & 6
-            at = size[0] + size[1]
-
-
-def _packed(tokens: list[int]) -> bytes:
-    """Write tokens in network byte order."""
-    words = array("I", tokens)
-    if _SWAP:
-        words.byteswap()
-    return words.tobytes()

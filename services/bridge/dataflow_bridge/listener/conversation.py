@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from mqtt5 import (
@@ -17,12 +16,12 @@ from mqtt5 import (
 )
 
 from dataflow_bridge.listener import handshake
+from dataflow_bridge.listener.admission import Admission, admit
 from dataflow_bridge.listener.deadlines import Deadlines
-from dataflow_bridge.listener.dialect import Welcome
 from dataflow_bridge.listener.mqtt5_dialect import Mqtt5
 from dataflow_bridge.listener.publish import PublishReader
+from dataflow_bridge.listener.qos2 import Qos2
 from dataflow_bridge.listener.reason import Reason
-from dataflow_bridge.listener.seams import Credentials, Identity, Refusal
 from dataflow_bridge.listener.subscriptions import own_filters, subscribe, unsubscribe
 from dataflow_bridge.listener.violation import Violation, protocol_error
 
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from dataflow_bridge.listener.connection import Connection
     from dataflow_bridge.listener.context import Event, ListenerContext
     from dataflow_bridge.listener.dialect import Dialect
-    from dataflow_bridge.listener.limits import Allowance, Rate
+    from dataflow_bridge.listener.limits import Rate
     from dataflow_bridge.listener.publish import Publish, Refused
     from dataflow_bridge.listener.transport import ByteTransport
     from dataflow_bridge.sessions import Session
@@ -47,18 +46,15 @@ class Conversation:
     """What was said on one connection; the `Holder` of its session."""
 
     __slots__ = (
-        "_allowance",
-        "_awaited",
+        "_admission",
         "_certificate_name",
-        "_client_id",
         "_connection",
         "_context",
         "_deadlines",
         "_dialect",
-        "_identity",
         "_keep_will",
         "_own_filters",
-        "_session",
+        "_qos2",
         "_taken_over",
         "_will",
         "device_id",
@@ -66,7 +62,6 @@ class Conversation:
         "publishes",
         "rate",
         "receive_maximum",
-        "unreleased",
     )
 
     def __init__(self, connection: Connection, context: ListenerContext) -> None:
@@ -75,29 +70,36 @@ class Conversation:
         self._context = context
         self._deadlines = Deadlines(connection, context)
         self._dialect: Dialect | None = None
-        self._identity: Identity | None = None
-        self._session: Session | None = None
-        self._allowance: Allowance | None = None
-        self._client_id = ""
+        self._admission: Admission | None = None
+        self._qos2: Qos2 | None = None
         self._certificate_name: str | None = None
         self._will: Will | None = None
         self._keep_will = True
         self._taken_over = False
         self._own_filters: frozenset[str] = frozenset()
-        self._awaited: set[int] = set()
         self.device_id: str | None = None
         self.five = False
         self.receive_maximum = _UNLIMITED
         """Messages that may be unacknowledged; MQTT 3.1.1 clients can not be told a number."""
-        self.unreleased = 0
-        """QoS 2 messages of this connection between PUBREC and PUBCOMP."""
         self.rate: Rate | None = None
         self.publishes = PublishReader(context.topics, context.settings, five=False)
 
     @property
     def accepted(self) -> bool:
         """Whether a CONNECT was answered with success."""
-        return self._session is not None
+        return self._admission is not None
+
+    @property
+    def qos2(self) -> Qos2:
+        """The handshakes of QoS 2; only once accepted."""
+        assert self._qos2 is not None
+        return self._qos2
+
+    @property
+    def _admitted(self) -> Admission:
+        """What the client has; only once accepted."""
+        assert self._admission is not None
+        return self._admission
 
     def start(self, transport: ByteTransport) -> None:
         """Wait for CONNECT; take the name of a client certificate, which TLS has verified."""
@@ -144,67 +146,34 @@ class Conversation:
         return end
 
     def _accept(self, packet: ConnectPacket, dialect: Dialect) -> None:
-        """Judge a CONNECT and open its session.
+        """Let a client in.
 
         Raises:
             ConnectRefused: With the code to answer.
         """
         context = self._context
-        settings = context.settings
-        if context.connect_rate.spend(1):
-            text = "too many clients connect at once"
-            raise handshake.ConnectRefused(Reason.CONNECTION_RATE_EXCEEDED, text)
-        handshake.check_connect(packet, settings, context.topics, five=self.five)
-        judged = context.authenticator.authenticate(
-            Credentials(
-                client_id=packet.client_id,
-                username=packet.username,
-                password=packet.password,
-                certificate_name=self._certificate_name,
-                peer=self._connection.peer,
-            )
+        admission = admit(
+            packet,
+            context,
+            self,
+            peer=self._connection.peer,
+            certificate_name=self._certificate_name,
+            five=self.five,
         )
-        if isinstance(judged, Refusal):
-            raise handshake.ConnectRefused(handshake.REFUSAL_CODES[judged.reason], judged.detail)
-        assigned = "" if packet.client_id else f"auto-{uuid.uuid4().hex}"
-        client_id = packet.client_id or assigned
-        expiry = min(packet.session_expiry_interval, settings.max_session_expiry_seconds)
-        # Before the limit is looked at: a client that takes its own session over needs no second place.
-        session, present = context.sessions.open(
-            (judged.name, client_id), self, clean_start=packet.clean_start, expiry_seconds=expiry
-        )
-        allowance = context.allowances.enter(judged.device_id)
-        if allowance is None:
-            context.sessions.detach(session, None, 0)
-            text = "the device has as many connections as it may"
-            raise handshake.ConnectRefused(Reason.QUOTA_EXCEEDED, text)
-        keep_alive = handshake.keep_alive_of(packet, settings, five=self.five)
-        self._session, self._allowance, self._identity = session, allowance, judged
-        self._client_id = client_id
+        self._admission = admission
         self._will = packet.will
-        self.device_id = judged.device_id
-        self.rate = allowance.rate
-        self._own_filters = own_filters(judged.device_id)
-        self.publishes = PublishReader(context.topics, settings, five=self.five)
+        self.device_id = admission.identity.device_id
+        self.rate = admission.allowance.rate
+        self._own_filters = own_filters(self.device_id)
+        self.publishes = PublishReader(context.topics, context.settings, five=self.five)
+        self._qos2 = Qos2(self._connection, self, admission.session, context.settings.receive_maximum)
         if self.five:
-            self.receive_maximum = settings.receive_maximum
-        self._connection.note_keep_alive(keep_alive)
-        self._deadlines.connected(keep_alive)
+            self.receive_maximum = context.settings.receive_maximum
+        self._connection.note_keep_alive(admission.keep_alive_seconds)
+        self._deadlines.connected(admission.keep_alive_seconds)
         context.counters.connects_accepted += 1
-        self._connection.write(
-            dialect.welcome(
-                Welcome(
-                    session_present=present,
-                    session_expiry_seconds=expiry if expiry != packet.session_expiry_interval else None,
-                    assigned_client_id=assigned or None,
-                    server_keep_alive_seconds=keep_alive if keep_alive != packet.keep_alive else None,
-                    receive_maximum=settings.receive_maximum,
-                    topic_alias_maximum=settings.topic_alias_maximum,
-                    max_packet_bytes=settings.max_packet_bytes,
-                )
-            )
-        )
-        self._publish_event("connected", "session_resumed" if present else "new_session")
+        self._connection.write(dialect.welcome(admission.welcome))
+        self._publish_event("connected", "session_resumed" if admission.welcome.session_present else "new_session")
 
     def _refuse(self, code: Reason, text: str) -> None:
         """Answer a CONNECT with a refusal and close."""
@@ -228,12 +197,12 @@ class Conversation:
         if packet == b"\xc0\x00":
             self._connection.write(_PINGRESP)
             return
-        session, dialect = self._session, self._dialect
-        assert session is not None
+        dialect = self._dialect
         assert dialect is not None
+        session = self._admitted.session
         match dialect.read(packet):
-            case PubRelPacket(packet_id=packet_id):
-                self._release(session, dialect, packet_id)
+            case PubRelPacket() as released:
+                self.qos2.release(released, dialect)
             case SubscribePacket() as asked:
                 if asked.subscription_id is not None:
                     text = "subscription identifiers are not supported"
@@ -272,57 +241,6 @@ class Conversation:
         name = said.reason_code.name.lower()
         self._connection.leave("client_disconnect" if not self._keep_will else f"client_{name}")
 
-    # QoS 2.
-
-    def begin_qos2(self, packet_id: int) -> bool:
-        """Tell whether a QoS 2 message is new in this session; answer it again if it is not.
-
-        Raises:
-            Violation: Too many messages wait for their PUBREL.
-        """
-        session = self._session
-        assert session is not None
-        known = session.incoming.get(packet_id)
-        if known is None:
-            if len(session.incoming) >= self._context.settings.receive_maximum:
-                self.too_many_in_flight()
-            session.incoming[packet_id] = False
-            return True
-        if known:
-            self._connection.answer_in_order(bytes((0x50, 2, packet_id >> 8, packet_id & 0xFF)))
-        else:
-            self._awaited.add(packet_id)
-        return False
-
-    def durable_qos2(self, packet_id: int) -> None:
-        """Note in the session that a message of this connection is durable."""
-        assert self._session is not None
-        self._awaited.discard(packet_id)
-        self.unreleased += 1
-        self._session.durable(packet_id, self)
-
-    def failed_qos2(self, packet_id: int) -> None:
-        """Forget a message that could not be made durable: the client will send it again."""
-        if self._session is not None:
-            self._session.incoming.pop(packet_id, None)
-
-    def recorded(self, packet_id: int) -> None:
-        """Answer a QoS 2 message that an earlier connection had handed over and this one has sent again."""
-        if packet_id in self._awaited:
-            self._awaited.remove(packet_id)
-            self._connection.write(bytes((0x50, 2, packet_id >> 8, packet_id & 0xFF)))
-
-    def _release(self, session: Session, dialect: Dialect, packet_id: int) -> None:
-        """Answer PUBREL: the packet id is free again."""
-        durable = session.incoming.get(packet_id)
-        if durable is False:
-            text = "PUBREL before PUBREC"
-            raise protocol_error(text)
-        session.incoming.pop(packet_id, None)
-        self.unreleased = max(0, self.unreleased - 1)
-        code = Reason.PACKET_ID_NOT_FOUND if durable is None else Reason.SUCCESS
-        self._connection.write(dialect.pubcomp(packet_id, code))
-
     # Refusals and the end.
 
     def refuse_publish(self, publish: Publish, refused: Refused) -> None:
@@ -337,7 +255,7 @@ class Conversation:
         answer = write(publish.packet_id, refused.code, refused.text) if publish.qos else b""
         if not answer:
             raise Violation(refused.code, refused.text)
-        self._connection.answer_in_order(answer)
+        self._connection.answers.send_in_order(answer)
 
     def too_many_in_flight(self) -> NoReturn:
         """End a connection with more unacknowledged messages than it may have.
@@ -368,6 +286,10 @@ class Conversation:
         self._context.counters.take_overs += 1
         self._connection.end(Reason.SESSION_TAKEN_OVER, "the client id connected again")
 
+    def recorded(self, packet_id: int) -> None:
+        """Answer a QoS 2 message that an earlier connection of the session had handed over."""
+        self.qos2.recorded(packet_id)
+
     def drained(self) -> None:
         """End, since the bridge stops and all acknowledgements are out."""
         self._connection.end(Reason.SERVER_SHUTTING_DOWN, "the bridge stops, connect to another one")
@@ -375,11 +297,11 @@ class Conversation:
     def finish(self, reason: str) -> None:
         """Leave the session; publish the Will, now or when its delay is over, if the client did not take it back."""
         self._deadlines.stop()
-        session, identity, allowance = self._session, self._identity, self._allowance
-        if session is None or identity is None or allowance is None:
+        if self._admission is None:
             return
+        session = self._admission.session
         context = self._context
-        context.allowances.leave(identity.device_id, allowance)
+        context.allowances.leave(self.device_id, self._admission.allowance)
         context.counters.disconnects[reason] += 1
         will, device_id = self._will, self.device_id
         # When the bridge stops, its clients go to another one: they are not lost.
@@ -391,12 +313,11 @@ class Conversation:
 
     def _publish_event(self, event: Event, reason: str) -> None:
         """Tell what happened to this connection."""
-        assert self._identity is not None
         assert self._dialect is not None
         self._context.publish_event(
             event,
-            identity=self._identity,
-            client_id=self._client_id,
+            identity=self._admitted.identity,
+            client_id=self._admitted.client_id,
             reason=reason,
             protocol=f"MQTT {self._dialect.version}",
             peer=self._connection.peer,

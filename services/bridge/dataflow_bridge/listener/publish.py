@@ -206,3 +206,18 @@ def _labels(
     elif content_type is not None and len(str(content_type).encode()) > MAX_LABEL_BYTES:
         refused = Refused(Reason.IMPLEMENTATION_SPECIFIC_ERROR, "content type is longer than 255 bytes")
     return None if content_type is None else str(content_type), message_id or None, refused
+
+
+def count_qos0(data: bytes) -> int:
+    """Count the whole QoS 0 messages in bytes that begin with a packet."""
+    at = count = 0
+    while at < len(data):
+        try:
+            size = wire.read_size(data, at + 1, len(data))
+        except Violation:
+            break
+        if size is None or size[0] + size[1] > len(data):
+            break
+        count += data[at] >> 4 == wire.PUBLISH and not data[at] & 6
+        at = size[0] + size[1]
+    return count
