@@ -13,7 +13,7 @@ from dataflow_simulator.mqtt_wire import DUPLICATE_FLAG, PacketType, Protocol
 from dataflow_simulator.packets import PACKET_IDS, PacketMaker, Stamp
 
 _IDS: Final = 65535
-_READ_BYTES: Final = 65536
+_READ_BYTES: Final = 8192
 
 # What a server sends that acknowledges packet ids 1, 2, 3, ... in order without a word more [MQTT-4.6.0-2]. What arrives
 # is compared with a piece of it: one comparison for any number of acknowledgements. Twice, so that a piece may wrap.
