@@ -15,7 +15,7 @@ FIND_PYTHON = for python in python3.12 python3.11 python3; do \
   if $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
   then echo $$python; break; fi; done
 
-.PHONY: help setup dev up test test-all check bench prove generate lock clean
+.PHONY: help setup dev up test test-all check lint types proto-check bench prove generate lock clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -56,10 +56,16 @@ test-all: dev  ## These, those that need node, mosquitto or grpcurl, and those t
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -rs --timeout 1200 \
 	  tests/unit tests/contracts tests/integration tests/acceptance tests/chaos $(ARGS)
 
-check: dev  ## Lint, format, types, protos; what CI checks
+check: lint types proto-check  ## Lint, format, types, protos; what CI checks
+
+lint: dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+
+types: dev
 	@$(BIN)/mypy $(patsubst %,%/dataflow_*,$(filter-out protos,$(PACKAGES))) tests
+
+proto-check: dev
 	@$(BIN)/buf lint
 	@$(BIN)/buf format --diff --exit-code
 	@$(BIN)/python protos/generate.py --check

@@ -50,6 +50,7 @@ class ChildSpec:
         environ: Added to the supervisor's own environment.
         user: Whom it runs as; None: as ourselves.
         heartbeat: The file that it writes four times a second; None: it has no watchdog.
+        watchdog_seconds: Without a heartbeat for this long it is killed.
         stop_signal: Ends it in order.
         death_signal: What it gets when the supervisor dies.
         stop_seconds: How long the ordered end may take; then it is killed.
@@ -63,6 +64,7 @@ class ChildSpec:
     environ: Mapping[str, str] = field(default_factory=dict)
     user: ServerUser | None = None
     heartbeat: Path | None = None
+    watchdog_seconds: float = 2.0
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
     stop_seconds: float = 15.0
@@ -131,7 +133,7 @@ class Child:
             self._on_start()
             watching = [asyncio.create_task(self._follow(), name=f"follow {self.name}")]
             if self.spec.heartbeat is not None:
-                guard = self._guard(process, Heartbeat(self.spec.heartbeat))
+                guard = self._guard(process, Heartbeat(self.spec.heartbeat, self.spec.watchdog_seconds))
                 watching.append(asyncio.create_task(guard, name=f"guard {self.name}"))
             try:
                 code = await process.wait()

@@ -1,6 +1,7 @@
 """How our own processes are started: the bridges, the validators, insight, and the simulated fleet."""
 
 import importlib.util
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -91,8 +92,18 @@ class Services:
             log=self.layout.log(name),
             environ={f"DATAFLOW_{key}": value for key, value in (settings | dict(own)).items()},
             heartbeat=self.layout.heartbeat(name),
-            stop_seconds=15.0,
+            watchdog_seconds=_seconds("WATCHDOG_SECONDS", 2.0),
+            # It ends by itself after its own drain; killed only when it does not.
+            stop_seconds=_seconds("DRAIN_SECONDS", 10.0) + 5.0,
         )
+
+
+def _seconds(name: str, default: float) -> float:
+    """Returns a setting of the services that their supervisor must know too; they say themselves when it is wrong."""
+    try:
+        return float(os.environ.get(f"DATAFLOW_{name}", default))
+    except ValueError:
+        return default
 
 
 def require_installed(kinds: Iterable[Kind]) -> None:
