@@ -185,6 +185,14 @@ async def test_each_service_sends_what_it_was_given(client: AsyncClient, script:
     assert script.requests("AddNode")[0].zone == "z"
 
 
+async def test_add_node_is_never_repeated(client: AsyncClient, script: Script) -> None:
+    """Its effect cannot be told from a second node of that name, so the caller decides."""
+    script.on("AddNode", Failure(grpc.StatusCode.UNAVAILABLE, reason="POSTGRES_UNAVAILABLE"))
+    with pytest.raises(errors.PostgresUnavailableError):
+        await client.ring.add_node("n", "redis://h:1")
+    assert len(script.calls["AddNode"]) == 1
+
+
 async def test_ask_repeats_only_while_nothing_came(client: AsyncClient, script: Script) -> None:
     """A service that restarts before its first event is asked again."""
     text = ask_service_pb2.AskResponse(text=ask_service_pb2.TextDelta(text="24"))

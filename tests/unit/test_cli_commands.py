@@ -250,6 +250,13 @@ def test_ring_get_add_and_watch(stack: Stack) -> None:
     assert [json.loads(line)["nodes"][0]["name"] for line in watched.stdout.splitlines()] == ["n1", "n1"]
 
 
+def test_ring_add_is_sent_once(stack: Stack) -> None:
+    """A lost answer is not followed by a second admission that would read as a name conflict."""
+    stack.script.on("AddNode", Failure(grpc.StatusCode.UNAVAILABLE, "away", "POSTGRES_UNAVAILABLE"))
+    assert stack.run("ring", "add", "n1", "redis://127.0.0.1:1").exit_code == 3
+    assert len(stack.script.calls["AddNode"]) == 1
+
+
 def test_states_of_a_newer_service_are_shown_as_numbers(stack: Stack) -> None:
     """An enum value that this version does not know breaks no output."""
     newer = node_pb2.Node(name="n1", state=77, durability=78)  # type: ignore[arg-type]  # as a newer bridge sends it

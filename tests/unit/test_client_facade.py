@@ -127,15 +127,6 @@ def test_create_repeats_the_same_request(scripted: Scripted) -> None:
     assert made.result().route_id == "1"
 
 
-def test_add_node_is_never_repeated(scripted: Scripted) -> None:
-    """Its effect cannot be told from a second node of that name, so the caller decides."""
-    made = scripted.run(lambda: scripted.client.ring.add_node("n", "redis://h:1"))
-    _, _, rpc = scripted.unary("RingService", "AddNode")
-    fail(rpc, Failure(grpc.StatusCode.UNAVAILABLE, reason="POSTGRES_UNAVAILABLE"))
-    with pytest.raises(errors.PostgresUnavailableError):
-        made.result()
-
-
 def test_list_follows_page_tokens(scripted: Scripted) -> None:
     """Pages are fetched one after the other with the same size."""
     made = scripted.run(lambda: [node.name for node in scripted.client.ring.list_nodes(page_size=1)])
