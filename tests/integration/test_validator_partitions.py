@@ -118,11 +118,11 @@ async def test_a_month_whose_rows_are_in_default_stays_there(pool: Pool) -> None
 
 
 async def test_a_storm_of_strange_clocks_is_capped(pool: Pool) -> None:
-    """Hundreds of months make no more partitions than allowed; the nearest get them, the current month always one."""
-    partitions = Partitions(PartitionLimits(max_partitions=5))
+    """Hundreds of months make no more partitions than allowed, also at two validators; the nearest and the current get one."""
+    partitions, other = (Partitions(PartitionLimits(max_partitions=5)) for _ in range(2))
     today = datetime.now(UTC).date().replace(day=1)
     storm = {date(year, month, 1) for year in range(1971, today.year) for month in range(1, 13)}
-    await partitions.ensure(pool, "weather", storm)
+    await asyncio.gather(partitions.ensure(pool, "weather", set(storm)), other.ensure(pool, "weather", set(storm)))
     bounded = [name for name in await names(pool, "readings.weather") if name != "weather:default"]
     assert len(bounded) == 5
     assert min(bounded) >= f"weather:{today.year - 1}-08"
@@ -138,8 +138,9 @@ async def test_far_times_go_to_default(pool: Pool) -> None:
     assert await where(pool) == {"weather:default"}
 
 
-async def test_a_long_reader_does_not_hold_up_storing(pool: Pool) -> None:
+async def test_a_long_reader_does_not_hold_up_storing(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     """While somebody reads the whole table the maker gives up, and the reading goes to DEFAULT."""
+    monkeypatch.setattr(partition_table, "_ATTACH_TIMEOUT_MS", 600_000)
     moment = datetime(2016, 1, 1, tzinfo=UTC)
     async with pool.acquire() as reader, reader.transaction():
         await reader.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
