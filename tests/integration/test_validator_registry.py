@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from dataflow_mesh.errors import DataflowError
-from dataflow_mesh.postgres import Pool
+from dataflow_mesh.postgres import Pool, connect_pool
 from dataflow_mesh.testing import PostgresCluster, postgres_cluster
 from dataflow_validator.builtin import DEVICE_CONNECTION_TOPIC, ensure_builtin
 from dataflow_validator.contract_records import activate_revision, contract_names, create_contract
@@ -213,18 +213,16 @@ async def test_a_broken_route_is_left_out(pool: Pool) -> None:
     assert [kept.topic_filter for kept in catalog.routes.routes] == ["a/+"]
 
 
-async def test_the_watch_follows_changes(pool: Pool) -> None:
+async def test_the_watch_follows_changes(pool: Pool, cluster: PostgresCluster) -> None:
     """A change by somebody else arrives without being asked for, also after the connection was cut."""
     registry, stopping = Registry(), asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(registry.watch(pool, stopping))
+    dsn = cluster.dsn_of(await pool.fetchval("SELECT current_database()"))
+    async with await connect_pool(dsn, application_name="watched") as watched, asyncio.TaskGroup() as tasks:
+        tasks.create_task(registry.watch(watched, stopping))
         await registry.wait_version(1)
         await create(pool)
         assert "weather" in (await registry.wait_version(2)).contracts
-        await pool.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
+        await pool.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'watched'")
         await create(pool, dataclasses.replace(_SPEC, name="other"))
         assert "other" in (await registry.wait_version(3)).contracts
         stopping.set()
