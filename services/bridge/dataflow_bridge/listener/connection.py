@@ -12,6 +12,7 @@ from dataflow_bridge.listener import wire
 from dataflow_bridge.listener.answers import PUBACK_TOKEN, PUBREC_TOKEN, Answers
 from dataflow_bridge.listener.context import SOURCE
 from dataflow_bridge.listener.conversation import Conversation
+from dataflow_bridge.listener.inbox import Inbox
 from dataflow_bridge.listener.pause import Pause, PauseKind
 from dataflow_bridge.listener.publish import count_qos0, sole_message_id
 from dataflow_bridge.listener.reason import Reason
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 LINGER_SECONDS: Final = 1.0
 """How long a closed connection may take to read its DISCONNECT before it is cut."""
-HELD_PACKET_BYTES: Final = 64 * 1024
-"""A packet longer than this is only collected while the budget holds room for it."""
 
 
 class Connection(asyncio.Protocol):
@@ -43,16 +42,12 @@ class Connection(asyncio.Protocol):
         "_context",
         "_conversation",
         "_counters",
-        "_held_bytes",
         "_linger",
-        "_need",
-        "_parts",
-        "_parts_bytes",
         "_pause",
         "_transport",
         "answers",
         "heard",
-        "partial_since",
+        "inbox",
         "peer",
     )
 
@@ -66,16 +61,12 @@ class Connection(asyncio.Protocol):
         self._transport: ByteTransport | None = None
         self._closed = False
         self._linger: TimerHandle | None = None
-        self._parts: list[bytes] = []
-        self._parts_bytes = 0
-        self._need = 0
-        self._held_bytes = 0
+        self.inbox = Inbox(context.budget, context.clock)
+        """What was received and not read."""
         self.answers = Answers(self, self._conversation, context)
         """Tells the client what is durable."""
         self.heard = 0.0
         """When the last packet was complete, on the monotonic clock."""
-        self.partial_since: float | None = None
-        """Since when a packet has been incomplete."""
         self.peer = ""
 
     # What the transport calls.
@@ -127,26 +118,18 @@ class Connection(asyncio.Protocol):
         self._counters.bytes_received += len(data)
         if self._closed:
             return
-        if self._parts:
-            self._parts.append(data)
-            self._parts_bytes += len(data)
-            if self._parts_bytes < self._need or self._pause.kinds:
+        if self.inbox or self._pause.kinds:
+            if not self.inbox.add(data) or self._pause.kinds:
                 return
-            data = b"".join(self._parts)
-            self._parts.clear()
-        elif self._pause.kinds:
-            self._keep(data, 0)
-            return
+            data = self.inbox.take()
         self._read(data)
 
     def go_on(self) -> None:
         """Read what was received before a pause, and then from the transport again, if nothing forbids it."""
         if self._closed or self._pause.kinds:
             return
-        if self._parts:
-            data = b"".join(self._parts)
-            self._parts.clear()
-            self._read(data)
+        if self.inbox:
+            self._read(self.inbox.take())
         if not self._closed and not self._pause.kinds:
             self._pause.over()
             self.heard = self._context.clock.monotonic()
@@ -163,13 +146,6 @@ class Connection(asyncio.Protocol):
         """Whether the connection has ended, though its transport may still linger."""
         return self._closed
 
-    def note_buffered(self, size: int) -> None:
-        """Note how many bytes of an incomplete frame wait below, so that the deadline of a packet holds for it."""
-        if size and self.partial_since is None:
-            self.partial_since = self._context.clock.monotonic()
-        elif not size and not self._parts:
-            self.partial_since = None
-
     @property
     def paused(self) -> bool:
         """Whether the connection is not read now: then its keep-alive does not run."""
@@ -178,10 +154,6 @@ class Connection(asyncio.Protocol):
     def note_keep_alive(self, keep_alive_seconds: int) -> None:
         """Bound pauses by the keep-alive of the client."""
         self._pause.note_keep_alive(keep_alive_seconds)
-
-    def await_bytes(self, size: int) -> None:
-        """Look at what has come again when it is `size` bytes."""
-        self._need = size
 
     def stop_reading(self) -> None:
         """Take no more messages since the bridge stops; say goodbye once all acknowledgements are out."""
@@ -201,10 +173,11 @@ class Connection(asyncio.Protocol):
 
     def _read(self, data: bytes) -> None:
         """Read the complete packets of `data`; keep the rest."""
-        self._need = 0
+        inbox = self.inbox
+        inbox.need = 0
         if not self._conversation.accepted and self._budget.taken_bytes >= self._budget.limit_bytes:
             # Every new connection is a message, too (and so is its end): without room nobody new comes in.
-            self._keep(data, 0)
+            inbox.keep(data, 0)
             self._pause.begin(PauseKind.ROOM)
             return
         try:
@@ -212,38 +185,14 @@ class Connection(asyncio.Protocol):
             if self._conversation.accepted:
                 start = self._read_packets(data, start)
         except Violation as violation:
-            self._keep(data, len(data))
             self._conversation.violated(violation)
             return
         if self._closed:
-            self._keep(data, len(data))
             return
         if start:
             self.heard = self._context.clock.monotonic()
-        self._keep(data, start)
-        if self._parts and self._need > HELD_PACKET_BYTES and not self._held_bytes:
-            self._hold()
-        if self._budget.taken_bytes >= self._budget.limit_bytes:
-            self._pause.begin(PauseKind.ROOM)
-
-    def _keep(self, data: bytes, start: int) -> None:
-        """Keep what was not read; give the hold on the budget back with the packet that needed it."""
-        self._parts_bytes = len(data) - start
-        if self._parts_bytes:
-            self._parts.append(data[start:] if start else data)
-            if start or self.partial_since is None:
-                self.partial_since = self._context.clock.monotonic()
-        else:
-            self.partial_since = None
-        if self._held_bytes and (start or not self._parts_bytes):
-            self._budget.unhold(self._held_bytes)
-            self._held_bytes = 0
-
-    def _hold(self) -> None:
-        """Ask the budget for the room that a large packet needs before it is collected."""
-        if self._budget.try_hold(self._need):
-            self._held_bytes = self._need
-        else:
+        inbox.keep(data, start)
+        if not inbox.hold() or self._budget.taken_bytes >= self._budget.limit_bytes:
             self._pause.begin(PauseKind.ROOM)
 
     def _read_packets(self, data: bytes, start: int) -> int:
@@ -285,7 +234,7 @@ class Connection(asyncio.Protocol):
                     length, body = read
                 end = body + length
                 if end > size or end - at > max_packet:
-                    self._need = end - at
+                    self.inbox.need = end - at
                     if end - at > max_packet:
                         text = f"packet is longer than {max_packet} bytes"
                         raise Violation(Reason.PACKET_TOO_LARGE, text)
@@ -417,7 +366,7 @@ class Connection(asyncio.Protocol):
             return
         goodbye = self._conversation.goodbye(code, text)
         self.write(goodbye)
-        self._counters.qos0_lost += count_qos0(b"".join(self._parts))
+        self._counters.qos0_lost += count_qos0(self.inbox.take())
         self.finish(code.name.lower())
         if self._transport is None or self._transport.is_closing():
             return
@@ -464,8 +413,5 @@ class Connection(asyncio.Protocol):
             return
         self._closed = True
         self._pause.over()
-        if self._held_bytes:
-            self._budget.unhold(self._held_bytes)
-            self._held_bytes = 0
-        self._parts.clear()
+        self.inbox.clear()
         self._conversation.finish(reason)

@@ -121,7 +121,7 @@ class Conversation:
         """
         end = handshake.first_packet(data, self._context.settings.max_connect_bytes)
         if end > len(data):
-            self._connection.await_bytes(end)
+            self._connection.inbox.need = end
             return 0
         packet = data[:end]
         try:

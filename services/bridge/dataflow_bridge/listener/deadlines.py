@@ -54,8 +54,8 @@ class Deadlines:
         connection = self._connection
         waits = [settings.packet_timeout_seconds]
         if not connection.paused:
-            if connection.partial_since is not None:
-                waits.append(connection.partial_since + settings.packet_timeout_seconds - now)
+            if connection.inbox.since is not None:
+                waits.append(connection.inbox.since + settings.packet_timeout_seconds - now)
             if self._silence_seconds is not None:
                 waits.append(connection.heard + self._silence_seconds - now)
         wait = min(waits)

@@ -15,7 +15,8 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Origin, Subprotocol
 
-from dataflow_bridge.listener.connection import HELD_PACKET_BYTES, Connection
+from dataflow_bridge.listener.connection import Connection
+from dataflow_bridge.listener.inbox import HELD_PACKET_BYTES
 from dataflow_bridge.listener.reason import Reason
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class WebSocketConnection(asyncio.Protocol):
     def _bound_buffer(self) -> None:
         """Let a large frame be collected only while the budget has room for it."""
         size = len(self._frames.reader.buffer)
-        self._connection.note_buffered(size)
+        self._connection.inbox.note_below(size)
         if size <= HELD_PACKET_BYTES:
             self._unhold()
         elif not self._held_bytes and not self._connection.closed:
