@@ -19,7 +19,7 @@ CASES = Path(os.environ.get("DATAFLOW_CASES", ROOT.parent / "shared" / "cases"))
 GOLDEN = [json.loads(line) for line in (ROOT / "tests" / "data" / "ask_golden.jsonl").read_text().splitlines()]
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 
-AIR_FIELDS = "pm25 pm10 so2 no2 co o3 temp pres dewp rain wd wspm".split()
+AIR_FIELDS = ["pm25", "pm10", "so2", "no2", "co", "o3", "temp", "pres", "dewp", "rain", "wd", "wspm"]
 STATIONS = (
     "Aotizhongxin Changping Dingling Dongsi Guanyuan Gucheng Huairou Nongzhanguan Shunyi Tiantan Wanliu Wanshouxigong"
 )
@@ -61,7 +61,9 @@ def air_rows() -> Iterator[Row]:
     """Reads the stations; an empty cell is None."""
     with (CASES / "sensors" / "beijing-multisite" / "readings_2014-01.csv").open(newline="") as file:
         for row in csv.DictReader(file):
-            values = {name: row[name] if name == "wd" else float(row[name]) if row[name] else None for name in AIR_FIELDS}
+            values = {
+                name: row[name] if name == "wd" else float(row[name]) if row[name] else None for name in AIR_FIELDS
+            }
             yield {"device": row["device_id"], "time": row["ts"]} | values | {"wd": row["wd"] or None}
 
 
@@ -107,8 +109,8 @@ def _holds(row: Row, wanted: Row) -> bool:
 
 
 def _value(rows: list[Row], wanted: Row) -> Any:
-    field = wanted.get("field")
-    present = [row for row in rows if field is None or row[field] is not None]
+    field: str = wanted.get("field", "")
+    present = [row for row in rows if not field or row[field] is not None]
     numbers = [row[field] for row in present] if field else []
     match wanted["measure"]:
         case "COUNT":

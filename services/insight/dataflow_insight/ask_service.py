@@ -64,7 +64,7 @@ class AskService(ask_service_pb2_grpc.AskServiceServicer):
         self._queries = queries
         self._now = now
 
-    async def Ask(  # noqa: N802 - the name of the RPC
+    async def Ask(
         self,
         request: ask_service_pb2.AskRequest,
         context: grpc.aio.ServicerContext[ask_service_pb2.AskRequest, ask_service_pb2.AskResponse],
@@ -118,7 +118,9 @@ class AskService(ask_service_pb2_grpc.AskServiceServicer):
         if answer.decline is not None:
             counter(INSIGHT_DECLINED).add(1, {Attribute.REASON: answer.decline.name})
         histogram(INSIGHT_DURATION).record(seconds, {Attribute.ENGINE: engine})
-        _log.info("question answered", extra=fields("ask_finished", ask_id=ask_id, outcome=outcome, seconds=round(seconds, 4)))
+        _log.info(
+            "question answered", extra=fields("ask_finished", ask_id=ask_id, outcome=outcome, seconds=round(seconds, 4))
+        )
 
 
 class _Answer:
@@ -133,7 +135,7 @@ class _Answer:
         """Returns the last event."""
         finished = ask_service_pb2.Finished(engine=engine, verified_count=self.count, verified=self.clean)
         if self.decline is not None:
-            finished.decline = ask_service_pb2.Decline.Name(self.decline)  # type: ignore[assignment]
+            finished.decline = self.decline.proto
         finished.duration.FromNanoseconds(int(seconds * 1e9))
         return finished
 

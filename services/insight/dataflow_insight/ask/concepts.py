@@ -29,7 +29,9 @@ CONCEPTS: Final[tuple[Concept, ...]] = (
         ("temperature", "temp", "air temperature", "ambient temperature"),
         ("°c",),
     ),
-    Concept(("dewp", "dewpoint", "dew", "dewpointtemperature"), ("dew point", "dew point temperature", "dewpoint"), ("°c",)),
+    Concept(
+        ("dewp", "dewpoint", "dew", "dewpointtemperature"), ("dew point", "dew point temperature", "dewpoint"), ("°c",)
+    ),
     Concept(
         ("humidity", "rh", "relativehumidity", "hum", "airhumidity"),
         ("humidity", "relative humidity", "air humidity"),
@@ -74,7 +76,9 @@ CONCEPTS: Final[tuple[Concept, ...]] = (
     Concept(("voltage", "batteryvoltage"), ("voltage",), ("v",)),
     Concept(("power", "activepower"), ("power", "active power", "power consumption"), ("w",)),
     Concept(("energy",), ("energy", "energy consumption"), ("kwh",)),
-    Concept(("noise", "sound", "noiselevel", "laeq"), ("noise", "sound", "loudness", "noise level", "decibels"), ("db",)),
+    Concept(
+        ("noise", "sound", "noiselevel", "laeq"), ("noise", "sound", "loudness", "noise level", "decibels"), ("db",)
+    ),
     Concept(("uv", "uvindex"), ("uv", "uv index", "ultraviolet")),
     Concept(("radiation", "solarradiation", "irradiance"), ("radiation", "solar radiation", "irradiance", "sunshine")),
     Concept(("visibility",), ("visibility",)),

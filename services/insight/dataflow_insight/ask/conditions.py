@@ -40,7 +40,7 @@ _PREFIXED: Final[tuple[tuple[str, Comparison], ...]] = (
     (rf">=|=>|≥|\b{_MORE}\s+than\s+or\s+equal(?:\s+to)?|\babove\s+or\s+equal(?:\s+to)?", Comparison.GREATER_OR_EQUAL),
     (rf">|\b(?:(?:strictly\s+|well\s+)?(?:above|over|beyond)|{_MORE}\s+than|{_EXCEED}|in\s+excess\s+of|went\s+over|crossed|crosses)", Comparison.GREATER),
     (rf"<|\b(?:(?:strictly\s+|well\s+)?(?:below|under|beneath)|{_LESS}\s+than|underneath)", Comparison.LESS),
-    (r"==?|\b(?:(?:was|were|is|be|being|are)\s+exactly|equal(?:s|ed)?(?:\s+to)?|exactly|(?:was|were|is|are|read|reads|showed|at)(?=\s+(?:minus\s+|-)?(?:\d|zero)))", Comparison.EQUAL),
+    (r"==?|(?<=[\ue100-\ue1ff\uf8ff]\s)of(?=\s+(?:exactly\s+)?(?:minus\s+|-)?\d)|\b(?:(?:was|were|is|be|being|are)\s+exactly|equal(?:s|ed)?(?:\s+to)?|exactly|(?:was|were|is|are|read|reads|showed|at)(?=\s+(?:minus\s+|-)?(?:\d|zero)))", Comparison.EQUAL),
 )  # fmt: skip
 _TEMPERATURE_WORD: Final = re.compile(r"warmer|hotter|colder|cooler|freezing")
 
@@ -86,15 +86,37 @@ def read_conditions(sheet: Sheet, mentions: list[Mention], names: NameReader, *,
         sheet.cover(match.start(), match.end())
 
     while match := sheet.find(rf"\bbetween\s+{_number('low')}\s+and\s+{_number('high')}{_NOT_A_LIMIT}"):
-        copula = re.search(r"(?:\b(?:was|were|is|are|be|lay|lies|stayed|remained|ranged|fell|value|values|readings))\s+$", sheet.before(match.start()))
+        copula = re.search(
+            r"(?:\b(?:was|were|is|are|be|lay|lies|stayed|remained|ranged|fell|value|values|readings))\s+$",
+            sheet.before(match.start()),
+        )
         small = all(_value(match[name]) in range(25) for name in ("low", "high"))
         if one_day and small and not copula:
-            raise ConditionError("It is not clear whether the numbers are hours or values; please write times as hours and minutes.")
+            raise ConditionError(
+                "It is not clear whether the numbers are hours or values; please write times as hours and minutes."
+            )
         unit = match["low_unit"] or match["high_unit"] or ""
-        add(match, [(match["low"], unit, Comparison.GREATER_OR_EQUAL), (match["high"], match["high_unit"] or unit, Comparison.LESS_OR_EQUAL)])
-    while match := sheet.find(rf"\b(?:of\s+)?{_number('limit')}\s+(?:or|and)\s+(?P<way>more|higher|above|greater|over|up|warmer|less|lower|below|fewer|under|colder)\b"):
+        add(
+            match,
+            [
+                (match["low"], unit, Comparison.GREATER_OR_EQUAL),
+                (match["high"], match["high_unit"] or unit, Comparison.LESS_OR_EQUAL),
+            ],
+        )
+    while match := sheet.find(
+        rf"\b(?:of\s+)?{_number('limit')}\s+(?:or|and)\s+(?P<way>more|higher|above|greater|over|up|warmer|less|lower|below|fewer|under|colder)\b"
+    ):
         up = match["way"] in {"more", "higher", "above", "greater", "over", "up", "warmer"}
-        add(match, [(match["limit"], match["limit_unit"] or "", Comparison.GREATER_OR_EQUAL if up else Comparison.LESS_OR_EQUAL)])
+        add(
+            match,
+            [
+                (
+                    match["limit"],
+                    match["limit_unit"] or "",
+                    Comparison.GREATER_OR_EQUAL if up else Comparison.LESS_OR_EQUAL,
+                )
+            ],
+        )
     for word, comparison in ((r"\bbelow\s+freezing\b", Comparison.LESS), (r"\babove\s+freezing\b", Comparison.GREATER)):
         while match := sheet.find(word):
             add(match, [("0", "", comparison)])
@@ -117,7 +139,9 @@ def asked_unit(sheet: Sheet, item: Field) -> None:
         _check_unit(item, match["unit"] or match["other"])
 
 
-def _subject(sheet: Sheet, match: re.Match[str], mentions: list[Mention], names: NameReader) -> tuple[Mention | None, Field]:
+def _subject(
+    sheet: Sheet, match: re.Match[str], mentions: list[Mention], names: NameReader
+) -> tuple[Mention | None, Field]:
     before = [mention for mention in mentions if mention.start < match.start()]
     after = [mention for mention in mentions if mention.start > match.start()]
     implied = names.concept_field("temperature") if _TEMPERATURE_WORD.search(match.group()) else None

@@ -8,8 +8,13 @@ from dataflow_insight.ask.lexicon import DEVICE_NOUN, NUMBER_WORDS, ORDINALS, RE
 from dataflow_insight.ask.plan import Measure
 from dataflow_insight.ask.sheet import DEVICE, FIELD, Sheet
 
-_N: Final = r"(?P<n>\d{1,4}|" + "|".join(word for word in NUMBER_WORDS if word not in {"zero"}) + r")"
+_N: Final = r"(?P<n>\d{1,4}|" + "|".join(word for word in NUMBER_WORDS if word != "zero") + r")"
 _HIGH: Final = r"(?:highest|maximum|maximal|max|largest|biggest|greatest|top|most|strongest|heaviest)"
+_NOT_COUNTED: Final = (
+    rf"{DEVICE_NOUN}|contracts?|tables?|systems?|databases?|data\s?sets?|names?|ids?|periods?|dates?|timestamps?|results?|"
+    r"questions?|figures?|logs?|quantit(?:y|ies)|levels?|units?|fields?"
+)
+"""Nouns that mean nothing in a question, but something else when they are what is counted."""
 _LOW: Final = r"(?:lowest|minimum|minimal|min|smallest|least|fewest|weakest|bottom)"
 
 SUPERLATIVES: Final[tuple[tuple[str, str, Measure], ...]] = (
@@ -53,7 +58,8 @@ class Intent:
         when: Asks for a time.
         date: Asks for a day ("on which date").
         which_device: Asks which device.
-        devices: Asks about the devices themselves ("how many stations").
+        devices: Asks about the devices themselves ("list the stations").
+        device_count: Asks how many devices.
         per_device: Asks for one answer for each device.
         ranked: Asks for an order of devices.
         rank: How many devices, or 0.
@@ -83,6 +89,7 @@ class Intent:
     date: bool = False
     which_device: bool = False
     devices: bool = False
+    device_count: bool = False
     per_device: bool = False
     ranked: bool = False
     rank: int = 0
@@ -118,16 +125,29 @@ def read_intent(sheet: Sheet) -> Intent:
 
     _read_coverage(sheet, intent)
     _read_shape(sheet, intent)
-    if take(r"\b(?:no|without|lack(?:s|ed|ing)?|not\s+(?:have|has|had|report|reported|recorded|measured|available)|missing)\s+(?:of\s+)?(?:an?\s+|any\s+|the\s+|its\s+|their\s+|values?\s+(?:of|for)\s+(?:the\s+)?)?(?=" + FIELD + ")"):
+    take(r"\b(?:not|non)[\s-]+(?:missing|null|empty)\b|\bvalid\b")
+    if take(r"\bhow\s+many\s+(?:mm|millimet(?:er|re)s)\s+of\s+(?=" + FIELD + ")"):
+        intent.total = True
+    if take(
+        r"\b(?:no|without|lack(?:s|ed|ing)?|not\s+(?:have|has|had|report|reported|recorded|measured|available)|missing)\s+(?:of\s+)?(?:an?\s+|any\s+|the\s+|its\s+|their\s+|values?\s+(?:of|for)\s+(?:the\s+)?)?(?="
+        + FIELD
+        + ")"
+    ):
         intent.missing = True
-    if take(r"\b(?:missing|nulls?|empty|absent|unavailable|(?:was|were|is|are)\s+not\s+(?:reported|recorded|measured|available|present|sent)|(?:did\s+not|didn't)\s+(?:report|record|measure|send|deliver))\b"):
+    if take(
+        r"\b(?:missing|nulls?|empty|absent|unavailable|(?:was|were|is|are)\s+not\s+(?:reported|recorded|measured|available|present|sent)|(?:did\s+not|didn't)\s+(?:report|record|measure|send|deliver))\b"
+    ):
         intent.missing = True
-    if intent.missing or sheet.find(rf"\bgaps?\b"):
+    if intent.missing or sheet.find(r"\bgaps?\b"):
         intent.missing |= take(r"\bgaps?\b")
-    if take(r"\bhow\s+(?:often|frequently)\b|\b(?:for\s+|on\s+|at\s+|in\s+)?how\s+many\s+(?:times|occasions)\b|\bnumber\s+of\s+times\b"):
+    if take(
+        r"\bhow\s+(?:often|frequently)\b|\b(?:for\s+|on\s+|at\s+|in\s+)?how\s+many\s+(?:times|occasions)\b|\bnumber\s+of\s+times\b"
+    ):
         intent.how_often = True
     for pattern, seconds in ((r"hours?|hrs?", 3600), (r"minutes?|mins?", 60), (r"seconds?", 1)):
-        if take(rf"\b(?:for\s+|during\s+|on\s+|in\s+)?(?:how\s+many|number\s+of|count\s+of|count(?:\s+up)?(?:\s+the)?|most|fewest|least|amount\s+of)\s+(?:the\s+)?(?:total\s+)?(?:{pattern})\b"):
+        if take(
+            rf"\b(?:for\s+|during\s+|on\s+|in\s+)?(?:how\s+many|number\s+of|count\s+of|count(?:\s+up)?(?:\s+the)?|most|fewest|least|amount\s+of)\s+(?:the\s+)?(?:total\s+)?(?:{pattern})\b"
+        ):
             intent.hours, intent.count = seconds, True
             if re.search(rf"\b(?:most)\s+(?:{pattern})\b", text):
                 intent.highest = intent.most = True
@@ -135,23 +155,67 @@ def read_intent(sheet: Sheet) -> Intent:
                 intent.lowest = intent.most = True
     if take(r"\b(?:for\s+)?how\s+long\b"):
         intent.hours, intent.count = 3600, True
-    if take(rf"\b(?:how\s+many|number\s+of|count\s+(?:all\s+)?(?:of\s+)?(?:the\s+)?|amount\s+of)\s+(?:different\s+|of\s+the\s+)?{DEVICE_NOUN}\b"):
-        intent.devices = True
-    if take(r"\bhow\s+many\b|\b(?:the\s+)?(?:total\s+|overall\s+)?number\s+of\b|\b(?:the\s+)?(?:total\s+)?counts?(?:\s+up)?(?:\s+of)?\b|\bamount\s+of\s+(?:data|readings|records|rows|measurements|values)\b"):
+    if take(
+        rf"\b(?:how\s+many|number\s+of|count\s+(?:all\s+)?(?:of\s+)?(?:the\s+)?|amount\s+of)\s+[\uf8ff\s]*(?:of\s+the\s+)?{DEVICE_NOUN}\b"
+    ):
+        intent.devices = intent.device_count = True
+    if take(
+        rf"\b(?:how\s+many|(?:the\s+)?(?:total\s+|overall\s+)?number\s+of)\b(?!\s+[\uf8ff\s]*(?:of\s+)?(?:the\s+)?(?:{_NOT_COUNTED})\b)|\b(?:the\s+)?(?:total\s+)?counts?(?:\s+up)?(?:\s+of)?\b|\bamount\s+of\s+(?:data|readings|records|rows|measurements|values)\b"
+    ):
         intent.count = True
     if take(r"\b(?:on\s+)?(?:the\s+)?(?:averages?|averaged|averaging|avg|means?|mean\s+value|arithmetic\s+mean)\b"):
         intent.average = True
     if take(r"\bmost\s+recent(?:ly)?\b"):
         intent.latest = True
-    if take(r"\b(?:most|greatest|largest|highest|maximum|biggest)\s+(?=(?:amount\s+|number\s+)?(?:of\s+)?(?:" + READING_NOUN + r"\b|" + FIELD + r"|missing|rain))"):
+    if take(r"\bhow\s+much\s+(?=data\b)"):
+        intent.count = True
+    if take(
+        r"\b(?:the\s+)?total\s+(?=(?:"
+        + FIELD
+        + r"\s*)?(?:readings|measurements|records|samples|observations|data\s?points|rows|messages|entries)\b)"
+    ):
+        intent.count = True
+    more, fewer = (
+        sheet.find(rf"\b{word}\s+(?:of\s+the\s+)?(?:{FIELD}\s*)?(?:{READING_NOUN})\b")
+        for word in ("most", "(?:fewest|least)")
+    )
+    if (more or fewer) and not intent.missing:
+        intent.count = True
+    if take(r"\bhow\s+high(?=\s+(?:did|has)\b)"):
+        intent.highest = True
+        take(r"\b(?:get|gotten|climb|go|rise)\b")
+    if take(r"\bhow\s+low(?=\s+(?:did|has)\b)"):
+        intent.lowest = True
+        take(r"\b(?:get|gotten|go|drop|fall|sink)\b")
+    if take(
+        r"(?:\band\s+|,\s*)how\s+(?:high|low|large|big|strong|much|warm|cold|hot)\s+(?:was|is)\s+(?:it|that|the\s+value)\b|(?:\band\s+|,\s*)(?:what|how\s+much)\s+(?:was|is)\s+(?:it|that)\b"
+    ):
+        intent.words.append("and its value")
+    if take(
+        r"\b(?:most|greatest|largest|highest|maximum|biggest)\s+(?=(?:amount\s+|number\s+)?(?:of\s+)?(?:"
+        + READING_NOUN
+        + r"\b|"
+        + FIELD
+        + r"|missing|rain))"
+    ):
         intent.highest = True
         intent.most = bool(re.search(r"\bmost\b", text))
-    if take(r"\b(?:fewest|least|smallest|lowest|minimum)\s+(?=(?:amount\s+|number\s+)?(?:of\s+)?(?:" + READING_NOUN + r"\b|" + FIELD + r"|missing|rain))"):
+    if take(
+        r"\b(?:fewest|least|smallest|lowest|minimum)\s+(?=(?:amount\s+|number\s+)?(?:of\s+)?(?:"
+        + READING_NOUN
+        + r"\b|"
+        + FIELD
+        + r"|missing|rain))"
+    ):
         intent.lowest = True
         intent.most = bool(re.search(r"\bleast\b|\bfewest\b", text))
-    if take(r"\b(?:all[- ]time\s+|record\s+)?(?:highest|maximum|maximums|maxima|maximal|max|largest|biggest|greatest|peaks?|peaked|strongest|heaviest|top|record\s+high)\b"):
+    if take(
+        r"\b(?:all[- ]time\s+|record\s+)?(?:highest|maximum|maximums|maxima|maximal|max|largest|biggest|greatest|peaks?|peaked|strongest|heaviest|top|record\s+high)\b"
+    ):
         intent.highest = True
-    if take(r"\b(?:all[- ]time\s+|record\s+)?(?:lowest|minimum|minimums|minima|minimal|min|smallest|weakest|lightest|bottom|record\s+low)\b"):
+    if take(
+        r"\b(?:all[- ]time\s+|record\s+)?(?:lowest|minimum|minimums|minima|minimal|min|smallest|weakest|lightest|bottom|record\s+low)\b"
+    ):
         intent.lowest = True
     if take(r"\b(?:most|fewest|least)\b"):
         intent.most = True
@@ -165,7 +229,9 @@ def read_intent(sheet: Sheet) -> Intent:
         intent.words.append("lower of")
     if take(r"\bhow\s+much\b"):
         intent.how_much = True
-    if not intent.count and take(r"\b(?:sum(?:\s+(?:up|total))?(?:\s+of)?|summed|accumulated|aggregate|(?:the\s+|in\s+)?total(?:\s+(?:amount|sum|quantity))?(?:\s+of)?|altogether)\b"):
+    if not intent.count and take(
+        r"\b(?:sum(?:\s+(?:up|total))?(?:\s+of)?|summed|accumulated|aggregate|(?:the\s+|in\s+)?total(?:\s+(?:amount|sum|quantity))?(?:\s+of)?|altogether)\b"
+    ):
         intent.total = True
     if take(r"\b(?:right\s+now|now|currently|current|at\s+(?:the|this)\s+moment|at\s+present|presently)\b"):
         intent.latest = intent.now = True
@@ -206,41 +272,93 @@ def _read_shape(sheet: Sheet, intent: Intent) -> None:
                 sheet.cover(found.start(), found.end())
             break
     ordinals = "|".join(ORDINALS)
-    if (found := take(rf"\b(?P<place>{ordinals})[\s-]+(?={_HIGH}\b|{_LOW}\b|warmest|coldest|hottest|coolest)")) is not None:
+    if (
+        found := take(rf"\b(?P<place>{ordinals})[\s-]+(?={_HIGH}\b|{_LOW}\b|warmest|coldest|hottest|coolest)")
+    ) is not None:
         intent.place = ORDINALS[found["place"]]
-    if take(rf"\b(?:rank(?:ing)?|sort(?:ed)?|order(?:ed)?)\s+(?:of\s+)?(?:all\s+)?(?:the\s+)?{DEVICE_NOUN}(?:\s+by)?\b|\branking\b|\branked\b|\bsorted\b"):
+    if take(
+        rf"\b(?:rank(?:ing)?|sort(?:ed)?|order(?:ed)?)\s+(?:of\s+)?(?:all\s+)?(?:the\s+)?{DEVICE_NOUN}(?:\s+by)?\b|\branking\b|\branked\b|\bsorted\b"
+    ):
         intent.ranked = intent.per_device = True
-        intent.highest |= bool(take(r"\b(?:in\s+)?descending(?:\s+order)?\b|\bfrom\s+(?:the\s+)?highest\s+to\s+(?:the\s+)?lowest\b|\bhighest\s+first\b"))
-        intent.lowest |= bool(take(r"\b(?:in\s+)?ascending(?:\s+order)?\b|\bfrom\s+(?:the\s+)?lowest\s+to\s+(?:the\s+)?highest\b|\blowest\s+first\b"))
-    if take(rf"\b(?:per|for\s+each(?:\s+of\s+the)?|for\s+every|by|of\s+each|of\s+every|at\s+each|at\s+every|each|every)\s+(?:single\s+|individual\s+)?{DEVICE_NOUN}\b|\b{DEVICE_NOUN}\s+by\s+{DEVICE_NOUN}\b|\bby\s+{DEVICE_NOUN}\b|\bindividually\b|\bseparately\b|\brespectively\b|\beach\b"):
+        intent.highest |= bool(
+            take(
+                r"\b(?:in\s+)?descending(?:\s+order)?\b|\bfrom\s+(?:the\s+)?highest\s+to\s+(?:the\s+)?lowest\b|\bhighest\s+first\b"
+            )
+        )
+        intent.lowest |= bool(
+            take(
+                r"\b(?:in\s+)?ascending(?:\s+order)?\b|\bfrom\s+(?:the\s+)?lowest\s+to\s+(?:the\s+)?highest\b|\blowest\s+first\b"
+            )
+        )
+    if take(
+        rf"\b(?:per|for\s+each(?:\s+of\s+the)?|for\s+every|by|of\s+each|of\s+every|at\s+each|at\s+every|each|every)\s+(?:single\s+|individual\s+)?{DEVICE_NOUN}\b|\b{DEVICE_NOUN}\s+by\s+{DEVICE_NOUN}\b|\bby\s+{DEVICE_NOUN}\b|\bindividually\b|\bseparately\b|\brespectively\b|\beach\b"
+    ):
         intent.per_device = True
-    if take(rf"\b(?:give|list|show|name|print)\s+(?:me\s+)?all\s+(?:of\s+)?(?:the\s+)?{DEVICE_NOUN}\b"):
+    if (found := take(r",?\s*\b(?P<way>highest|largest|most|lowest|smallest|least)\s+first\b")) is not None:
+        intent.ranked = intent.per_device = True
+        intent.highest = found["way"] in {"highest", "largest", "most"}
+        intent.lowest = not intent.highest
+    if take(rf"\b(?:give|list|show|name|print)\s+(?:me\s+)?all\s+(?:of\s+)?(?:the\s+)?{DEVICE_NOUN}\b") or take(
+        rf"\b(?:names|list|ids)\s+of\s+(?:all\s+)?(?:of\s+)?(?:the\s+)?(?:known\s+)?{DEVICE_NOUN}\b"
+    ):
         intent.devices = True
     elif take(rf"\bfor\s+all\s+(?:of\s+)?(?:the\s+)?(?:\w+\s+)?{DEVICE_NOUN}\b"):
-        intent.per_device = intent.plural = True
-    if take(rf"\b(?:compare|comparison\s+of|versus|vs\.?|compared\s+(?:to|with))"):
+        # "The total for all stations" is one number.
+        intent.per_device = not re.search(r"\b(?:total|sum|overall)\b", text)
+        intent.plural = True
+    if sheet.take_all(
+        r"^how\s+(?:do|does|did)\b(?=.*\bcompare)|\b(?:compare|comparison\s+of|versus|vs\.?|compared\s+(?:to|with))"
+    ):
         intent.per_device = True
-    if (found := take(rf"\b(?:at\s+|in\s+|from\s+|on\s+)?(?:which|what|whose)\s+(?:one\s+)?(?:of\s+)?(?:the\s+|these\s+|all\s+)*(?P<noun>{DEVICE_NOUN})\b|\bwho\b(?=\s+(?:reported|recorded|measured|had|has|sent))|\bwhich\s+of\s+(?:the\s+)?{DEVICE}")) is not None:
+    if (
+        found := take(
+            rf"\b(?:at\s+|in\s+|from\s+|on\s+)?(?:which|what|whose)\s+(?:one\s+)?(?:of\s+)?(?:the\s+|these\s+|all\s+)*(?P<noun>{DEVICE_NOUN})\b|\bwho\b(?=\s+(?:reported|recorded|measured|had|has|sent))|\bwhich\s+of\s+(?:the\s+)?{DEVICE}"
+        )
+    ) is not None:
         intent.which_device = True
         noun = found.groupdict().get("noun") or ""
         intent.plural |= noun.endswith("s")
-    elif take(r"(?:^|,\s*|\band\s+)which\s+(?:one\s+)?(?=(?:had|has|was|is|recorded|reported|measured|got|sent)\b)"):
+    elif (
+        not re.search(rf"\b(?:how\s+many|number\s+of|count\s+of)\s+(?:the\s+)?{DEVICE_NOUN}", text)
+        and take(
+            rf"\b(?:name|id)s?\s+of\s+(?:the\s+)?{DEVICE_NOUN}\b|\b{DEVICE_NOUN}\s+(?=(?:with|having|that\s+(?:had|has|reported|recorded|measured|sent)|which\s+(?:had|has|reported|recorded|measured|sent))\b)"
+        )
+    ) or take(r"(?:^|,\s*|\band\s+)which\s+(?:one\s+)?(?=(?:had|has|was|is|recorded|reported|measured|got|sent)\b)"):
         intent.which_device = True
     if intent.which_device:
-        while (found := sheet.find(rf"{DEVICE}\s*,?\s*(?P<or>or)\s+(?:at\s+|in\s+)?(?:the\s+)?(?:{DEVICE_NOUN}\s+)?{DEVICE}")) is not None:
+        while (
+            found := sheet.find(
+                rf"{DEVICE}\s*,?\s*(?P<or>or)\s+(?:at\s+|in\s+)?(?:the\s+)?(?:{DEVICE_NOUN}\s+)?{DEVICE}"
+            )
+        ) is not None:
             sheet.cover(found.start("or"), found.end("or"))
+        if (
+            found := sheet.find(rf"(?P<between>\bbetween\s+)(?:the\s+)?{DEVICE}\s*(?:,|and|or)\s*{DEVICE}")
+        ) is not None:
+            sheet.cover(found.start("between"), found.end("between"))
     if take(r"(?:^|\band\s+|,\s*)where\b(?!\s*" + FIELD + ")"):
         intent.which_device = True
-    if take(r"(?:^|\band\s+|,\s*|\btell\s+me\s+|\bknow\s+|\bfind\s+out\s+|\bexactly\s+|\bshow\s+me\s+)when\b|\b(?:at|on|since)?\s*(?:which|what)\s+(?:exact\s+)?(?:date\s+and\s+time|time|timestamp|moment|point\s+in\s+time)\b|\bwhat\s+was\s+the\s+(?:time|timestamp)\b|\b(?:time|timestamp)\s+of\s+(?:the\s+)?(?=highest|lowest|max|min|last|latest|peak|largest|" + FIELD + ")"):
+    if take(
+        r"(?:^|\band\s+|,\s*|\btell\s+me\s+|\bknow\s+|\bfind\s+out\s+|\bexactly\s+|\bshow\s+me\s+)when\b|\b(?:at|on|since)?\s*(?:which|what)\s+(?:exact\s+)?(?:date\s+and\s+time|time|timestamp|moment|point\s+in\s+time)\b|\bwhat\s+was\s+the\s+(?:time|timestamp)\b|\b(?:time|timestamp)\s+of\s+(?:the\s+)?(?=highest|lowest|max|min|last|latest|peak|largest|"
+        + FIELD
+        + ")"
+    ):
+        intent.when = True
+    if take(r"\b(?:at|on|in)?\s*(?:which|what)\s+(?:day|date)\s+and\s+(?:at\s+)?(?:(?:which|what)\s+)?(?:hour|time)\b"):
         intent.when = True
     if take(r"\b(?:at|on|in)?\s*(?:which|what)\s+(?:day|date|hour)\b"):
         intent.when = intent.date = True
-    if re.match(r"(?:and\s+|so\s+)?(?:did|was|were|is|are|has|have|does|do)\b", text) or re.search(r"\bwhether\b", text):
+    if re.match(r"(?:and\s+|so\s+)?(?:did|was|were|is|are|has|have|does|do)\b", text) or re.search(
+        r"\bwhether\b", text
+    ):
         take(r"\bwhether\b")
         intent.yes_no = True
     if re.search(r"\b(?:combined|together|in\s+total|overall|altogether|in\s+all|across|over)\b", text):
         intent.combined = True
-    if re.search(r"\bstations\b|\bsensors\b|\bdevices\b|\bsites\b|\blocations\b|\brooms\b|\bnodes\b|\bmachines\b|\bmonitors\b", text):
+    if re.search(
+        r"\bstations\b|\bsensors\b|\bdevices\b|\bsites\b|\blocations\b|\brooms\b|\bnodes\b|\bmachines\b|\bmonitors\b",
+        text,
+    ):
         intent.plural = True
     if re.search(rf"\b{READING_NOUN}\b", text):
         intent.readings = True
@@ -255,7 +373,9 @@ def _read_coverage(sheet: Sheet, intent: Intent) -> None:
     ):
         if sheet.take_all(pattern):
             intent.coverage = True
-    if sheet.take(r"\bfirst\s+(?:and|to|&)\s+(?:the\s+)?last\b|\bearliest\s+and\s+(?:the\s+)?(?:latest|last)\b|\boldest\s+and\s+(?:the\s+)?(?:newest|latest)\b|\bstart\s+and\s+(?:the\s+)?end\b|\bbegin(?:ning)?\s+and\s+(?:the\s+)?end\b|\bstart(?:s|ed)?\s+and\s+end(?:s|ed)?\b|\bbegin\s+and\s+end\b"):
+    if sheet.take(
+        r"\bfirst\s+(?:and|to|&)\s+(?:the\s+)?last\b|\bearliest\s+and\s+(?:the\s+)?(?:latest|last)\b|\boldest\s+and\s+(?:the\s+)?(?:newest|latest)\b|\bstart\s+and\s+(?:the\s+)?end\b|\bbegin(?:ning)?\s+and\s+(?:the\s+)?end\b|\bstart(?:s|ed)?\s+and\s+end(?:s|ed)?\b|\bbegin\s+and\s+end\b"
+    ):
         intent.coverage = True
         sheet.take_all(r"\b(?:dates?|days?)\b")
     if sheet.take(r"\b(?:start(?:s|ed|ing)?|begin(?:s|ning)?|began)\b"):

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from dataflow_insight.ask.lexicon import NUMBER_WORDS
-from dataflow_insight.ask.sheet import MOMENT_BASE, Sheet, mark_of
+from dataflow_insight.ask.sheet import MOMENT_BASE, Sheet, index_of, mark_of
 
 MONTHS: Final = {
     name: number
@@ -51,13 +51,13 @@ class Moment:
         start: UTC.
         end: UTC.
         precision: CLOCK means a time of day whose date is still to be found.
-        rolling: It is bound to the present ("last 24 hours").
+        day: For "12:00 on …": the day that "before" and "after" stay within.
     """
 
     start: datetime
     end: datetime
     precision: Precision = Precision.SPAN
-    rolling: bool = False
+    day: datetime | None = None
 
 
 class TimeError(Exception):
@@ -134,32 +134,66 @@ class MomentReader:
                 self.moments.append(moment)
         return self.moments
 
+    def _beside_date(self, found: re.Match[str]) -> Moment:
+        """A weekday before a date adds nothing, if it is the right one."""
+        moment = self.moments[index_of(MOMENT_BASE, found["date"])]
+        if moment.start.weekday() != WEEKDAYS.index(found["weekday"]):
+            raise TimeError("The weekday and the date do not belong together.")
+        return moment
+
     def _forms(self) -> tuple[tuple[str, Callable[[re.Match[str]], Moment | None]], ...]:
         lead = r"\b(?:of|from|on|in|during|for|since|until|till|after|before|by|through)\s+(?:the\s+)?"
         return (
             (
-                r"\b(?P<date>(?:19|20)\d\d-\d\d?-\d\d?)(?:t|\s+|\s+at\s+)(?P<hour>\d\d?):(?P<minute>\d\d)"
-                r"(?::(?P<second>\d\d)(?:\.\d{1,9})?)?\s*(?P<zone>z|utc|gmt|[+-]\d\d:?\d\d)?(?![\w:])",
+                (
+                    r"\b(?P<date>(?:19|20)\d\d-\d\d?-\d\d?)(?:t|\s+|\s+at\s+)(?P<hour>\d\d?):(?P<minute>\d\d)"
+                    r"(?::(?P<second>\d\d)(?:\.\d{1,9})?)?\s*(?P<zone>z|utc|gmt|[+-]\d\d:?\d\d)?(?![\w:])"
+                ),
                 self._iso_instant,
             ),
             (r"\b(?:19|20)\d\d([-/.])(?P<month>\d\d?)\1(?P<day>\d\d?)\b(?![\d:])", self._iso_day),
             (r"\b(?P<year>(?:19|20)\d\d)(?P<month>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])\b", self._named_day),
             (r"\b(?P<left>\d\d?)([./-])(?P<right>\d\d?)\2(?P<year>(?:19|20)\d\d)\b", self._numeric_day),
-            (rf"\b(?:between\s+|from\s+)?(?:the\s+)?{_DAY}{_TO}{_OTHER_DAY}(?:\s+of)?\s+{_MONTH}(?:,?\s*{_YEAR})?", self._days_of_month),
-            (rf"\b(?:between\s+|from\s+)?{_MONTH}\s+(?:the\s+)?{_DAY}{_TO}{_OTHER_DAY}(?!\s*(?:of\s+)?[a-z]*(?:uary|arch|pril|ay|une|uly|gust|mber|ober)\b)(?:,?\s*{_YEAR})?", self._days_of_month),
-            (rf"\b(?P<which>first|last)\s+(?:(?P<count>\d{{1,2}}|{'|'.join(NUMBER_WORDS)})\s+)?(?P<unit>hour|day|week)s?\s+(?:of|in)\s+(?:the\s+month\s+of\s+)?{_MONTH}(?:,?\s*(?:of\s+)?{_YEAR})?", self._edge_of_month),
-            (rf"\b(?P<which>first|last)\s+(?:(?P<count>\d{{1,3}}|{'|'.join(NUMBER_WORDS)})\s+)?(?P<unit>hour|day|week)s?\s+(?:of|in)\s+(?:the\s+|all\s+)?(?:data|data\s?set|period|recordings?|records?)\b", self._edge_of_data),
+            (
+                rf"\b(?:between\s+|from\s+)?(?:the\s+)?{_DAY}{_TO}{_OTHER_DAY}(?:\s+of)?\s+{_MONTH}(?:,?\s*{_YEAR})?",
+                self._days_of_month,
+            ),
+            (
+                rf"\b(?:between\s+|from\s+)?{_MONTH}\s+(?:the\s+)?{_DAY}{_TO}{_OTHER_DAY}(?!\s*(?:of\s+)?[a-z]*(?:uary|arch|pril|ay|une|uly|gust|mber|ober)\b)(?:,?\s*{_YEAR})?",
+                self._days_of_month,
+            ),
+            (
+                rf"\b(?P<which>first|last)\s+(?:(?P<count>\d{{1,2}}|{'|'.join(NUMBER_WORDS)})\s+)?(?P<unit>hour|day|week)s?\s+(?:of|in)\s+(?:the\s+month\s+of\s+)?{_MONTH}(?:,?\s*(?:of\s+)?{_YEAR})?",
+                self._edge_of_month,
+            ),
+            (
+                rf"\b(?P<which>first|last)\s+(?:(?P<count>\d{{1,3}}|{'|'.join(NUMBER_WORDS)})\s+)?(?P<unit>hour|day|week)s?\s+(?:of|in)\s+(?:the\s+|all\s+)?(?:data|data\s?set|period|recordings?|records?)\b",
+                self._edge_of_data,
+            ),
             (rf"\b(?:the\s+)?{_DAY}\s+(?:of\s+)?{_MONTH}(?:,?\s*(?:of\s+)?{_YEAR})?", self._named_day),
             (rf"\b{_MONTH}\s+(?:the\s+)?{_DAY}(?![:.]\d)(?:,?\s*{_YEAR})?", self._named_day),
             (rf"\b{_MONTH},?\s+(?:of\s+)?{_YEAR}", self._named_month),
             (r"\b(?P<year>(?:19|20)\d\d)-(?P<number>0[1-9]|1[0-2])\b(?!-?\d)", self._named_month),
             (rf"{lead}(?:month\s+of\s+|whole\s+|entire\s+)*(?P<keep>{_MONTH})", self._led_month),
-            (rf"\b(?P<month>{'|'.join(name for name in MONTHS if len(name) > 3 and name not in {'march', 'sept'})})\b", self._named_month),
+            (
+                rf"\b(?P<month>{'|'.join(name for name in MONTHS if len(name) > 3 and name not in {'march', 'sept'})})\b",
+                self._named_month,
+            ),
             (rf"\bbetween\s+the\s+{_DAY}{_TO}{_OTHER_DAY}", self._days_of_data),
             (rf"\bfrom\s+the\s+{_DAY}{_TO}{_OTHER_DAY}", self._days_of_data),
-            (r"\bthe\s+(?P<day>[1-9]|[12]\d|3[01])(?:st|nd|rd|th)\b(?!\s+(?:highest|lowest|largest|smallest|percentile|station|device|sensor))", self._day_of_data),
-            (rf"\b(?:in|during|of|for|since|before|after|until|till|through|throughout|year|from|to)\s+(?:the\s+year\s+|year\s+)?(?P<keep>{_YEAR})(?!\s*[\w%°µ.:])", self._led_year),
+            (
+                r"\bthe\s+(?P<day>[1-9]|[12]\d|3[01])(?:st|nd|rd|th)\b(?!\s+(?:highest|lowest|largest|smallest|percentile|station|device|sensor))",
+                self._day_of_data,
+            ),
+            (
+                rf"\b(?:in|during|of|for|since|before|after|until|till|through|throughout|year|from|to)\s+(?:the\s+year\s+|year\s+)?(?P<keep>{_YEAR})(?!\s*[\w%°µ.:])",
+                self._led_year,
+            ),
             (rf"(?<=\s){_YEAR}(?=\s*[?!.]*$)", self._led_year),
+            (
+                rf"\b(?P<weekday>{'|'.join(WEEKDAYS)}),?\s+(?:the\s+)?(?P<date>[\ue000-\ue0ff])\uf8ff*",
+                self._beside_date,
+            ),
             (rf"\b(?:the\s+|these\s+)?(?:last|past|previous)\s+{_COUNT}\s+{_UNIT}", self._rolling),
             (r"\b(?:the\s+|this\s+)?past\s+(?P<unit>minute|hour|day|week|month|year)\b", self._rolling),
             (r"\b(?:the\s+)?(?:last|previous)\s+(?P<unit>minute|hour)\b", self._rolling),
@@ -174,7 +208,10 @@ class MomentReader:
             (r"\b(?:last\s+night|overnight)\b", self._last_night),
             (r"\btonight\b", self._tonight),
             (rf"\b(?:on\s+|last\s+|this\s+past\s+|past\s+)?(?P<weekday>{'|'.join(WEEKDAYS)})\b(?!s)", self._weekday),
-            (r"\b(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?(?:\s*(?P<half>am|pm|a\.m\.|p\.m\.))?(?:\s*(?:o'clock|utc|z|h)\b)?(?![\d:])", self._clock_time),
+            (
+                r"\b(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?(?:\s*(?P<half>am|pm|a\.m\.|p\.m\.))?(?:\s*(?:o'clock|utc|z|h)\b)?(?![\d:])",
+                self._clock_time,
+            ),
             (r"\b(?P<hour>1[0-2]|0?[1-9])\s*(?P<half>am|pm|a\.m\.|p\.m\.)(?!\w)", self._clock_time),
             (r"\b(?P<hour>[01]?\d|2[0-3])\s+o'clock\b", self._clock_time),
             (r"\b(?P<name>noon|midday|midnight)\b", self._clock_time),
@@ -238,8 +275,14 @@ class MomentReader:
     def _edge(self, whole: Moment, found: re.Match[str]) -> Moment:
         length = _number(found["count"] or "1") * {"hour": 1, "day": 24, "week": 168}[found["unit"]]
         span = timedelta(hours=length)
-        moment = Moment(whole.start, whole.start + span) if found["which"] == "first" else Moment(whole.end - span, whole.end)
-        self.assumptions.append(f'"{found.group()}" is from {moment.start:%Y-%m-%d %H:%M} to before {moment.end:%Y-%m-%d %H:%M}')
+        moment = (
+            Moment(whole.start, whole.start + span)
+            if found["which"] == "first"
+            else Moment(whole.end - span, whole.end)
+        )
+        self.assumptions.append(
+            f'"{found.group()}" is from {moment.start:%Y-%m-%d %H:%M} to before {moment.end:%Y-%m-%d %H:%M}'
+        )
         return moment
 
     def _named_month(self, found: re.Match[str]) -> Moment:
@@ -271,7 +314,7 @@ class MomentReader:
         now = self._clock.now
         start = _back(now, count, found["unit"])
         self.assumptions.append(f'"{found.group()}" is counted back from now, {now:%Y-%m-%d %H:%M} UTC')
-        return Moment(start, now, rolling=True)
+        return Moment(start, now)
 
     def _ago(self, found: re.Match[str]) -> Moment:
         count, unit = _number(found["count"]), found["unit"]
@@ -324,7 +367,9 @@ class MomentReader:
 
     def _hours(self, text: str, day: datetime, first: int, last: int) -> Moment:
         moment = Moment(day + timedelta(hours=first), day + timedelta(hours=last))
-        self.assumptions.append(f'"{text}" is from {moment.start:%Y-%m-%d %H:%M} to before {moment.end:%Y-%m-%d %H:%M} (UTC)')
+        self.assumptions.append(
+            f'"{text}" is from {moment.start:%Y-%m-%d %H:%M} to before {moment.end:%Y-%m-%d %H:%M} (UTC)'
+        )
         return moment
 
     def _weekday(self, found: re.Match[str]) -> Moment:
@@ -338,7 +383,11 @@ class MomentReader:
 
     def _clock_time(self, found: re.Match[str]) -> Moment:
         groups = found.groupdict()
-        hour, minute, second = int(groups.get("hour") or 0), int(groups.get("minute") or 0), int(groups.get("second") or 0)
+        hour, minute, second = (
+            int(groups.get("hour") or 0),
+            int(groups.get("minute") or 0),
+            int(groups.get("second") or 0),
+        )
         if groups.get("name"):
             hour = 0 if groups["name"] == "midnight" else 12
         half = (groups.get("half") or "").replace(".", "")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from dataflow_insight.ask.catalogue import Contract, Field, key_of
@@ -10,12 +11,14 @@ from dataflow_insight.ask.concepts import CONCEPTS, Concept
 from dataflow_insight.ask.lexicon import CORE_WORDS, DEVICE_NOUN, common, protected
 from dataflow_insight.ask.moments import MONTHS, WEEKDAYS
 from dataflow_insight.ask.sheet import DEVICE_BASE, FIELD_BASE, Sheet, Word, mark_of
-from dataflow_insight.ask.spelling import closest, closest_name
+from dataflow_insight.ask.spelling import SLIPS, closest, closest_name
 
 _LONGEST_NAME: Final = 7
 _JOINT: Final = re.compile(r"[ \-_./:#@]?")
 _MAX_FUZZY_DEVICES: Final = 2000
-_NEVER_A_FIELD: Final = frozenset({"no", "not", "or", "and", "all", "any", "than", "is", "a", "in", "at", "on", "of", "to"})
+_NEVER_A_FIELD: Final = frozenset(
+    {"no", "not", "or", "and", "all", "any", "than", "is", "a", "in", "at", "on", "of", "to"}
+)
 _MIN_PREFIX: Final = 5
 
 
@@ -61,7 +64,9 @@ class NameReader:
             key_of(phrase) for concept in CONCEPTS for phrase in concept.phrases if key_of(phrase) not in self._aliases
         }
         self._alias_words = {word for concept in CONCEPTS for phrase in concept.phrases for word in phrase.split()}
-        self._hints = set(re.findall(r"[^\W\d_]{4,}", f"{contract.name} {contract.description}".casefold().replace("_", " ")))
+        self._hints = set(
+            re.findall(r"[^\W\d_]{4,}", f"{contract.name} {contract.description}".casefold().replace("_", " "))
+        )
 
     def concept_field(self, name: str) -> Field | None:
         """Returns the contract's field for a common name such as "temperature"."""
@@ -81,7 +86,13 @@ class NameReader:
         pieces: list[str] = []
         position = 0
         for index, word in enumerate(words):
-            if word.start < position or self._known(word.text):
+            if word.start < position:
+                continue
+            if word.text in SLIPS and word.text not in self._aliases and word.text not in self._contract.device_keys:
+                pieces += [sheet.case[position : word.start], SLIPS[word.text]]
+                position = word.end
+                continue
+            if self._known(word.text):
                 continue
             right, end = self._correction(sheet, words, index)
             if right is None:
@@ -154,7 +165,9 @@ class NameReader:
         if re.search(r"\w[-_]$", sheet.low[:start]) or re.match(r"[-_]\w", sheet.low[end:]):
             return None
         if len(key) < 3 or key.isdigit() or common(key) or key in MONTHS or key in WEEKDAYS or self._is_field(key):
-            named = re.search(rf"\b{DEVICE_NOUN}\s+(?:named\s+|called\s+|id\s+|number\s+|#\s*)?[\"']?$", sheet.low[:start])
+            named = re.search(
+                rf"\b{DEVICE_NOUN}\s+(?:named\s+|called\s+|id\s+|number\s+|#\s*)?[\"']?$", sheet.low[:start]
+            )
             quoted = sheet.low[start - 1 : start] in {'"', "'"} and sheet.low[end : end + 1] in {'"', "'"} and start > 0
             if not named and not quoted:
                 return None
@@ -186,8 +199,8 @@ class NameReader:
             len(word) < 4
             or any(letter.isdigit() for letter in word)
             or protected(word)
-            or word in MONTHS
-            or word in WEEKDAYS
+            or word.removesuffix("s") in MONTHS
+            or word.removesuffix("s") in WEEKDAYS
             or word in self._alias_words
             or self.is_hint(word)
         )
@@ -213,7 +226,11 @@ class NameReader:
                     return keys[key], end
                 if (key := closest(key_of(text), [key for key in self._aliases if len(key) > 7])) is not None:
                     return self._aliases[key][0].name, end
-        known = CORE_WORDS | {other for other in self._alias_words if len(other) > 4} | {key for key in self._aliases if len(key) > 4}
+        known = (
+            CORE_WORDS
+            | {other for other in self._alias_words if len(other) > 4}
+            | {key for key in self._aliases if len(key) > 4}
+        )
         if (right := closest(word.text, known)) is not None:
             return right, word.end
         if len(word.text) >= _MIN_PREFIX:
@@ -274,7 +291,7 @@ def _is_concept(key: str) -> bool:
 
 
 def _joined(sheet: Sheet, words: list[Word]) -> bool:
-    for left, right in zip(words, words[1:], strict=False):
+    for left, right in pairwise(words):
         between = sheet.visible[left.end : right.start]
         if between == "," and left.text[-1].isdigit() and right.text[0].isdigit():
             continue

@@ -196,12 +196,16 @@ def _extreme(plan: Plan, table: Table, contract: Contract) -> list[Draft]:
     unit, word = _unit(plan, contract), _MEASURED[plan.measure]
     limits, span = _limits(plan, contract), span_words(plan)
     if plan.by_device:
-        return _listed(table, f"{word.capitalize()} {plan.field} by device, and when{limits}{span}", unit, with_time=True)
+        return _listed(
+            table, f"{word.capitalize()} {plan.field} by device, and when{limits}{span}", unit, with_time=True
+        )
     value, device, time = table.query.value_column, 1, 2
     text = _Text(table)
     match plan.focus:
         case Focus.TIME:
-            text.cell(0, time).say(": then ").cell(0, device).say(f" had its {word} {plan.field}, ").cell(0, value, unit)
+            text.cell(0, time).say(": then ").cell(0, device).say(f" had its {word} {plan.field}, ").cell(
+                0, value, unit
+            )
         case Focus.DEVICE:
             text.cell(0, device).say(f" had the {word} {plan.field}, ").cell(0, value, unit).say(", at ").cell(0, time)
         case _:
@@ -262,7 +266,12 @@ def _ranked(plan: Plan, table: Table, what: str, unit: str, *, rounded: bool) ->
         if len(table.rows) < plan.place:
             return [Draft("There are not so many devices with a value.")]
         row = plan.place - 1
-        text = _Text(table).cell(row, device).say(f" comes at the place asked for by {what}: ").cell(row, value, unit, rounded=rounded)
+        text = (
+            _Text(table)
+            .cell(row, device)
+            .say(f" comes at the place asked for by {what}: ")
+            .cell(row, value, unit, rounded=rounded)
+        )
         tied = sum(1 for entry in table.rows if entry[value] == table.rows[row][value]) > 1
         return [text.say(", level with another device." if tied else ".").draft()]
     if abs(plan.rank) > 1:

@@ -1,5 +1,6 @@
 """The typed plan: the only thing that becomes SQL. `check_plan` holds it against the catalogue, whoever made it."""
 
+import typing
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, IntEnum, StrEnum
@@ -31,6 +32,11 @@ class Measure(IntEnum):
     MISSING = plan_pb2.MEASURE_MISSING
     COVERAGE = plan_pb2.MEASURE_COVERAGE
 
+    @property
+    def proto(self) -> plan_pb2.Measure.ValueType:
+        """The proto's value."""
+        return typing.cast("plan_pb2.Measure.ValueType", int(self))
+
 
 class Comparison(Enum):
     """A relation between a value and a limit: proto value, SQL operator, word."""
@@ -42,7 +48,7 @@ class Comparison(Enum):
     EQUAL = (plan_pb2.COMPARISON_EQUAL, "=", "equal to")
 
     @property
-    def proto(self) -> plan_pb2.Comparison:
+    def proto(self) -> plan_pb2.Comparison.ValueType:
         """The proto's value."""
         return self.value[0]
 
@@ -79,6 +85,11 @@ class Decline(IntEnum):
     OFF_TOPIC = ask_service_pb2.DECLINE_OFF_TOPIC
     NOT_UNDERSTOOD = ask_service_pb2.DECLINE_NOT_UNDERSTOOD
     NO_DATA = ask_service_pb2.DECLINE_NO_DATA
+
+    @property
+    def proto(self) -> ask_service_pb2.Decline.ValueType:
+        """The proto's value."""
+        return typing.cast("ask_service_pb2.Decline.ValueType", int(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +153,7 @@ class Plan:
         plan = plan_pb2.QueryPlan(
             contract=self.contract,
             field=self.field,
-            measure=plan_pb2.Measure.Name(self.measure),  # type: ignore[arg-type]
+            measure=self.measure.proto,
             device_ids=self.device_ids,
             grouping=plan_pb2.GROUPING_DEVICE if self.by_device else plan_pb2.GROUPING_UNSPECIFIED,
             rank=self.rank,

@@ -74,3 +74,15 @@ def _listed(lead: str, names: Iterable[str]) -> str:
         return ""
     more = " and others" if len(shown) > _MOST_NAMES or len(shown) < len(list(names)) else ""
     return f"{lead} {', '.join(shown[:_MOST_NAMES])}{more}."
+
+
+class Refusal(Exception):  # noqa: N818 - an outcome of reading a question, not an error
+    """Ends the reading of a question.
+
+    Attributes:
+        declined: What the asker is told.
+    """
+
+    def __init__(self, declined: Declined) -> None:
+        super().__init__(declined.text)
+        self.declined = declined

@@ -26,7 +26,12 @@ FIELD: Final = "([\ue100-\ue1ff])\uf8ff*"
 DEVICE: Final = "([\ue200-\ue2ff])\uf8ff*"
 """Pattern of a covered device."""
 
-_SPELLINGS: Final = {ord(letter): plain for letter, plain in zip("‘’‛ʼ`´“”„«»–—‒−‐‑", "''''''\"\"\"\"\"------", strict=True)}
+_QUOTES: Final = "\u2018\u2019\u201b\u02bc\u0060\u00b4"
+_DOUBLE_QUOTES: Final = "\u201c\u201d\u201e\u00ab\u00bb"
+_DASHES: Final = "\u2014\u2013\u2012\u2212\u2010\u2011"
+_SPELLINGS: Final = str.maketrans(
+    dict.fromkeys(_QUOTES, "'") | dict.fromkeys(_DOUBLE_QUOTES, '"') | dict.fromkeys(_DASHES, "-")
+)
 _PRIVATE: Final = re.compile("[\ue000-\uf8ff\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -34,7 +39,7 @@ def normalised(question: str) -> str:
     """Returns the question with one spelling of quotes, dashes, spaces and compatibility letters ("PM₂.₅")."""
     # Before NFKC, which would spell an accent as a space and a combining mark.
     plain = unicodedata.normalize("NFKC", question.translate(_SPELLINGS)).translate(_SPELLINGS)
-    return " ".join(_PRIVATE.sub(" ", plain).split())
+    return " ".join(_PRIVATE.sub(" ", plain).replace(" @ ", " at ").split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,13 @@
 
 import re
 from collections.abc import Iterable
+from typing import Final
+
+SLIPS: Final = {
+    "teh": "the", "hte": "the", "wich": "which", "whcih": "which", "wat": "what", "waht": "what", "r": "are", "hw": "how",
+    "hwo": "how", "wehn": "when", "form": "from", "fo": "of", "si": "is", "adn": "and", "statoin": "station",
+}  # fmt: skip
+"""Slips of the fingers in words too short to be compared letter by letter."""
 
 _MIN_LENGTH = 5
 _LENGTH_FOR_TWO = 8
@@ -42,8 +49,8 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     for candidate in known:
         if len(candidate) < _MIN_LENGTH or any(letter.isdigit() for letter in candidate):
             continue
-        if candidate[0] != word[0] and (len(candidate) < 6 or candidate[1:2] != word[:1] and candidate[:1] != word[1:2]):
-            continue
+        if candidate[0] != word[0] and candidate[:2] != word[1::-1]:
+            continue  # "slowest" is not "lowest", but "ihghest" is "highest"
         apart = distance(word, candidate, min(allowed, best_distance))
         if apart < best_distance:
             best, best_distance, tied = candidate, apart, False

@@ -1,5 +1,6 @@
 """From a checked plan to SQL: every identifier comes from the catalogue and is quoted, every value is a parameter."""
 
+# ruff: noqa: S608 - what is put into the texts below is quoted names of the catalogue and numbers of this module
 from dataclasses import dataclass
 from typing import Final
 
@@ -44,7 +45,7 @@ def quoted(name: str) -> str:
 def render(plan: Plan, contract: Contract) -> Query:
     """Returns the SQL of a plan that `check_plan` has accepted for this contract."""
     where = _Where(plan, contract)
-    table = f'readings.{quoted(contract.name)}'
+    table = f"readings.{quoted(contract.name)}"
     item = contract.field_named(plan.field) if plan.field else None
     if plan.measure is Measure.COVERAGE:
         return _coverage(table, where)

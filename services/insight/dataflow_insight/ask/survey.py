@@ -20,7 +20,17 @@ _CADENCE_DEVICES: Final = 4
 _CADENCE_READINGS: Final = 200
 _CADENCE_SHARE: Final = 0.9
 _ENVELOPE: Final = frozenset(
-    {"device_id", "event_time", "receive_time", "message_id", "content_hash", "revision", "stored_xid", "maybe_duplicate", "extra"}
+    {
+        "device_id",
+        "event_time",
+        "receive_time",
+        "message_id",
+        "content_hash",
+        "revision",
+        "stored_xid",
+        "maybe_duplicate",
+        "extra",
+    }
 )
 _KINDS: Final = {
     "double precision": Kind.NUMBER,
@@ -115,7 +125,9 @@ class Survey:
 
 async def read_catalogue(reads: Reads) -> Catalogue:
     """Returns all contracts that have a table in `readings`."""
-    specs = {str(name): (bool(builtin), _json(spec)) for name, builtin, spec in await reads.fetch(_CONTRACTS, MAX_CONTRACTS)}
+    specs = {
+        str(name): (bool(builtin), _json(spec)) for name, builtin, spec in await reads.fetch(_CONTRACTS, MAX_CONTRACTS)
+    }
     columns: dict[str, dict[str, Kind]] = {}
     for table, column, kind in await reads.fetch(_COLUMNS, list(specs)):
         columns.setdefault(str(table), {})[str(column)] = _KINDS.get(str(kind), Kind.OTHER)
@@ -126,7 +138,9 @@ async def read_catalogue(reads: Reads) -> Catalogue:
     return Catalogue(tuple(contracts))
 
 
-async def _contract(reads: Reads, name: str, spec: Mapping[str, Any], columns: Mapping[str, Kind], *, builtin: bool) -> Contract:
+async def _contract(
+    reads: Reads, name: str, spec: Mapping[str, Any], columns: Mapping[str, Kind], *, builtin: bool
+) -> Contract:
     table = f"readings.{quoted(name)}"
     devices = [str(row[0]) for row in await reads.fetch(_DEVICES.format(table=table), MAX_DEVICES)]
     sampled = devices[:_SAMPLED_DEVICES]
@@ -174,7 +188,9 @@ def fields_of(spec: Mapping[str, Any], columns: Mapping[str, Kind]) -> tuple[Fie
         column = next((column for column in _column_names(entry, name) if column in columns), None)
         if not name or column is None or name.strip("/") in {event_time.strip("/"), "device_id"}:
             continue
-        found.append(Field(name, column, columns[column], str(entry.get("unit") or ""), str(entry.get("description") or "")))
+        found.append(
+            Field(name, column, columns[column], str(entry.get("unit") or ""), str(entry.get("description") or ""))
+        )
     if not found:
         # A contract of a JSON Schema alone: its columns are all that is known.
         found = [Field(column, column, kind) for column, kind in columns.items() if column not in _ENVELOPE]

@@ -16,10 +16,8 @@ from dataflow_insight.ask.table import Table, Value
 HIDDEN: Final = "(not shown)"
 """Stands where something was said that nothing supports."""
 
-_TIME: Final = (
-    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)?)?(?!\w|:\d)|(?<![\w.:])\d{1,2}:\d\d(?::\d\d)?(?!\w|:\d)"
-)
-_NUMBER: Final = r"(?<![\w.,])[-−+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\w)(?!\.\d)"
+_TIME: Final = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)?)?(?!\w|:\d)|(?<![\w.:])\d{1,2}:\d\d(?::\d\d)?(?!\w|:\d)"
+_NUMBER: Final = r"(?<![\w.,])[-\u2212+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\w)(?!\.\d)"
 _SPELLED: Final = r"\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|hundred|thousand|million|billion|dozen)\b"
 _MAX_DIGITS: Final = 12
 
@@ -123,7 +121,9 @@ class _Gate:
     def bind(self, text: str, claim: Claim | None) -> Bound | None:
         """Returns the cell that supports the text: the claimed one if it does, else the first."""
         cells = [(claim.row, claim.column)] if claim is not None else []
-        cells += [(row, column) for row in range(len(self._table.rows)) for column in range(len(self._table.query.columns))]
+        cells += [
+            (row, column) for row in range(len(self._table.rows)) for column in range(len(self._table.query.columns))
+        ]
         for row, column in cells:
             if row < len(self._table.rows) and column < len(self._table.rows[row]):
                 supported, digits = _supports(self._table.rows[row][column], text)
@@ -148,7 +148,7 @@ def _supports(cell: Value, text: str) -> tuple[bool, int | None]:
 
 def _same_number(cell: float, text: str) -> tuple[bool, int | None]:
     try:
-        shown = float(text.replace(",", "").replace("−", "-"))
+        shown = float(text.replace(",", "").replace("\u2212", "-"))
     except ValueError:
         return False, None
     if shown == float(cell):

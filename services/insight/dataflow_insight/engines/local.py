@@ -16,7 +16,7 @@ class LocalEngine:
 
     @property
     def name(self) -> str:
-        """"local"."""
+        """What the asker is told."""
         return "local"
 
     async def plan(self, question: str, catalogue: Catalogue, now: datetime, contract: str) -> Plan | Declined:
