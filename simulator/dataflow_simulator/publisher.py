@@ -41,6 +41,8 @@ class ClientSettings:
     keep_alive_seconds: int = 30
     give_up_seconds: float = 30.0
     """How long the client tries to get its connection back."""
+    first_connect_seconds: float = 5.0
+    """How long it tries to get its first connection."""
 
 
 @dataclass(slots=True)
@@ -159,9 +161,9 @@ class Publisher:
         """Connects.
 
         Raises:
-            PublishError: Nobody listened within `give_up_seconds`, or the server refused.
+            PublishError: Nobody listened within `first_connect_seconds`, or the server refused.
         """
-        await self._connect()
+        await self._connect(self.settings.first_connect_seconds)
         self._keeper = asyncio.create_task(self._keep(), name=f"mqtt-{self.settings.client_id}")
         return self
 
@@ -296,7 +298,7 @@ class Publisher:
                 except TimeoutError:
                     wire.write(mqtt_wire.PINGREQ)
                     continue
-                await self._connect()
+                await self._connect(self.settings.give_up_seconds)
                 self.counts.reconnects += 1
                 self._resend()
                 self.wake()
@@ -304,9 +306,9 @@ class Publisher:
             self._failure = error
             self.wake()
 
-    async def _connect(self) -> None:
+    async def _connect(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self.settings.give_up_seconds
+        deadline = loop.time() + seconds
         pause = _FIRST_RETRY_SECONDS
         while True:
             try:

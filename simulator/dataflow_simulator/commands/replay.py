@@ -21,6 +21,7 @@ from dataflow_simulator.replay import ReplaySettings, replay
 @click.option("--qos", type=click.IntRange(0, 2), default=1, show_default=True, help="Of every message.")
 @click.option("--clients", type=click.IntRange(1, 1000), default=4, show_default=True, help="MQTT connections.")
 @click.option("--wait-stored", is_flag=True, help="Wait until the validators have accounted for everything.")
+@click.option("--patience", type=float, default=30.0, show_default=True, help="Seconds a lost server is waited for.")
 @click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds that --wait-stored waits.")
 @click.option("--postgres", "dsn", help="DSN for --wait-stored; without it the stack's own.")
 @click.option("--message-id", "send_message_ids", is_flag=True, help="MQTT 5: send a stable message-id with each.")
@@ -37,6 +38,7 @@ async def command(
     qos: int,
     clients: int,
     wait_stored: bool,
+    patience: float,
     timeout: float,  # noqa: ASYNC109  # an option, handed on
     dsn: str | None,
     send_message_ids: bool,
@@ -61,7 +63,16 @@ async def command(
     host, port = address or access.mqtt()
     dsn = (dsn or access.postgres()) if wait_stored else None
     settings = ReplaySettings(
-        host, port, clients, qos, rate, protocol_of(version), username, password, send_message_ids=send_message_ids
+        host,
+        port,
+        clients,
+        qos,
+        rate,
+        protocol_of(version),
+        username,
+        password,
+        send_message_ids=send_message_ids,
+        give_up_seconds=patience,
     )
     report: dict[str, int] = {}
     complete = True

@@ -113,6 +113,7 @@ async def command(
             username,
             password,
             give_up_seconds=_PATIENCE_SECONDS if seconds is not None else _FOR_EVER_SECONDS,
+            first_connect_seconds=_PATIENCE_SECONDS,
         ),
         interval,
         seconds,
