@@ -188,10 +188,13 @@ def is_loopback(listen: str) -> bool:
 
 
 def _add_reflection(server: grpc.aio.Server, names: Sequence[str]) -> None:
-    """Serves reflection as v1 and v1alpha: the same messages under two names, and clients differ in which they ask."""
-    shown = [*names, health.SERVICE_NAME]
-    reflection.enable_server_reflection((*shown, reflection.SERVICE_NAME), server)
-    servicer = reflection.aio.ReflectionServicer(service_names=(*shown, "grpc.reflection.v1.ServerReflection"))
+    """Serves reflection as v1 and v1alpha: the same messages under two names, and clients differ in which they ask.
+
+    Only v1alpha is listed: there is no descriptor of v1 to show, and clients describe whatever is listed.
+    """
+    shown = (*names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(shown, server)
+    servicer = reflection.aio.ReflectionServicer(service_names=shown)
     handler = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,
         request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
