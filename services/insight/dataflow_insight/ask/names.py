@@ -15,7 +15,12 @@ from dataflow_insight.ask.spelling import SLIPS, closest, closest_name
 
 _LONGEST_NAME: Final = 7
 _JOINT: Final = re.compile(r"[ \-_./:#@]?")
-_MAX_FUZZY_DEVICES: Final = 2000
+_MAX_FUZZY_DEVICES: Final = 500
+"""With more devices than this, a misspelt one is unknown: comparing takes too long, and near names are many."""
+
+_MAX_CORRECTIONS: Final = 8
+"""Most words that are looked up as misspellings; a question with more is not understood anyway."""
+
 _NEVER_A_FIELD: Final = frozenset(
     {"no", "not", "or", "and", "all", "any", "than", "is", "a", "in", "at", "on", "of", "to"}
 )
@@ -75,7 +80,7 @@ class NameReader:
 
     def is_hint(self, word: str) -> bool:
         """Returns whether a word only says which contract is meant."""
-        return word in self._hints or word == self._contract.name
+        return (word in self._hints and not protected(word)) or word == self._contract.name
 
     def spelled(self, question: str, assumptions: list[str]) -> str:
         """Returns the question with misspelt words put right, each said in the assumptions."""
@@ -84,7 +89,7 @@ class NameReader:
             sheet.cover(start, end)
         words = sheet.words()
         pieces: list[str] = []
-        position = 0
+        position = tries = 0
         for index, word in enumerate(words):
             if word.start < position:
                 continue
@@ -92,8 +97,9 @@ class NameReader:
                 pieces += [sheet.case[position : word.start], SLIPS[word.text]]
                 position = word.end
                 continue
-            if self._known(word.text):
+            if self._known(word.text) or tries >= _MAX_CORRECTIONS:
                 continue
+            tries += 1
             right, end = self._correction(sheet, words, index)
             if right is None:
                 continue

@@ -31,6 +31,9 @@ from dataflow_insight.ask.shape import Shape
 from dataflow_insight.ask.sheet import FIELD, MOMENT, Sheet
 from dataflow_insight.ask.spans import read_span
 
+MAX_WORDS: Final = 150
+"""Most words of a question that is read."""
+
 _DEVICE_SLOT: Final = rf"\b(?:at|in|from|near|around|for|by|of|and|or|{DEVICE_NOUN}|compare|than|between)\s+(?:the\s+)?[\"']?$|\b(?:did|does|has|have)\s+[\"']?$"
 _FIRM_DEVICE_SLOT: Final = rf"\b(?:at|in|from|near|around|{DEVICE_NOUN}[-_#]?)\s*(?:the\s+)?[\"']?$"
 _DEVICE_TAIL: Final = rf"[\"']?(?:'s\b|[-_#]?\s*\d*\s+(?:{DEVICE_NOUN}|send|report|record|measure|deliver|register)\b)"
@@ -43,10 +46,11 @@ _FIELD_TAIL: Final = r"[\"']?\s+(?:level|levels|value|values|concentration|conce
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """What one contract makes of the question; a higher score fits better."""
+    """What one contract makes of the question; a higher score fits better, of equal ones that with more devices and time."""
 
     outcome: Plan | Declined
     score: int
+    size: tuple[int, timedelta]
 
 
 def plan_question(question: str, catalogue: Catalogue, now: datetime, contract: str = "") -> Plan | Declined:
@@ -58,6 +62,8 @@ def plan_question(question: str, catalogue: Catalogue, now: datetime, contract: 
         now: The present, UTC: what "yesterday" leans on.
         contract: Only this contract; empty: the one that fits.
     """
+    if len(question.split()) > MAX_WORDS:
+        return unclear("It has too many words for one question.")
     contracts = [item for item in catalogue.contracts if not contract or item.name == contract]
     if not contract and any(not item.builtin and item.devices for item in contracts):
         named = [item for item in contracts if re.search(rf"\b{re.escape(item.name)}\b", question.lower())]
@@ -65,7 +71,7 @@ def plan_question(question: str, catalogue: Catalogue, now: datetime, contract: 
     if not contracts:
         return no_data()
     attempts = [_attempt(question, item, now) for item in contracts]
-    best = max(attempts, key=lambda attempt: (isinstance(attempt.outcome, Plan), attempt.score))
+    best = max(attempts, key=lambda attempt: (isinstance(attempt.outcome, Plan), attempt.score, attempt.size))
     outcome = best.outcome
     if isinstance(outcome, Plan):
         others = [
@@ -95,7 +101,28 @@ def _attempt(question: str, contract: Contract, now: datetime) -> _Attempt:
     score = 1000 * len(reading.names.devices) + 100 * known + 10 * reading.named + (not contract.builtin)
     if contract.devices and contract.last_time is not None:
         score += 1
-    return _Attempt(outcome, score)
+    span = timedelta()
+    if contract.first_time is not None and contract.last_time is not None:
+        span = contract.last_time - contract.first_time
+        if isinstance(outcome, Plan) and _overlap(outcome, contract.first_time, contract.last_time):
+            score += 5
+    return _Attempt(outcome, score, (len(contract.devices), span))
+
+
+def _names(text: str, contract: Contract) -> bool:
+    """Returns whether the question names the contract. "station" alone names devices, unless theirs start so."""
+    name = re.escape(contract.name)
+    if re.search(rf"\bcontract\s+{name}\b|\b{name}\s+contract\b", text):
+        return True
+    if re.fullmatch(DEVICE_NOUN, contract.name) and not any(
+        device.startswith(contract.name) for device in contract.devices[:10]
+    ):
+        return False
+    return re.search(rf"\b{name}\b", text) is not None
+
+
+def _overlap(plan: Plan, first: datetime, last: datetime) -> bool:
+    return (plan.start_time is None or plan.start_time <= last) and (plan.end_time is None or plan.end_time > first)
 
 
 class _Reading:
@@ -108,7 +135,7 @@ class _Reading:
         self._assumptions: list[str] = []
         self._sheet = Sheet(self._reader.spelled(question, self._assumptions))
         self.names = Names()
-        self.named = bool(re.search(rf"\b{re.escape(contract.name)}\b", self._sheet.low))
+        self.named = _names(self._sheet.low, contract)
 
     def plan(self) -> Plan:
         sheet = self._sheet

@@ -1,5 +1,6 @@
 """The engine without a model: deterministic, no network, always there."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime
 
@@ -21,7 +22,8 @@ class LocalEngine:
 
     async def plan(self, question: str, catalogue: Catalogue, now: datetime, contract: str) -> Plan | Declined:
         """Returns what to compute, or why not."""
-        return plan_question(question, catalogue, now, contract)
+        # In a thread: a strange question of full length takes some hundred milliseconds, which nobody else should wait for.
+        return await asyncio.to_thread(plan_question, question, catalogue, now, contract)
 
     async def phrase(self, question: str, plan: Plan, table: Table, contract: Contract) -> AsyncIterator[Draft]:
         """Yields the answer in pieces."""
