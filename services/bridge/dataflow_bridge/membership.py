@@ -31,10 +31,12 @@ _NODES: Final = "SELECT name, url, state, zone, incarnation, durability, admit_t
 _FOLLOW_SECONDS: Final = 1.0
 _AWAY: Final = (
     asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    OSError,
-    TimeoutError,
     asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # "cannot switch to state": the server died under a connection of the pool
+    OSError,
+    EOFError,
+    TimeoutError,
 )
 
 

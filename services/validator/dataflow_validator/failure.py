@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import Final
 
 import asyncpg
 
@@ -17,6 +18,17 @@ class Failure(enum.Enum):
     DEFECT = "defect"
     """The table or the statement (42, XX and all others): nobody's data is at fault; stop and raise an alarm."""
 
+
+DATABASE_ERRORS: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # "cannot switch to state …": what asyncpg 0.32 says when a connection died under a statement and is reset.
+    asyncpg.InternalClientError,
+    OSError,
+    EOFError,
+    TimeoutError,
+)
+"""All that a statement raises when it did not do its work."""
 
 _MOMENT_CLASSES = frozenset({"08", "25", "40", "53", "55", "57", "58"})
 
@@ -37,7 +49,7 @@ def failure_of(error: BaseException) -> Failure:
         if sqlstate[:2] in {"22", "23"}:
             return Failure.CULPRIT
         return Failure.MOMENT if sqlstate[:2] in _MOMENT_CLASSES else Failure.DEFECT
-    if isinstance(error, asyncpg.InterfaceError | OSError | TimeoutError | ConnectionError):
+    if isinstance(error, DATABASE_ERRORS):
         # InterfaceError: the connection was closed under the statement.
         return Failure.MOMENT
     return Failure.DEFECT

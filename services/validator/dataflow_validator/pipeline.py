@@ -17,7 +17,7 @@ from dataflow_mesh.postgres import Pool
 from dataflow_ring.batch import BatchUnreadableError, unpack
 from dataflow_ring.consume import Entry, NodeReader, Origin
 
-from dataflow_validator.failure import Failure, LaneError, failure_of
+from dataflow_validator.failure import DATABASE_ERRORS, Failure, LaneError, failure_of
 from dataflow_validator.judged import JudgedBatch, judge_batch
 from dataflow_validator.partitions import Partitions, months_of
 from dataflow_validator.registry import Registry
@@ -100,8 +100,7 @@ class Pipeline:
 
     async def put(self, entry: Entry) -> None:
         """Take an entry; waits while the queue is full."""
-        self._held[entry.batch_id] = self._held.get(entry.batch_id, 0) + 1
-        self._idle.clear()
+        self._hold(entry.batch_id)
         await self._queue.put(entry)
 
     def holds(self, batch_id: bytes) -> bool:
@@ -121,7 +120,7 @@ class Pipeline:
         if unknown:
             try:
                 records = await self._pool.fetch(_SQL["find_committed"], unknown)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except DATABASE_ERRORS as error:
                 self._postgres_failed(error)
                 return found
             for record in records:
@@ -154,7 +153,10 @@ class Pipeline:
                     if storing is not None:
                         await storing
                         storing = None
+                    # Held beyond its storing, so that a drain does not end before its try is taken back.
+                    self._hold(group[0].batch_id)
                     await self._process_alone(group[0])
+                    self._let_go(group[0].batch_id)
                     continue
                 judged = await self._judge(group)
                 if storing is not None:
@@ -231,7 +233,7 @@ class Pipeline:
                 hit = [item for item in group if error.contract in item.contracts]
                 await self._finish([item.entry for item in hit], acknowledge=False)
                 group = [item for item in group if error.contract not in item.contracts]
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except DATABASE_ERRORS as error:
                 failure = failure_of(error)
                 self.counters.retries += 1
                 if failure is Failure.CULPRIT and not isolate:
@@ -252,7 +254,12 @@ class Pipeline:
 
     async def _transact(self, group: Sequence[JudgedBatch], *, isolate: bool) -> Stored:
         for contract, moments in event_months(group).items():
-            await self._partitions.ensure(self._pool, contract, months_of(moments))
+            try:
+                await self._partitions.ensure(self._pool, contract, months_of(moments))
+            except asyncpg.PostgresError as error:
+                if failure_of(error) is Failure.DEFECT:
+                    raise LaneError(contract) from error
+                raise
         began = time.perf_counter()
         async with self._pool.acquire() as connection:
             result = await store(connection, group, isolate=isolate)
@@ -315,11 +322,18 @@ class Pipeline:
             else:
                 reader.release(of_node)
         for entry in entries:
-            left = self._held.get(entry.batch_id, 1) - 1
-            if left > 0:
-                self._held[entry.batch_id] = left
-            else:
-                self._held.pop(entry.batch_id, None)
+            self._let_go(entry.batch_id)
+
+    def _hold(self, batch_id: bytes) -> None:
+        self._held[batch_id] = self._held.get(batch_id, 0) + 1
+        self._idle.clear()
+
+    def _let_go(self, batch_id: bytes) -> None:
+        left = self._held.get(batch_id, 1) - 1
+        if left > 0:
+            self._held[batch_id] = left
+        else:
+            self._held.pop(batch_id, None)
         if not self._held:
             self._idle.set()
 
@@ -357,7 +371,7 @@ class Pipeline:
         while True:
             try:
                 return await work()
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except DATABASE_ERRORS as error:
                 self._postgres_failed(error)
                 logger.warning(
                     "statement failed, trying again", extra={"action": "store.retry", "detail": str(error)[:200]}
@@ -377,7 +391,7 @@ class Pipeline:
             await self._down.wait()
             try:
                 await self._pool.fetchval("SELECT 1", timeout=2.0)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            except DATABASE_ERRORS:
                 await asyncio.sleep(0.25)
                 continue
             self._down.clear()

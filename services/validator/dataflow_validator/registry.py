@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-import asyncpg
 from dataflow_mesh.logs import fields
 from dataflow_mesh.postgres import Connection, Pool
 
@@ -18,6 +17,7 @@ from dataflow_validator.contracts.device import DeviceRule
 from dataflow_validator.contracts.errors import ContractError, RouteError
 from dataflow_validator.contracts.judge import CompiledContract, compile_contract
 from dataflow_validator.contracts.spec import ContractSpec
+from dataflow_validator.failure import DATABASE_ERRORS
 from dataflow_validator.routes import Route, RouteTable
 from dataflow_validator.statements import statements
 
@@ -107,7 +107,7 @@ class Registry:
             try:
                 async with pool.acquire(timeout=_QUERY_SECONDS) as connection:
                     await self._follow(connection, stopping)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DATABASE_ERRORS as error:
                 _LOG.warning(
                     "the catalogue cannot be read; judging goes on by the last one",
                     extra=fields("catalog_unreadable", error=str(error), version=self._catalog.version),
@@ -127,7 +127,7 @@ class Registry:
                 await self.refresh(connection)
                 await _wait(wake, POLL_SECONDS)
         finally:
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(*DATABASE_ERRORS):
                 await connection.remove_listener(CHANNEL, notified)
 
     async def _missing_specs(self, connection: Connection, active: set[tuple[str, int]]) -> dict[tuple[str, int], str]:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-import asyncpg
 from dataflow_mesh.logs import fields
 from dataflow_mesh.postgres import Pool
 
 from dataflow_validator.contract_records import contract_names
+from dataflow_validator.failure import DATABASE_ERRORS
 from dataflow_validator.partitions import LEDGER, RAW_LOG, Partitions
 from dataflow_validator.registry import Registry
 from dataflow_validator.statements import statements
@@ -75,7 +75,7 @@ class Retention:
             pause = self._settings.interval.total_seconds()
             try:
                 await self.round()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DATABASE_ERRORS as error:
                 _LOG.warning("retention failed; it tries again", extra=fields("retention_failed", error=str(error)))
                 pause = _RETRY_SECONDS
             with contextlib.suppress(TimeoutError):

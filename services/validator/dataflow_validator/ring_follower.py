@@ -12,6 +12,8 @@ from dataflow_mesh.postgres import Pool
 from dataflow_ring.consume import NodeReader, ReaderOptions, Sink
 from dataflow_ring.nodes import Durability, Node, State
 
+from dataflow_validator.failure import DATABASE_ERRORS
+
 logger = logging.getLogger(__name__)
 
 _FOLLOW_SECONDS: Final = 1.0
@@ -56,7 +58,7 @@ class RingFollower:
                 await self._refresh(sink)
             except asyncpg.UndefinedTableError:
                 pass  # no bridge has started yet
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except DATABASE_ERRORS as error:
                 logger.info("membership cannot be read", extra={"action": "ring.follow", "detail": str(error)[:200]})
             await asyncio.sleep(_FOLLOW_SECONDS if self._readers else _FOLLOW_SECONDS / 5)
 
