@@ -30,6 +30,8 @@ class Received:
     duplicate: bool
     packet_id: int
     properties: bytes
+    connection: int
+    """Which connection it came by, from 0."""
 
 
 @dataclass(slots=True)
@@ -59,6 +61,7 @@ class _Connection(asyncio.Protocol):
         self._protocol = Protocol.V3_1_1
         self._taken = 0
         self._drop_after: int | None = None
+        self._number = 0
         self._unreleased: set[int] = set()
         self.transport: asyncio.Transport | None = None
 
@@ -110,7 +113,7 @@ class _Connection(asyncio.Protocol):
 
     def _connack(self) -> bytes:
         server = self._server
-        index = server.connects
+        index = self._number = server.connects
         server.connects += 1
         cuts = server.behaviour.drop_after
         self._drop_after = cuts[index] if index < len(cuts) else None
@@ -137,7 +140,9 @@ class _Connection(asyncio.Protocol):
                 properties = buffer[start + 1 : start + 1 + buffer[start]]
                 start += 1 + buffer[start]
             topic = buffer[body + 2 : topic_end].decode()
-            message = Received(topic, bytes(buffer[start:end]), qos, bool(first & 8), packet_id, properties)
+            message = Received(
+                topic, bytes(buffer[start:end]), qos, bool(first & 8), packet_id, properties, self._number
+            )
             if not (qos == 2 and packet_id in self._unreleased):
                 server.received.append(message)
         if self._drop_after is not None and self._taken >= self._drop_after:

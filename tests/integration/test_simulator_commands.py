@@ -4,12 +4,15 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 from dataflow_cli.root import dataflow
 from dataflow_mesh.testing import free_port
+from dataflow_simulator.commands.simulate import faults_of
+from dataflow_simulator.faults import NONE, SOME
 from dataflow_simulator.null_server import Behaviour, NullServer
 
 
@@ -115,6 +118,12 @@ def test_where_nothing_runs_nothing_is_reached(recording: Path, tmp_path: Path) 
     result = _run("replay", recording, "--mqtt", f"127.0.0.1:{free_port()}")
     assert result.exit_code == 3
     assert "no MQTT connection" in result.output
+
+
+def test_faults_are_read() -> None:
+    """A usual day's, with one of them changed; dashes as in the other options."""
+    assert faults_of(()) == NONE
+    assert faults_of(("some", "wrong-type=0.5")) == replace(SOME, wrong_type=0.5)
 
 
 def test_simulate_sends_for_its_time(server: NullServer) -> None:

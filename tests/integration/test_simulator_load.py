@@ -106,8 +106,9 @@ async def test_replay_keeps_the_order_of_each_topic(qos: int) -> None:
         counts = await replay(_messages(300), settings)
         assert counts.published == counts.acknowledged == 300
         for topic in range(7):
-            numbers = [int(m.payload) for m in server.received if m.topic == f"t/{topic}"]
-            assert numbers == list(range(topic, 300, 7))
+            received = [message for message in server.received if message.topic == f"t/{topic}"]
+            assert [int(message.payload) for message in received] == list(range(topic, 300, 7))
+            assert len({message.connection for message in received}) == 1
         assert all(message.properties.endswith(b"id-" + message.payload) for message in server.received)
 
 

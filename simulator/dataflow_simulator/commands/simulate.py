@@ -8,12 +8,13 @@ import signal
 import time
 import uuid
 from contextlib import suppress
+from dataclasses import replace
 
 import click
 from dataflow_cli.context import Access, connection_options, json_option
 
 from dataflow_simulator.commands.options import mqtt_options, protocol_of, runs
-from dataflow_simulator.faults import SOME, FaultRates
+from dataflow_simulator.faults import NONE, SOME, FaultRates
 from dataflow_simulator.fleet import FleetSettings, recorded_devices, run_fleet, synthetic_devices
 from dataflow_simulator.packaged import RECORDINGS, ContractName, packaged_contract, packaged_recording
 from dataflow_simulator.provision import provision_patiently
@@ -24,22 +25,22 @@ _FOR_EVER_SECONDS = 365 * 86400.0
 
 
 def faults_of(texts: tuple[str, ...]) -> FaultRates:
-    """Reads `some`, or NAME=PROBABILITY as often as wanted.
+    """Reads NAME=PROBABILITY as often as wanted; `some` among them stands for a usual day's.
 
     Raises:
         click.BadParameter: It is neither.
     """
-    if texts == ("some",):
-        return SOME
     rates: dict[str, float] = {}
     for text in texts:
+        if text == "some":
+            continue
         name, _, probability = text.partition("=")
         try:
             rates[name.replace("-", "_")] = float(probability)
         except ValueError as error:
             raise click.BadParameter(f"not NAME=PROBABILITY: {text!r}", param_hint="'--fault'") from error
     try:
-        return FaultRates(**rates)
+        return replace(SOME if "some" in texts else NONE, **rates)
     except (TypeError, ValueError) as error:
         raise click.BadParameter(
             f"{error}; the names are dropout, spike, stuck, wrong-type, clock-skew, duplicate", param_hint="'--fault'"
