@@ -28,8 +28,8 @@ _log = logging.getLogger(__name__)
 class Catalogues(Protocol):
     """Knows what can be asked about."""
 
-    async def catalogue(self) -> Catalogue:
-        """Returns it."""
+    async def catalogue(self, question: str) -> Catalogue:
+        """Returns it, with what the question may name."""
         ...
 
 
@@ -75,7 +75,7 @@ class AskService(ask_service_pb2_grpc.AskServiceServicer):
         ask_id = str(uuid.uuid4())
         started = ask_service_pb2.Started(ask_id=ask_id, engine=self._engine.name)
         yield ask_service_pb2.AskResponse(started=started)
-        catalogue = await self._survey.catalogue()
+        catalogue = await self._survey.catalogue(request.question)
         planned = await self._engine.plan(request.question, catalogue, self._now(), request.contract)
         plan: Plan | None = None
         contract: Contract | None = None

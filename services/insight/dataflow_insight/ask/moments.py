@@ -28,7 +28,7 @@ WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "satu
 _MONTH: Final = r"(?P<month>" + "|".join(sorted(MONTHS, key=len, reverse=True)) + r")\b\.?"
 _YEAR: Final = r"(?P<year>(?:19|20)\d\d)\b"
 _DAY: Final = r"(?P<day>0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?\b"
-_OTHER_DAY: Final = r"(?P<other>0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?\b"
+_OTHER_DAY: Final = r"(?P<other>0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?\b(?![:.]\d)"
 _TO: Final = r"\s*(?:-|to|through|thru|until|till|and)\s*(?:the\s+)?"
 _UNIT: Final = r"(?P<unit>minute|min|hour|hr|h|day|week|month|year)s?\b"
 _COUNT: Final = r"(?P<count>\d{1,5}|" + "|".join(NUMBER_WORDS) + r"|a|an|couple of)"

@@ -4,34 +4,24 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from statistics import median
 from typing import Any, Final, Protocol
 
 from dataflow_insight.ask.catalogue import Catalogue, Contract, Field, Kind
+from dataflow_insight.ask.columns import ENVELOPE, column_of
 from dataflow_insight.ask.sql import quoted
 
 MAX_CONTRACTS: Final = 200
-MAX_DEVICES: Final = 5000
+MAX_DEVICES: Final = 2000
 """Most device ids that are read for each contract."""
 
+_MAX_SPELLED: Final = 200
 _SAMPLED_DEVICES: Final = 50
 _CADENCE_DEVICES: Final = 4
 _CADENCE_READINGS: Final = 200
 _CADENCE_SHARE: Final = 0.9
-_ENVELOPE: Final = frozenset(
-    {
-        "device_id",
-        "event_time",
-        "receive_time",
-        "message_id",
-        "content_hash",
-        "revision",
-        "stored_xid",
-        "maybe_duplicate",
-        "extra",
-    }
-)
 _KINDS: Final = {
     "double precision": Kind.NUMBER,
     "real": Kind.NUMBER,
@@ -48,7 +38,8 @@ _KINDS: Final = {
 _CONTRACTS: Final = """
 SELECT c.name, c.builtin, r.spec::text
 FROM validator.contract c
-JOIN validator.revision r ON r.contract = c.name AND r.revision = GREATEST(c.active_revision, 1)
+JOIN validator.revision r
+    ON r.contract = c.name AND r.revision = CASE WHEN c.active_revision > 0 THEN c.active_revision ELSE c.latest_revision END
 ORDER BY c.builtin, c.name
 LIMIT $1
 """
@@ -70,6 +61,11 @@ WITH RECURSIVE found AS (
     WHERE found.device_id IS NOT NULL AND found.number <= $1
 )
 SELECT device_id FROM found WHERE device_id IS NOT NULL
+"""
+
+_SPELLED: Final = """
+SELECT word FROM unnest($1::text[]) AS word
+WHERE EXISTS (SELECT FROM {table} t WHERE t.device_id = word)
 """
 
 _EDGES: Final = """
@@ -114,13 +110,29 @@ class Survey:
         self._catalogue: Catalogue | None = None
         self._read_at = 0.0
 
-    async def catalogue(self) -> Catalogue:
-        """Returns what can be asked about; one caller reads, the others wait for it."""
+    async def catalogue(self, question: str) -> Catalogue:
+        """Returns what can be asked about; one caller reads, the others wait for it.
+
+        Args:
+            question: Where a contract has more devices than are read, those that it spells exactly are looked up.
+        """
         async with self._lock:
             if self._catalogue is None or time.monotonic() - self._read_at > self._keep_seconds:
                 self._catalogue = await read_catalogue(self._reads)
                 self._read_at = time.monotonic()
-            return self._catalogue
+            catalogue = self._catalogue
+        if all(contract.devices_complete for contract in catalogue.contracts):
+            return catalogue
+        return Catalogue(tuple([await self._with_devices(contract, question) for contract in catalogue.contracts]))
+
+    async def _with_devices(self, contract: Contract, question: str) -> Contract:
+        if contract.devices_complete:
+            return contract
+        words = [word.strip(",;:?!()\"'") for word in question.split()]
+        spelled = {*words, *(word.removesuffix(".").removesuffix("'s") for word in words)} - set(contract.devices)
+        sql = _SPELLED.format(table=f"readings.{quoted(contract.name)}")
+        found = [str(row[0]) for row in await self._reads.fetch(sql, sorted(spelled)[:_MAX_SPELLED])]
+        return replace(contract, devices=(*contract.devices, *found), device_keys={}) if found else contract
 
 
 async def read_catalogue(reads: Reads) -> Catalogue:
@@ -185,23 +197,16 @@ def fields_of(spec: Mapping[str, Any], columns: Mapping[str, Kind]) -> tuple[Fie
     event_time = str(spec.get("event_time") or spec.get("event_time_field") or "")
     for entry in spec.get("fields") or ():
         name = str(entry.get("name") or "")
-        column = next((column for column in _column_names(entry, name) if column in columns), None)
-        if not name or column is None or name.strip("/") in {event_time.strip("/"), "device_id"}:
+        column = str(entry.get("column") or column_of(name))
+        if not name or column not in columns or name.strip("/") in {event_time.strip("/"), "device_id"}:
             continue
         found.append(
             Field(name, column, columns[column], str(entry.get("unit") or ""), str(entry.get("description") or ""))
         )
     if not found:
         # A contract of a JSON Schema alone: its columns are all that is known.
-        found = [Field(column, column, kind) for column, kind in columns.items() if column not in _ENVELOPE]
+        found = [Field(column, column, kind) for column, kind in columns.items() if column not in ENVELOPE]
     return tuple(found)
-
-
-def _column_names(entry: Mapping[str, Any], name: str) -> list[str]:
-    """Returns the columns that a field may have, the declared one first (rules: contracts/names.py of the validator)."""
-    plain = name.removeprefix("/").replace("/", ".") if name.startswith("/") else name
-    given = [str(entry[key]) for key in ("column", "column_name") if entry.get(key)]
-    return [*given, f"field_{plain}"] if plain in _ENVELOPE or plain.startswith("field_") else [*given, plain]
 
 
 def _json(spec: object) -> Mapping[str, Any]:
