@@ -93,7 +93,7 @@ CHECKS: Final[dict[str, str]] = {
                  jsonb_each(c.outcomes) AS o (outcome, devices), jsonb_each_text(o.devices) AS d (device, items)
             WHERE c.contract = '' OR starts_with(c.contract, 'kill_')),
         sent AS (SELECT sum(acknowledged) AS least, sum(sent + resent) AS most FROM item)
-        SELECT items, least, most FROM booked, sent WHERE items NOT BETWEEN least AND most""",
+        SELECT items, least, most FROM booked, sent WHERE coalesce(items, 0) NOT BETWEEN least AND most""",
     "sequence: acknowledged by its bridge, never committed": """
         SELECT bridge_id, boot_id, through, committed FROM (
             SELECT l.bridge_id, l.boot_id, max(l.acknowledged_through) AS through FROM validator.ledger l GROUP BY 1, 2) t

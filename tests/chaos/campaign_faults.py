@@ -10,7 +10,7 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 import psutil
 
 Target = Literal["bridge", "validator", "redis", "postgres"]
+Action = Literal["kill", "end", "freeze", "wipe", "blackout"]
 TARGETS: Final[tuple[Target, ...]] = ("bridge", "validator", "redis", "postgres")
 
 FREEZE_SECONDS: Final = 5.0
@@ -31,13 +32,15 @@ class Event:
 
     at_seconds: float
     """Since the campaign began."""
-    action: Literal["kill", "freeze", "wipe"]
+    action: Action
     process: str
     pid: int
     acknowledged: int
     """Messages acknowledged by then."""
     back_after_seconds: float | None = None
     """Until it served again under another pid; None: nobody waited, or it did not."""
+    held: str = ""
+    """What a wiped node held when it went."""
 
 
 class RecoveryError(AssertionError):
@@ -73,6 +76,31 @@ class Faults:
         if wait:
             await self._comes_back(event)
 
+    async def end(self, target: Target) -> None:
+        """Sends SIGTERM: it drains in order, and the supervisor starts it again.
+
+        Raises:
+            RecoveryError: It did not come back.
+        """
+        name, pid = self._choose(target)
+        event = self._note("end", name, pid)
+        os.kill(pid, signal.SIGTERM)
+        await self._comes_back(event)
+
+    async def blackout(self) -> None:
+        """Sends SIGKILL to every process but the supervisor, at once, as when the power fails and the disk stays.
+
+        Raises:
+            RecoveryError: Not everything came back.
+        """
+        entries = self.processes()
+        events = [self._note("blackout", entry["name"], entry["pid"]) for entry in entries if entry["pid"]]
+        for event in events:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(event.pid, signal.SIGKILL)
+        for event in events:
+            await self._comes_back(event)
+
     async def freeze(self, target: Target) -> None:
         """Sends SIGSTOP to the process and its children, and SIGCONT five seconds later.
 
@@ -95,10 +123,13 @@ class Faults:
                     one.resume()
         await self._serves(event)
 
-    async def wipe(self) -> None:
+    async def wipe(self, held: Callable[[str], Awaitable[str]]) -> None:
         """Kills a ring node and removes what it had on disk before it can start again.
 
         Postgres is frozen around it, so that batches wait on the ring when the node goes.
+
+        Args:
+            held: Tells what a node holds, by its name.
 
         Raises:
             RecoveryError: A process did not come back.
@@ -107,6 +138,7 @@ class Faults:
         await asyncio.sleep(FREEZE_SECONDS / 2)
         name, pid = self._choose("redis")
         event = self._note("wipe", name, pid)
+        event.held = await held(name)
         directory = self._data_dir / name
         # Unlinked first: what the process still writes goes where nobody will find it.
         for kept in ("appendonlydir", "appendonly.aof", "dump.rdb"):
@@ -156,7 +188,7 @@ class Faults:
             raise RecoveryError(f"no process of {target} to break")
         return self._chance.choice(sorted(found))
 
-    def _note(self, action: Literal["kill", "freeze", "wipe"], name: str, pid: int) -> Event:
+    def _note(self, action: Action, name: str, pid: int) -> Event:
         event = Event(round(time.monotonic() - self._began, 2), action, name, pid, self._acknowledged())
         self.history.append(event)
         return event

@@ -1,6 +1,6 @@
 """Breaks a running stack again and again while devices publish, and then accounts for every acknowledged item.
 
-    .venv/bin/python -m tests.chaos.kill_campaign [--kills 10] [--seed S] [--rate 600] [--freezes N] [--wipe]
+    .venv/bin/python -m tests.chaos.kill_campaign [--kills 10] [--seed S] [--rate 600] [--freezes N] [--ends N] [--blackouts N] [--wipe]
 
 Starts a local stack of its own, publishes with message ids of the kinds a, b, c and d at once (QoS 1 and 2, with items
 that must be refused, exact resends, contradictions and arrays), and kills bridge, validator, ring node and Postgres with
@@ -18,6 +18,7 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,7 +34,7 @@ from dataflow_simulator.publisher import PublishError
 from dataflow_stack.testing import LocalStack
 
 from tests.chaos.campaign_check import Findings, reconcile
-from tests.chaos.campaign_faults import TARGETS, Faults, RecoveryError, Target
+from tests.chaos.campaign_faults import TARGETS, Action, Faults, RecoveryError, Target
 from tests.chaos.campaign_load import Journal, Load, provision
 
 _EMPTY_SECONDS: Final = 180.0
@@ -60,6 +61,10 @@ class Plan:
     """Share of the kills after which nobody waits for the recovery."""
     freezes: int = 0
     """SIGSTOP for 5 s of each target, so many times."""
+    ends: int = 0
+    """SIGTERM to each target, so many times."""
+    blackouts: int = 0
+    """SIGKILL to all processes at once, so many times."""
     wipe: bool = False
     """Whether one ring node also loses its disk."""
 
@@ -100,6 +105,7 @@ async def run_campaign(stack: LocalStack, plan: Plan) -> Report:
     began = time.monotonic()
     chance = random.Random(plan.seed)
     document = stack.status()
+    nodes = {f"redis-{index}": url for index, url in enumerate(document["redis"])}
     host, _, port = document["mqtt"].rpartition(":")
     async with _client(document) as client:
         await provision(client)
@@ -109,7 +115,7 @@ async def run_campaign(stack: LocalStack, plan: Plan) -> Report:
         publishing = asyncio.create_task(load.run(), name="load")
         problems: list[str] = []
         try:
-            await _break_things(plan, faults, chance)
+            await _break_things(plan, faults, chance, lambda name: _held(nodes[name]))
         except RecoveryError as error:  # what is stored is accounted for all the same
             problems.append(str(error))
         finally:
@@ -118,7 +124,7 @@ async def run_campaign(stack: LocalStack, plan: Plan) -> Report:
             await publishing
         except* (AssertionError, PublishError) as errors:
             problems += [str(error) for error in errors.exceptions]
-        left = await _until_empty(document["redis"], faults.wiped)
+        left = await _until_empty({name: url for name, url in nodes.items() if name not in faults.wiped})
         connection = await asyncpg.connect(document["postgres"])
         try:
             findings = await reconcile(connection, load.journal, deaths=faults.deaths())
@@ -140,10 +146,14 @@ async def run_campaign(stack: LocalStack, plan: Plan) -> Report:
     )  # fmt: skip
 
 
-async def _break_things(plan: Plan, faults: Faults, chance: random.Random) -> None:
+async def _break_things(
+    plan: Plan, faults: Faults, chance: random.Random, held: Callable[[str], Awaitable[str]]
+) -> None:
     """Does what is planned, in random order."""
-    steps: list[tuple[str, Target]] = [("kill", target) for target in plan.targets for _ in range(plan.kills)]
+    steps: list[tuple[Action, Target]] = [("kill", target) for target in plan.targets for _ in range(plan.kills)]
     steps += [("freeze", target) for target in plan.targets for _ in range(plan.freezes)]
+    steps += [("end", target) for target in plan.targets for _ in range(plan.ends)]
+    steps += [("blackout", "postgres")] * plan.blackouts
     if plan.wipe:
         steps.append(("wipe", "redis"))
     chance.shuffle(steps)
@@ -151,7 +161,11 @@ async def _break_things(plan: Plan, faults: Faults, chance: random.Random) -> No
         await asyncio.sleep(chance.uniform(plan.least_pause_seconds, plan.most_pause_seconds))
         if action == "wipe":
             await faults.all_serve()
-            await faults.wipe()
+            await faults.wipe(held)
+        elif action == "end":
+            await faults.end(target)
+        elif action == "blackout":
+            await faults.blackout()
         elif action == "freeze":
             await faults.freeze(target)
         else:
@@ -166,10 +180,9 @@ def _client(document: dict[str, Any]) -> AsyncClient:
     return AsyncClient(Connection(Targets(grpc["bridge"], grpc["validator"], grpc["insight"]), token))
 
 
-async def _until_empty(urls: list[str], wiped: set[str]) -> dict[str, str]:
+async def _until_empty(nodes: dict[str, str]) -> dict[str, str]:
     """Waits until no node holds a batch; returns what is left where that does not come true."""
     deadline = time.monotonic() + _EMPTY_SECONDS
-    nodes = {f"redis-{index}": url for index, url in enumerate(urls) if f"redis-{index}" not in wiped}
     while True:
         left = {name: what for name, url in nodes.items() if (what := await _held(url))}
         if not left or time.monotonic() > deadline:
@@ -212,6 +225,8 @@ def main() -> int:
     parser.add_argument("--pause-seconds", type=float, default=3.0, help="between kills, at most (default 3)")
     parser.add_argument("--overlap", type=float, default=0.2, help="share of kills not waited for (default 0.2)")
     parser.add_argument("--freezes", type=int, default=0, help="SIGSTOP for 5 s of each target, so many times")
+    parser.add_argument("--ends", type=int, default=0, help="SIGTERM to each target, so many times")
+    parser.add_argument("--blackouts", type=int, default=0, help="SIGKILL to all processes at once, so many times")
     parser.add_argument("--wipe", action="store_true", help="one ring node also loses its disk")
     parser.add_argument("--keep", action="store_true", help="keep the data directory, and say where it is")
     arguments = parser.parse_args()
@@ -225,6 +240,8 @@ def main() -> int:
         most_pause_seconds=arguments.pause_seconds,
         overlap=arguments.overlap,
         freezes=arguments.freezes,
+        ends=arguments.ends,
+        blackouts=arguments.blackouts,
         wipe=arguments.wipe,
     )
     print(f"seed {seed}", file=sys.stderr)
