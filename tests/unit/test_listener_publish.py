@@ -381,3 +381,11 @@ async def test_acknowledges_what_is_ready_when_the_client_has_left() -> None:
         served.intake.acknowledge()
         await client.close()
         assert served.budget.taken_bytes == 0
+
+
+async def test_bounds_answers_that_wait_for_others() -> None:
+    """Refused messages behind an unacknowledged one are bounded by the Receive Maximum, too."""
+    settings = ListenerSettings(listen="127.0.0.1:0", receive_maximum=3)
+    async with serve(settings, hold=True) as served:
+        refused = [publish5("$x", packet_id=n) for n in range(2, 6)]
+        assert (await ended_with(served, publish5("t"), *refused)).value == 0x93
