@@ -67,6 +67,7 @@ def main() -> int:
             return 1 if changed else 0
         shutil.rmtree(GEN, ignore_errors=True)
         shutil.copytree(fresh, GEN)
+        GEN.chmod(0o755)  # the scratch directory is its owner's alone
     return 0
 
 

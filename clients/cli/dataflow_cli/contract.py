@@ -36,7 +36,7 @@ def contract() -> None:
 )
 @click.option("--identity", metavar="F,F", default="", help="Fields that make an item recognisable when sent again.")
 @click.option(
-    "--unknown", type=click.Choice(list(UNKNOWN_FIELDS)), help="Members that no field names.  [default: keep]"
+    "--unknown", type=click.Choice(list(UNKNOWN_FIELDS)), help="Members that no field names.  [default: ignore]"
 )
 @click.option(
     "--coerce", "coercion", type=click.Choice(list(COERCIONS)), help="Other spellings of values.  [default: strict]"
@@ -168,7 +168,7 @@ def _show(entry: contract_pb2.Contract, *, as_json: bool) -> None:
             else f"none active, {entry.latest_revision} latest: `dataflow contract activate {entry.name}`",
             "identity": ", ".join(spec.identity),
             "event time": spec.event_time_field or "receive time",
-            "unknown fields": _word_of(UNKNOWN_FIELDS, spec.unknown_fields, "keep"),
+            "unknown fields": _word_of(UNKNOWN_FIELDS, spec.unknown_fields, "ignore"),
             "coercion": _word_of(COERCIONS, spec.coercion, "strict"),
             "conflict": _word_of(CONFLICT_POLICIES, spec.conflict_policy, "first"),
             "created": moment(entry.create_time),

@@ -89,7 +89,7 @@ def read_spec(name: str, message: contract_pb2.ContractSpec) -> ContractSpec:
         identity=tuple(message.identity),
         event_time=message.event_time_field or None,
         event_time_format=_UNITS[message.event_time_unit],
-        unknown=_UNKNOWN.get(message.unknown_fields, UnknownFields.KEEP),
+        unknown=_UNKNOWN.get(message.unknown_fields, UnknownFields.IGNORE),
         coerce=_COERCIONS.get(message.coercion, Coercion.STRICT),
         conflict=_CONFLICTS.get(message.conflict_policy, ConflictRule.FIRST),
         dedupe_window=window,

@@ -14,7 +14,7 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | Non
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """The earliest event time that any contract accepts."""
 
-DEFAULT_DEDUPE_WINDOW: Final = timedelta(hours=24)
+DEFAULT_DEDUPE_WINDOW: Final = timedelta(days=7)
 """How long ids are remembered where the contract has no event-time field."""
 
 

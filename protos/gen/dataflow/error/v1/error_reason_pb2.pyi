@@ -25,7 +25,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Not set."""
     ERROR_REASON_INVALID_REQUEST: _ErrorReason.ValueType  # 1
-    """INVALID_ARGUMENT. A field of the request breaks its rule; `BadRequest` lists them all."""
+    """INVALID_ARGUMENT. A field of the request breaks its rule; `BadRequest` lists them all. Metadata: {"violationsLeftOff": "12"} where not all fit."""
     ERROR_REASON_TOKEN_INVALID: _ErrorReason.ValueType  # 2
     """UNAUTHENTICATED. No token, or one that nobody issued. Metadata: {}."""
     ERROR_REASON_ROLE_MISSING: _ErrorReason.ValueType  # 3
@@ -83,7 +83,7 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Not set."""
 ERROR_REASON_INVALID_REQUEST: ErrorReason.ValueType  # 1
-"""INVALID_ARGUMENT. A field of the request breaks its rule; `BadRequest` lists them all."""
+"""INVALID_ARGUMENT. A field of the request breaks its rule; `BadRequest` lists them all. Metadata: {"violationsLeftOff": "12"} where not all fit."""
 ERROR_REASON_TOKEN_INVALID: ErrorReason.ValueType  # 2
 """UNAUTHENTICATED. No token, or one that nobody issued. Metadata: {}."""
 ERROR_REASON_ROLE_MISSING: ErrorReason.ValueType  # 3

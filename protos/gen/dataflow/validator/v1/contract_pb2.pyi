@@ -77,7 +77,7 @@ class _UnknownFields:
 class _UnknownFieldsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UnknownFields.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     UNKNOWN_FIELDS_UNSPECIFIED: _UnknownFields.ValueType  # 0
-    """Means KEEP."""
+    """Means IGNORE."""
     UNKNOWN_FIELDS_IGNORE: _UnknownFields.ValueType  # 1
     """Dropped from the row (the raw log still has them)."""
     UNKNOWN_FIELDS_KEEP: _UnknownFields.ValueType  # 2
@@ -89,7 +89,7 @@ class UnknownFields(_UnknownFields, metaclass=_UnknownFieldsEnumTypeWrapper):
     """What happens to members that no field names."""
 
 UNKNOWN_FIELDS_UNSPECIFIED: UnknownFields.ValueType  # 0
-"""Means KEEP."""
+"""Means IGNORE."""
 UNKNOWN_FIELDS_IGNORE: UnknownFields.ValueType  # 1
 """Dropped from the row (the raw log still has them)."""
 UNKNOWN_FIELDS_KEEP: UnknownFields.ValueType  # 2
