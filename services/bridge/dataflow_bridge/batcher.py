@@ -34,7 +34,7 @@ class RingAppender(Protocol):
 class BatcherOptions:
     """When a batch is closed. All but the size trade latency for the cost of a hop."""
 
-    max_messages: int = 2_000
+    max_messages: int = 1_000
     max_bytes: int = 1024 * 1024
     """Payload and topic bytes, before compression."""
     linger_seconds: float = 0.005

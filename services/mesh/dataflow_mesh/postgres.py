@@ -50,6 +50,8 @@ def server_settings(application_name: str, limits: Limits) -> dict[str, str]:
     return {
         "application_name": application_name,
         "timezone": "UTC",
+        # Our statements are short and many; compiling them costs more than it gains.
+        "jit": "off",
         "statement_timeout": str(limits.statement_ms),
         "lock_timeout": str(limits.lock_ms),
         "idle_in_transaction_session_timeout": str(limits.idle_in_transaction_ms),
@@ -114,6 +116,9 @@ async def connect_pool(
         init=init,
         # A hundred contracts have more statements than asyncpg's default of a hundred keeps prepared.
         statement_cache_size=1_000,
+        # A new connection looks up the types of all arrays again, in the middle of somebody's transaction.
+        max_queries=1_000_000_000,
+        max_inactive_connection_lifetime=0.0,
     )
 
 

@@ -37,6 +37,7 @@ from dataflow_validator.retention import Retention, RetentionSettings
 from dataflow_validator.ring_follower import RingFollower
 from dataflow_validator.route_service import RouteServicer
 from dataflow_validator.settings import ValidatorSettings
+from dataflow_validator.store import prepare_connection
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,13 @@ async def serve(process: Process, settings: ValidatorSettings) -> None:
     await wait_ready(settings.postgres_dsn, timeout_seconds=60.0)
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(
-            await connect_pool(settings.postgres_dsn, application_name=settings.validator_id, max_size=_CONNECTIONS)
+            await connect_pool(
+                settings.postgres_dsn,
+                application_name=settings.validator_id,
+                min_size=2,
+                max_size=_CONNECTIONS,
+                init=prepare_connection,
+            )
         )
         await _prepare_database(pool)
         registry = Registry()

@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -39,8 +39,8 @@ class PipelineOptions:
 
     max_batches: int = 32
     """Batches in one transaction."""
-    max_messages: int = 16_000
-    """Messages in one transaction, reached by whole batches."""
+    max_messages: int = 6_000
+    """Messages in one transaction, passed by one batch at most: bounds how long a statement holds the event loop."""
     queue_batches: int = 48
     """Batches that wait here; readers wait while it is full."""
     max_lone_deaths: int = 3
@@ -65,6 +65,22 @@ class Counters:
     retries: int = 0
     suspects: int = 0
     stopped_lanes: int = 0
+
+
+class _Group:
+    """Judged batches that will be stored together."""
+
+    def __init__(self) -> None:
+        self.judged: list[JudgedBatch] = []
+        self.batch_ids: set[bytes] = set()
+        self.messages = 0
+
+    def add(self, judged: Iterable[JudgedBatch]) -> None:
+        """Add batches."""
+        for item in judged:
+            self.judged.append(item)
+            self.batch_ids.add(item.batch.batch_id)
+            self.messages += item.batch.message_count
 
 
 class Pipeline:
@@ -143,25 +159,40 @@ class Pipeline:
     # --- the loops
 
     async def run(self) -> None:
-        """Take, judge and store for ever; judging goes on while the group before is being stored."""
+        """Take, judge and store for ever: what is judged while a transaction runs makes up the next one."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch_postgres(), name="watch-postgres")
+            group = _Group()
             storing: asyncio.Task[None] | None = None
+            arriving = tasks.create_task(self._queue.get(), name="take")
             while True:
-                group = await self._take()
-                if group[0].origin is Origin.SUSPECT:
+                if group.judged and storing is None:
+                    storing = tasks.create_task(self._store(group.judged), name="store")
+                    group = _Group()
+                waiting: set[asyncio.Task[Any]] = set() if self._is_full(group) else {arriving}
+                if storing is not None:
+                    waiting.add(storing)
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                if storing is not None and storing.done():
+                    storing = None
+                if arriving not in waiting or not arriving.done():
+                    continue
+                entry = arriving.result()
+                if entry.origin is Origin.SUSPECT or entry.batch_id in group.batch_ids:
+                    # A suspect works alone, and two copies of a batch do not travel together.
                     if storing is not None:
                         await storing
                         storing = None
+                    await self._store(group.judged)
+                    group = _Group()
+                if entry.origin is Origin.SUSPECT:
                     # Held beyond its storing, so that a drain does not end before its try is taken back.
-                    self._hold(group[0].batch_id)
-                    await self._process_alone(group[0])
-                    self._let_go(group[0].batch_id)
-                    continue
-                judged = await self._judge(group)
-                if storing is not None:
-                    await storing
-                storing = tasks.create_task(self._store(judged), name="store") if judged else None
+                    self._hold(entry.batch_id)
+                    await self._process_alone(entry)
+                    self._let_go(entry.batch_id)
+                else:
+                    group.add(await self._judge([entry]))
+                arriving = tasks.create_task(self._queue.get(), name="take")
 
     async def drain(self) -> None:
         """Take no more from the ring, and return when all that was taken is stored or given back."""
@@ -169,23 +200,8 @@ class Pipeline:
         self._up.clear()
         await self._idle.wait()
 
-    async def _take(self) -> list[Entry]:
-        """Return the next entries to store together; a suspect comes alone."""
-        group = [await self._queue.get()]
-        if group[0].origin is Origin.SUSPECT:
-            return group
-        size = len(group[0].data)
-        taken = {group[0].batch_id}
-        while len(group) < self._options.max_batches and size < 8 * 1024 * 1024 and not self._queue.empty():
-            # Look before taking: a suspect must not travel with others, nor two copies of a batch together.
-            waiting: Entry = self._queue._queue[0]  # type: ignore[attr-defined]  # noqa: SLF001
-            if waiting.origin is Origin.SUSPECT or waiting.batch_id in taken:
-                break
-            entry = self._queue.get_nowait()
-            taken.add(entry.batch_id)
-            size += len(entry.data)
-            group.append(entry)
-        return group
+    def _is_full(self, group: _Group) -> bool:
+        return group.messages >= self._options.max_messages or len(group.judged) >= self._options.max_batches
 
     async def _judge(self, entries: Iterable[Entry]) -> list[JudgedBatch]:
         judged: list[JudgedBatch] = []
@@ -193,7 +209,6 @@ class Pipeline:
             result = await self._judge_entry(entry)
             if result is not None:
                 judged.append(result)
-            await asyncio.sleep(0)  # lets the transaction of the group before go on
         return judged
 
     async def _judge_entry(self, entry: Entry) -> JudgedBatch | None:

@@ -131,6 +131,12 @@ async def store(connection: Connection, group: Sequence[JudgedBatch], *, isolate
     )
 
 
+async def prepare_connection(connection: Connection) -> None:
+    """Have the driver look up the array types of all our statements now, not within the first transaction."""
+    types = ("uuid", "text", "bigint", "integer", "timestamptz", "bytea", "jsonb", '"char"', "double precision", "boolean", "numeric")  # fmt: skip
+    await connection.prepare("SELECT " + ", ".join(f"${index}::{name}[]" for index, name in enumerate(types, start=1)))
+
+
 async def _claim(connection: Connection, group: Sequence[JudgedBatch]) -> list[JudgedBatch]:
     ordered = sorted(group, key=lambda judged: judged.batch.batch_id)
     batches = [judged.batch for judged in ordered]
