@@ -80,7 +80,7 @@ async def test_a_created_contract_says_its_columns(setup: Setup) -> None:
         ("ts", "timestamptz"),
     ]
     assert (made.active_revision, made.latest_revision, made.builtin) == (1, 1, False)
-    assert made.spec.unknown_fields == contract_pb2.UNKNOWN_FIELDS_KEEP
+    assert made.spec.unknown_fields == contract_pb2.UNKNOWN_FIELDS_IGNORE
     assert made.spec.conflict_policy == contract_pb2.CONFLICT_POLICY_FIRST
     assert made.spec.dedupe_window.ToSeconds() == 7 * 86_400
     assert "weather" in setup.registry.current.contracts

@@ -142,11 +142,11 @@ def test_a_contract_survives_the_way_out_and_in() -> None:
 
 
 def test_what_is_unset_has_the_documented_meaning() -> None:
-    """KEEP, STRICT, FIRST, by magnitude, from 1970 on, a day ahead, seven days of memory."""
+    """IGNORE, STRICT, FIRST, by magnitude, from 1970 on, a day ahead, seven days of memory."""
     spec = read_spec(
         "x", contract_pb2.ContractSpec(fields=[contract_pb2.Field(name="a", type=contract_pb2.FIELD_TYPE_NUMBER)])
     )
-    assert (spec.unknown, spec.coerce, spec.conflict) == (UnknownFields.KEEP, Coercion.STRICT, ConflictRule.FIRST)
+    assert (spec.unknown, spec.coerce, spec.conflict) == (UnknownFields.IGNORE, Coercion.STRICT, ConflictRule.FIRST)
     assert (spec.event_time, spec.event_time_format) == (None, EventTimeFormat.AUTO)
     assert (spec.event_time_min.year, spec.event_time_ahead, spec.dedupe_window) == (
         1970,
