@@ -160,7 +160,7 @@ def read_intent(sheet: Sheet) -> Intent:
     ):
         intent.devices = intent.device_count = True
     if take(
-        rf"\b(?:how\s+many|(?:the\s+)?(?:total\s+|overall\s+)?number\s+of)\b(?!\s+[\uf8ff\s]*(?:of\s+)?(?:the\s+)?(?:{_NOT_COUNTED})\b)|\b(?:the\s+)?(?:total\s+)?counts?(?:\s+up)?(?:\s+of)?\b|\bamount\s+of\s+(?:data|readings|records|rows|measurements|values)\b"
+        rf"\b(?:how\s+many|(?:the\s+)?(?:total\s+|overall\s+)?number\s+of)\b(?!\s+[\uf8ff\s]*(?:of\s+)?(?:the\s+)?(?:{_NOT_COUNTED})\b)(?!\W*$)|\b(?:the\s+)?(?:total\s+)?counts?(?:\s+up)?(?:\s+of)?\b|\bamount\s+of\s+(?:data|readings|records|rows|measurements|values)\b"
     ):
         intent.count = True
     if take(r"\b(?:on\s+)?(?:the\s+)?(?:averages?|averaged|averaging|avg|means?|mean\s+value|arithmetic\s+mean)\b"):
@@ -291,7 +291,7 @@ def _read_shape(sheet: Sheet, intent: Intent) -> None:
             )
         )
     if take(
-        rf"\b(?:per|for\s+each(?:\s+of\s+the)?|for\s+every|by|of\s+each|of\s+every|at\s+each|at\s+every|each|every)\s+(?:single\s+|individual\s+)?{DEVICE_NOUN}\b|\b{DEVICE_NOUN}\s+by\s+{DEVICE_NOUN}\b|\bby\s+{DEVICE_NOUN}\b|\bindividually\b|\bseparately\b|\brespectively\b|\beach\b"
+        rf"\b(?:per(?=[\s-])|for\s+each(?:\s+of\s+the)?|for\s+every|by|of\s+each|of\s+every|at\s+each|at\s+every|each|every)[\s-]+(?:single\s+|individual\s+)?{DEVICE_NOUN}\b|\b{DEVICE_NOUN}\s+by\s+{DEVICE_NOUN}\b|\bby\s+{DEVICE_NOUN}\b|\bindividually\b|\bseparately\b|\brespectively\b|\beach\b"
     ):
         intent.per_device = True
     if (found := take(r",?\s*\b(?P<way>highest|largest|most|lowest|smallest|least)\s+first\b")) is not None:
@@ -369,7 +369,7 @@ def _read_coverage(sheet: Sheet, intent: Intent) -> None:
     for pattern in (
         r"\b(?:what|which)\s+(?:is\s+the\s+|was\s+the\s+)?(?:whole\s+|total\s+|full\s+)?(?:time\s*)?(?:period|span|range|frame|window|interval|dates|days|timespan|timeframe|date\s+range)(?:\s+of\s+time)?\b",
         r"\b(?:time|date)\s*(?:range|span|period|frame)s?\b|\btimespan\b|\btimeframe\b|\bdate\s+range\b",
-        r"\bcover(?:s|ed|age|ing)?\b|\bspan(?:s|ned)?\b|\bhow\s+far\s+back\b|\b(?:from|since)\s+when\s+(?:to|until|till)\s+when\b",
+        r"\bcover(?:s|ed|age|ing)?\b|\bspan(?:s|ned)?\b|\bhow\s+far\s+back\b|\bbetween\s+(?:which|what)\s+(?:dates|days|times)\b|\b(?:from|since)\s+when\s+(?:to|until|till)\s+when\b",
     ):
         if sheet.take_all(pattern):
             intent.coverage = True

@@ -13,6 +13,7 @@ from dataflow_insight.ask.verify import Claim, Draft
 
 _ROWS_PER_PIECE: Final = 50
 _SIGNIFICANT: Final = 4
+_PLACES: Final = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
 _MEASURED: Final = {
     Measure.AVG: "average",
     Measure.MIN: "lowest",
@@ -55,7 +56,7 @@ def shown_value(value: Value, *, rounded: bool = False) -> str:
         case bool():
             return "yes" if value else "no"
         case float() if rounded and math.isfinite(value):
-            whole = 0 if value == 0 else math.floor(math.log10(abs(value))) + 1
+            whole = 2 if value == 0 else math.floor(math.log10(abs(value))) + 1
             digits = min(6, max(2, _SIGNIFICANT - whole))
             return f"{value:.{digits}f}"
         case float() if value.is_integer() and abs(value) < 1e15:
@@ -173,7 +174,13 @@ def _count(plan: Plan, table: Table, contract: Contract) -> list[Draft]:
     noun = one if table.rows[0][0] == 1 else what
     if plan.measure is Measure.MISSING:
         return [text.cell(0, 0).say(f" readings have no value of {plan.field}{about}.").draft()]
-    return [text.cell(0, 0).say(f" {noun}{about}.").draft()]
+    return [
+        text.cell(0, 0)
+        .say(
+            f" {noun}{_limits(plan, contract)} {'was' if table.rows[0][0] == 1 else 'were'} stored{_where(plan)}{span_words(plan)}."
+        )
+        .draft()
+    ]
 
 
 def _value(plan: Plan, table: Table, contract: Contract) -> list[Draft]:
@@ -269,7 +276,7 @@ def _ranked(plan: Plan, table: Table, what: str, unit: str, *, rounded: bool) ->
         text = (
             _Text(table)
             .cell(row, device)
-            .say(f" comes at the place asked for by {what}: ")
+            .say(f" has the {_PLACES.get(plan.place, 'next')} {what}: ")
             .cell(row, value, unit, rounded=rounded)
         )
         tied = sum(1 for entry in table.rows if entry[value] == table.rows[row][value]) > 1

@@ -277,7 +277,11 @@ class _Reading:
             return
         for word in left:
             before, after = sheet.before(word.start), sheet.after(word.end)
-            if about and word.text.isdigit() and re.search(rf"\b{DEVICE_NOUN}(?:\s+|[-_#]|\s*#\s*)$", before):
+            if (
+                about
+                and any(letter.isdigit() for letter in word.text)
+                and re.search(rf"\b{DEVICE_NOUN}(?:\s+|[-_#]|\s*#\s*)$", before)
+            ):
                 raise Refusal(unknown_device(self._contract))
             device_like = re.search(_DEVICE_SLOT, before) or re.match(_DEVICE_TAIL, after)
             if not about or not word.text.isalpha() or protected(word.text):
