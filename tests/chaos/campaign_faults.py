@@ -77,14 +77,16 @@ class Faults:
             await self._comes_back(event)
 
     async def end(self, target: Target) -> None:
-        """Sends SIGTERM: it drains in order, and the supervisor starts it again.
+        """Ends it in order, as an operator would; the supervisor starts it again.
+
+        By SIGTERM, Postgres by SIGINT: to SIGTERM it waits for ever for the clients that it has.
 
         Raises:
             RecoveryError: It did not come back.
         """
         name, pid = self._choose(target)
         event = self._note("end", name, pid)
-        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGINT if target == "postgres" else signal.SIGTERM)
         await self._comes_back(event)
 
     async def blackout(self) -> None:

@@ -125,11 +125,7 @@ async def run_campaign(stack: LocalStack, plan: Plan) -> Report:
         except* (AssertionError, PublishError) as errors:
             problems += [str(error) for error in errors.exceptions]
         left = await _until_empty({name: url for name, url in nodes.items() if name not in faults.wiped})
-        connection = await asyncpg.connect(document["postgres"])
-        try:
-            findings = await reconcile(connection, load.journal, deaths=faults.deaths())
-        finally:
-            await connection.close()
+        findings = await _account(document["postgres"], load.journal, faults.deaths())
         if problems:
             findings.violations["service: did not come back"] = problems
         if left:
@@ -144,6 +140,18 @@ async def run_campaign(stack: LocalStack, plan: Plan) -> Report:
         plan, time.monotonic() - began, dict(sorted(broken.items())), findings, faults.report(), left, load.journal,
         faults.deaths(),
     )  # fmt: skip
+
+
+async def _account(dsn: str, journal: Journal, deaths: int) -> Findings:
+    """Reconciles; a database that does not answer is a finding, since every process was given the time to come back."""
+    try:
+        connection = await asyncpg.connect(dsn, timeout=30)
+    except (asyncpg.PostgresError, OSError) as error:
+        return Findings(violations={"postgres: does not answer": [str(error)]})
+    try:
+        return await reconcile(connection, journal, deaths=deaths)
+    finally:
+        await connection.close()
 
 
 async def _break_things(
