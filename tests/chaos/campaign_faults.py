@@ -70,9 +70,10 @@ class Faults:
         Raises:
             RecoveryError: It did not come back.
         """
-        name, pid = self._choose(target)
+        name, pid = await self._choose(target)
         event = self._note("kill", name, pid)
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # the supervisor may have been faster
+            os.kill(pid, signal.SIGKILL)
         if wait:
             await self._comes_back(event)
 
@@ -84,7 +85,7 @@ class Faults:
         Raises:
             RecoveryError: It did not come back.
         """
-        name, pid = self._choose(target)
+        name, pid = await self._choose(target)
         event = self._note("end", name, pid)
         os.kill(pid, signal.SIGINT if target == "postgres" else signal.SIGTERM)
         await self._comes_back(event)
@@ -111,7 +112,7 @@ class Faults:
         Raises:
             RecoveryError: It did not serve again.
         """
-        name, pid = self._choose(target)
+        name, pid = await self._choose(target)
         event = self._note("freeze", name, pid)
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
@@ -138,7 +139,7 @@ class Faults:
         """
         freezing = asyncio.create_task(self.freeze("postgres"), name="freeze-postgres")
         await asyncio.sleep(FREEZE_SECONDS / 2)
-        name, pid = self._choose("redis")
+        name, pid = await self._choose("redis")
         event = self._note("wipe", name, pid)
         event.held = await held(name)
         directory = self._data_dir / name
@@ -179,16 +180,18 @@ class Faults:
         """Returns the history for JSON."""
         return [asdict(event) for event in self.history]
 
-    def _choose(self, target: Target) -> tuple[str, int]:
+    async def _choose(self, target: Target) -> tuple[str, int]:
+        """Returns a running process of a kind; waits for one where all of them are dead."""
+        await self._until(lambda: bool(self._running(target)), f"no process of {target} runs")
+        return self._chance.choice(sorted(self._running(target)))
+
+    def _running(self, target: Target) -> list[tuple[str, int]]:
         found = [
             (str(entry["name"]), int(entry["pid"]))
             for entry in self.processes()
             if entry["name"].startswith(target) and entry["pid"] and psutil.pid_exists(entry["pid"])
         ]
-        found = [one for one in found if one[0] not in self.wiped] or found
-        if not found:
-            raise RecoveryError(f"no process of {target} to break")
-        return self._chance.choice(sorted(found))
+        return [one for one in found if one[0] not in self.wiped] or found
 
     def _note(self, action: Action, name: str, pid: int) -> Event:
         event = Event(round(time.monotonic() - self._began, 2), action, name, pid, self._acknowledged())
