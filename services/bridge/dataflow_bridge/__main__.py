@@ -22,7 +22,7 @@ from dataflow_ring.append import Appender
 from dataflow_bridge.batcher import Batcher
 from dataflow_bridge.errors import UnfitNodeError
 from dataflow_bridge.ingest import IngestServicer
-from dataflow_bridge.listener.authenticate import TokenAuthenticator, read_token_file
+from dataflow_bridge.listener.authenticate import TokenAuthenticator
 from dataflow_bridge.listener.budget import Budget
 from dataflow_bridge.listener.clock import SystemClock
 from dataflow_bridge.listener.listener import Listener
@@ -79,9 +79,7 @@ async def serve(process: Process, settings: BridgeSettings) -> None:
                 insecure_listen=settings.insecure_listen,
             ),
             batcher,
-            TokenAuthenticator(
-                read_token_file(settings.token_file), allow_anonymous=loopback or settings.mqtt_allow_anonymous
-            ),
+            TokenAuthenticator(tokens, allow_anonymous=loopback or settings.mqtt_allow_anonymous),
             budget,
             Sessions(clock),
             clock,

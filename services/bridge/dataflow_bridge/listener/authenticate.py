@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from dataflow.access.v1 import role_pb2
 from dataflow_mesh.access import Tokens, allows
 
 from dataflow_bridge.listener.seams import Credentials, Identity, Refusal, RefusalReason
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+_PUBLISHERS: Final = (role_pb2.ROLE_DEVICE, role_pb2.ROLE_OPERATOR)
+"""As `IngestService.PublishMessages` names them."""
 ANONYMOUS: Final = "anonymous"
-
-
-def read_token_file(path: Path) -> Tokens:
-    """Return the tokens of the mesh's token file, which is looked at again when it changes.
-
-    Raises:
-        TokenFileError: It can not be used; never names a token.
-    """
-    return Tokens.load(path)
 
 
 class TokenAuthenticator:
     """Lets in known tokens, verified client certificates, and anonymous clients where they are allowed.
 
-    A token is given as the password, with or without a user name; its role must be one that may call what devices may.
+    A token is given as the password, with or without a user name; its role must be one that may publish.
     Wrong credentials are refused even where none are needed.
     """
 
@@ -44,8 +34,8 @@ class TokenAuthenticator:
     def authenticate(self, credentials: Credentials) -> Identity | Refusal:
         """Return the identity behind the credentials, or the refusal.
 
-        A user name is the device id; a certificate's common name is, where there is no user name. Without either the
-        device is found by routes.
+        A device is the one that its token or certificate names, and a user name must say the same. A token of another
+        role may speak for any device: then the user name is the device id. Without either the device is found by routes.
         """
         if credentials.password is not None:
             return self._by_token(credentials, credentials.password)
@@ -63,6 +53,10 @@ class TokenAuthenticator:
         caller = self._tokens.caller_of(password.decode("utf-8", "surrogateescape"))
         if caller is None:
             return Refusal(RefusalReason.BAD_CREDENTIALS, "the password is no known token")
-        if not allows(caller.role, (role_pb2.ROLE_DEVICE,)):
+        if not allows(caller.role, _PUBLISHERS):
             return Refusal(RefusalReason.NOT_AUTHORIZED, f"role {caller.role_name} may not publish")
+        if caller.role == role_pb2.ROLE_DEVICE:
+            if credentials.username not in (None, "", caller.name):
+                return Refusal(RefusalReason.BAD_CREDENTIALS, "the user name is not the name of the device's token")
+            return Identity(caller.name, caller.role_name, caller.name)
         return Identity(caller.name, caller.role_name, credentials.username or credentials.certificate_name or None)
