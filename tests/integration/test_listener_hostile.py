@@ -34,7 +34,7 @@ SAMPLE = [
     "+/#",
     "x" * 2000,
 ]
-TOKENS = token_authenticator({"t": ("fleet", "DEVICE")})
+TOKENS = token_authenticator({"t": ("fleet", "OPERATOR")})
 
 
 def naughty_strings() -> list[str]:

@@ -12,7 +12,7 @@ pytestmark = [
     pytest.mark.tool("mosquitto_pub"),
     pytest.mark.skipif(shutil.which("mosquitto_pub") is None, reason="mosquitto_pub is not on the PATH"),
 ]
-TOKENS = token_authenticator({"secret": ("fleet", "DEVICE")})
+TOKENS = token_authenticator({"secret": ("fleet", "OPERATOR")})
 
 
 async def run(served: Served, program: str, *arguments: str) -> tuple[int | None, str]:

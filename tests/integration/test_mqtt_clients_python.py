@@ -13,7 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-TOKENS = token_authenticator({"secret": ("fleet", "DEVICE")})
+TOKENS = token_authenticator({"secret": ("fleet", "OPERATOR")})
 VERSIONS = [MQTTProtocolVersion.MQTTv311, MQTTProtocolVersion.MQTTv5]
 
 

@@ -7,12 +7,13 @@ import json
 import mqtt5
 import pytest
 from dataflow_bridge.listener.listener import InsecureListenError, Listener, split_address
+from dataflow_bridge.listener.seams import Credentials, Identity
 from dataflow_bridge.listener.settings import DeviceLimits, ListenerSettings
 from dataflow_bridge.listener.testing import ManualClock, Served, connect311, packet, serve, token_authenticator, until
 from mqtt5 import ConnAckPacket, ConnAckReasonCode, ConnectPacket, Will
 
 SETTINGS = ListenerSettings(listen="127.0.0.1:0")
-TOKENS = token_authenticator({"device-token": ("fleet", "DEVICE"), "viewer-token": ("eyes", "VIEWER")})
+TOKENS = token_authenticator({"device-token": ("fleet", "OPERATOR"), "viewer-token": ("eyes", "VIEWER")})
 
 
 async def answer(served: Served, connect: bytes) -> bytes:
@@ -334,3 +335,15 @@ def test_settings_name_all_problems_at_once() -> None:
     """Every value out of range is named."""
     with pytest.raises(ValueError, match=r"receive_maximum.*max_pause_seconds"):
         ListenerSettings(receive_maximum=0, max_pause_seconds=-1)
+
+
+def test_a_device_token_speaks_for_its_own_device_only() -> None:
+    """Nobody is another device by a user name; a token of role OPERATOR may speak for any device."""
+    tokens = token_authenticator({"own": ("pump-1", "DEVICE"), "gateway": ("gateway", "OPERATOR")})
+
+    def device(token: str, username: str | None) -> str | None:
+        found = tokens.authenticate(Credentials("c", username, token.encode(), None, "127.0.0.1:1"))
+        return found.device_id if isinstance(found, Identity) else "refused"
+
+    assert [device("own", name) for name in (None, "pump-1", "pump-2")] == ["pump-1", "pump-1", "refused"]
+    assert [device("gateway", name) for name in (None, "pump-2")] == [None, "pump-2"]

@@ -29,7 +29,7 @@ from mqtt5 import (
     Will,
 )
 
-TOKENS = token_authenticator({"t1": ("one", "DEVICE"), "t2": ("two", "DEVICE")})
+TOKENS = token_authenticator({"t1": ("one", "OPERATOR"), "t2": ("two", "OPERATOR")})
 
 
 async def connected5(served: Served, packet: ConnectPacket) -> tuple[ByteClient, bool]:
