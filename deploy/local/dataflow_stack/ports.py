@@ -35,9 +35,14 @@ class Ports:
     | base + 6 | Postgres |
     | base + 10 … | Redis nodes |
     | base + 30 … | metrics: bridges, validators, insight |
+
+    Attributes:
+        base: The first port.
+        known_redis: Ports of the nodes that hold data: the ring knows them by these, whatever the base is now.
     """
 
     base: int
+    known_redis: tuple[int, ...] = ()
 
     @property
     def mqtt(self) -> int:
@@ -71,7 +76,7 @@ class Ports:
 
     def redis(self, index: int) -> int:
         """One Redis node."""
-        return self.base + _REDIS_OFFSET + index
+        return self.known_redis[index] if index < len(self.known_redis) else self.base + _REDIS_OFFSET + index
 
     def bridge_metrics(self, index: int) -> int:
         """Prometheus endpoint of one bridge."""
@@ -108,6 +113,9 @@ class Ports:
         taken = [(name, port) for name, port in self.used(nodes, bridges, validators) if not is_free(port)]
         if taken:
             lines = [f"port {port} ({name}) is taken{_holder(port)}" for name, port in taken]
+            if any(port in self.known_redis for _, port in taken):
+                lines.append("The ring knows its nodes by their ports: stop what listens there.")
+                raise StackError("\n".join(lines))
             raise StackError(
                 "\n".join(lines)
                 + f"\nStop what listens there, or choose other ports: dataflow up --port-base {self.base + 100}"
@@ -115,16 +123,16 @@ class Ports:
             )
 
     @classmethod
-    def any_free(cls, nodes: int, bridges: int, validators: int) -> Self:
-        """Returns ports that are all free now.
+    def any_free(cls, known_redis: tuple[int, ...], nodes: int, bridges: int, validators: int) -> Self:
+        """Returns ports that are all free now; nodes that hold data keep theirs.
 
         Raises:
             StackError: No such range was found.
         """
         starts = range(_FREE_RANGE.start, _FREE_RANGE.stop - _SPAN, 100)
         for base in random.SystemRandom().sample(starts, len(starts)):
-            ports = cls(base + random.SystemRandom().randrange(100 - _SPAN))
-            if all(is_free(port) for _, port in ports.used(nodes, bridges, validators)):
+            ports = cls(base + random.SystemRandom().randrange(100 - _SPAN), known_redis)
+            if all(is_free(port) for _, port in ports.used(nodes, bridges, validators) if port not in known_redis):
                 return ports
         raise StackError(f"no free ports between {_FREE_RANGE.start} and {_FREE_RANGE.stop}")
 

@@ -52,13 +52,13 @@ class Preparation:
         redis, postgres = _programs(record)
         require_installed(KINDS)
         user = server_user(record.server_uid)
-        nodes = max(options.nodes, record.nodes)
+        nodes = max(options.nodes, len(record.redis_ports))
         ports = _ports(options, record, nodes)
         layout.create(user.gid if user is not None else None)
         record = replace(
             record,
             port_base=ports.base,
-            nodes=nodes,
+            redis_ports=tuple(ports.redis(index) for index in range(nodes)),
             server_uid=user.uid if user is not None else record.server_uid,
         )
         record.with_programs(redis, postgres).save(layout)
@@ -80,17 +80,18 @@ def _programs(record: Record) -> tuple[Program, Program]:
 
 def _ports(options: Options, record: Record, nodes: int) -> Ports:
     """Chooses the ports: those asked for, else those of the data directory, else the default ones."""
-    size = (nodes, options.bridges, options.validators)
+    size, known = (nodes, options.bridges, options.validators), record.redis_ports
     if options.port_base == 0:
         if record.port_base is not None:
-            known = Ports(record.port_base)
+            before = Ports(record.port_base, known)
             try:
-                known.require_free(*size)
+                before.require_free(*size)
             except StackError:
                 pass
             else:
-                return known
-        return Ports.any_free(*size)
-    ports = Ports(options.port_base or record.port_base or DEFAULT_BASE)
+                return before
+        ports = Ports.any_free(known, *size)
+    else:
+        ports = Ports(options.port_base or record.port_base or DEFAULT_BASE, known)
     ports.require_free(*size)
     return ports

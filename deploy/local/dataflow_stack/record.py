@@ -19,14 +19,14 @@ class Record:
 
     Attributes:
         port_base: Where the ports begin.
-        nodes: How many Redis nodes hold data.
+        redis_ports: Of the Redis nodes that hold data: the ring knows them by these.
         server_uid: Who owns the servers' data; None: whoever owns the data directory.
         redis: What made the data of the nodes.
         postgres: What made the Postgres cluster.
     """
 
     port_base: int | None = None
-    nodes: int = 0
+    redis_ports: tuple[int, ...] = ()
     server_uid: int | None = None
     redis: Program | None = None
     postgres: Program | None = None
@@ -46,6 +46,7 @@ class Record:
             values: dict[str, Any] = json.loads(text)
             if values.pop("format") > _FORMAT:
                 raise StackError(f"{layout.record} was written by a newer DataFlow")
+            values["redis_ports"] = tuple(values["redis_ports"])
             return cls(**values | {kind: _program(values.get(kind)) for kind in ("redis", "postgres")})
         except (ValueError, KeyError, TypeError) as error:
             raise StackError(f"{layout.record} is damaged: {error}") from error
