@@ -35,6 +35,7 @@ _SETTLE_FRACTION: Final = 0.25
 """The slope leaves out this first part of the run: of 60 s the last 45 count."""
 _KEPT_FRACTION: Final = 0.01
 """A rate is kept when the backlog grows by at most this fraction of it."""
+_BUSY_RATE: Final = 20_000.0
 _STREAM_LIMIT: Final = 64 * 1024 * 1024
 
 
@@ -123,7 +124,9 @@ async def run_bench(
         meter = UsageMeter((*processes, ProcessEntry(BENCH, os.getpid())))
         offered: list[Sample] = []
         accounted: list[Sample] = []
-        watching = asyncio.create_task(visibility.watch(dsn, snapshots), name="snapshots")
+        busy = settings.rate is None or settings.rate >= _BUSY_RATE
+        interval = visibility.BUSY_INTERVAL_SECONDS if busy else visibility.INTERVAL_SECONDS
+        watching = asyncio.create_task(visibility.watch(dsn, snapshots, interval), name="snapshots")
         sampling = asyncio.create_task(_sample(account, meter, accounted), name="samples")
         try:
             load = await _follow(generator, offered, tell)

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import asyncpg
 
 INTERVAL_SECONDS = 0.004
+BUSY_INTERVAL_SECONDS = 0.01
+"""At rates where latencies are ten times longer and the observer would cost what it observes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def first_seen(transactions: Iterable[int], snapshots: Sequence[Snapshot]) -> di
     return seen
 
 
-async def watch(dsn: str, snapshots: list[Snapshot]) -> None:
+async def watch(dsn: str, snapshots: list[Snapshot], interval_seconds: float = INTERVAL_SECONDS) -> None:
     """Adds a snapshot every few milliseconds until it is cancelled; equal ones are taken once."""
     connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(dsn)
     try:
@@ -74,7 +76,7 @@ async def watch(dsn: str, snapshots: list[Snapshot]) -> None:
             if text != last:
                 snapshots.append(parse_snapshot(time.time(), text))
                 last = text
-            due = max(due + INTERVAL_SECONDS, loop.time())
+            due = max(due + interval_seconds, loop.time())
             await asyncio.sleep(due - loop.time())
     finally:
         connection.terminate()
