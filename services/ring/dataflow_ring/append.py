@@ -57,12 +57,15 @@ class NodeAppender:
         self._probe_seconds = probe_seconds
         self._idle: asyncio.Queue[NodeConnection] = asyncio.Queue()
         self._connections = [
-            NodeConnection(node.url, incarnation=node.incarnation, timeout_seconds=timeout_seconds)
+            NodeConnection(node.url, incarnation=node.incarnation, durable=True, timeout_seconds=timeout_seconds)
             for _ in range(connections)
         ]
         for connection in self._connections:
             self._idle.put_nowait(connection)
-        self._probe = NodeConnection(node.url, incarnation=node.incarnation, timeout_seconds=timeout_seconds)
+        self._probe = NodeConnection(
+            node.url, incarnation=node.incarnation, durable=True, timeout_seconds=timeout_seconds
+        )
+        self._closed = False
 
     @property
     def usable(self) -> bool:
@@ -75,9 +78,11 @@ class NodeAppender:
         Raises:
             NodeUnreachableError, ReplyError: It may or may not be there.
         """
-        began = time.perf_counter()
+        was_down = self.health is Health.DOWN
         connection = await self._idle.get()
+        began = time.perf_counter()
         try:
+            self._refuse_late(was_down=was_down)
             reply = await connection.call(
                 b"XADD", stream, b"NOMKSTREAM", b"*",
                 keys.FIELD_BATCH_ID, batch_id, keys.FIELD_PRIMARY, primary,
@@ -90,12 +95,22 @@ class NodeAppender:
             self._observe(Health.DOWN, str(error))
             raise
         finally:
+            if self._closed:
+                await connection.close()
             self._idle.put_nowait(connection)
         if reply is None:
             self._observe(Health.DOWN, "its streams are gone: it came back empty; remove the node and add it again")
             raise NodeLostError(f"{self.node.name} has lost its streams")
         self.latency_seconds = time.perf_counter() - began
         self.appended += 1
+
+    def _refuse_late(self, *, was_down: bool) -> None:
+        """Refuse a batch whose turn has come, but whose node went away meanwhile.
+
+        Were each to find that out for itself, the time limits of all that wait would add up.
+        """
+        if self._closed or (self.health is Health.DOWN and not was_down):
+            raise NodeUnreachableError(self.detail)
 
     async def probe(self) -> None:
         """Look at the node once and set its health."""
@@ -125,7 +140,8 @@ class NodeAppender:
             await asyncio.sleep(self._probe_seconds)
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, for good."""
+        self._closed = True
         for connection in (*self._connections, self._probe):
             await connection.close()
 
@@ -186,27 +202,30 @@ class Appender:
         """Follow the membership: connect to new nodes, let go of those that left or were admitted anew."""
         assert self._tasks is not None
         wanted = {node.name: node for node in members if node.state is not State.REMOVED}
+        # All that changes is changed before the first wait: a second call, or a cancelled one, finds it whole.
+        gone: list[NodeAppender] = []
         for name in [*self._nodes]:
             known = self._nodes[name].node
             node = wanted.get(name)
             if node is None or (node.url, node.incarnation) != (known.url, known.incarnation):
                 self._watchers.pop(name).cancel()
-                await self._nodes.pop(name).close()
+                gone.append(self._nodes.pop(name))
             else:
                 self._nodes[name].node = node
-        fresh = [node for name, node in wanted.items() if name not in self._nodes]
-        for node in fresh:
-            self._nodes[node.name] = NodeAppender(
-                node,
-                connections=self._connections_per_node,
-                timeout_seconds=self._timeout_seconds,
-                probe_seconds=self._probe_seconds,
-            )
-        await asyncio.gather(*(self._nodes[node.name].probe() for node in fresh))
-        for node in fresh:
-            self._watchers[node.name] = self._tasks.create_task(
-                self._nodes[node.name].watch(), name=f"ring-watch-{node.name}"
-            )
+        fresh: list[NodeAppender] = []
+        for name, node in wanted.items():
+            if name not in self._nodes:
+                appender = self._nodes[name] = NodeAppender(
+                    node,
+                    connections=self._connections_per_node,
+                    timeout_seconds=self._timeout_seconds,
+                    probe_seconds=self._probe_seconds,
+                )
+                self._watchers[name] = self._tasks.create_task(appender.watch(), name=f"ring-watch-{name}")
+                fresh.append(appender)
+        for appender in gone:
+            await appender.close()
+        await asyncio.gather(*(appender.probe() for appender in fresh))
 
     def required_copies(self) -> int:
         """Return how many nodes must have a batch before it is acknowledged: 1 where the ring has one node."""
@@ -220,10 +239,13 @@ class Appender:
         long as it takes: only cancellation ends it, and a cancelled append counts for nothing.
         """
         placement = Placement(batch_id)
-        holders: dict[str, None] = {}
+        holders: dict[str, NodeAppender] = {}
         primary: str | None = None
         failed: set[str] = set()
         while True:
+            # A node that left, or that was admitted anew without its data, holds nothing any more.
+            holders = {name: holder for name, holder in holders.items() if self._nodes.get(name) is holder}
+            primary = primary if primary in holders else None
             target = max(1, min(self.copies, self._active_count()))
             missing = max(target - len(holders), 0 if primary else 1)
             chosen = self._candidates(exclude=failed | holders.keys())[:missing]
@@ -243,7 +265,7 @@ class Appender:
             for appender, result in zip(chosen, results, strict=True):
                 name = appender.node.name
                 if result is None:
-                    holders[name] = None
+                    holders[name] = appender
                     primary = first if name == first else primary
                 elif isinstance(result, NodeUnreachableError | ReplyError):
                     failed.add(name)

@@ -21,12 +21,14 @@ Argument: TypeAlias = bytes | str | int
 
 __all__ = [
     "Argument",
+    "DurabilityError",
     "IncarnationError",
     "NodeConnection",
     "NodeFullError",
     "NodeUnreachableError",
     "Reply",
     "ReplyError",
+    "is_weak",
     "redact",
 ]
 
@@ -37,6 +39,10 @@ class NodeUnreachableError(ConnectionError):
 
 class IncarnationError(NodeUnreachableError):
     """The node at this address is not the one that was admitted: it lost its data, or is another one."""
+
+
+class DurabilityError(NodeUnreachableError):
+    """The node was admitted as durable and is not any more: it would lose what it takes when its power fails."""
 
 
 class ReplyError(Exception):
@@ -68,10 +74,19 @@ def _reply_error(error: ResponseError) -> ReplyError:
     return ReplyError(f"{type(error).__name__}: {text}")
 
 
+def is_weak(settings: Reply) -> bool:
+    """Return whether the reply to `CONFIG GET append*` shows a node that confirms what it has not on disk."""
+    if isinstance(settings, ReplyError):  # managed servers forbid it: unverified, not weak
+        return False
+    values = {bytes(k): bytes(v) for k, v in zip(settings[::2], settings[1::2], strict=True)}
+    return (values.get(b"appendonly"), values.get(b"appendfsync")) != (b"yes", b"always")
+
+
 class NodeConnection:
     """A connection that is opened by its first command and again after each failure.
 
-    Commands of one connection wait for each other. `incarnation`, when given, is compared each time it is opened.
+    Commands of one connection wait for each other. `incarnation`, when given, is compared each time it is opened, and
+    with `durable` the node's appendfsync is looked at, too: a restart may have changed it.
     """
 
     def __init__(
@@ -79,10 +94,12 @@ class NodeConnection:
         url: str,
         *,
         incarnation: str | None = None,
+        durable: bool = False,
         timeout_seconds: float = 1.0,
     ) -> None:
         self.url = url
         self._incarnation = incarnation
+        self._durable = durable
         self._timeout_seconds = timeout_seconds
         self._lock = asyncio.Lock()
         self._connection: Connection | None = None
@@ -154,6 +171,13 @@ class NodeConnection:
                 raise IncarnationError(
                     f"{redact(self.url)} is not the node that was admitted (incarnation {found!r}): "
                     "it lost its data or is another server; remove the node and add it again"
+                )
+        if self._durable:
+            (settings,) = await self._exchange(connection, [(b"CONFIG", b"GET", b"append*")])
+            if is_weak(settings):
+                await self.close()
+                raise DurabilityError(
+                    f"{redact(self.url)} does not run with --appendonly yes --appendfsync always any more"
                 )
 
     async def _exchange(self, connection: Connection, commands: Sequence[Sequence[Argument]]) -> list[Reply]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dataflow_ring import keys
-from dataflow_ring.connection import NodeConnection, NodeUnreachableError, Reply, ReplyError, redact
+from dataflow_ring.connection import NodeConnection, NodeUnreachableError, Reply, ReplyError, is_weak, redact
 
 FLOOR_VERSION: Final = (6, 2)
 """XAUTOCLAIM and NOMKSTREAM came with Redis 6.2."""
@@ -143,10 +143,7 @@ async def examine_durability(connection: NodeConnection) -> Durability:
         reply = await connection.call(b"CONFIG", b"GET", b"append*")
     except ReplyError:
         return Durability.UNVERIFIED
-    settings = {bytes(k): bytes(v) for k, v in zip(reply[::2], reply[1::2], strict=True)}
-    if settings.get(b"appendonly") == b"yes" and settings.get(b"appendfsync") == b"always":
-        return Durability.VERIFIED
-    return Durability.WEAK
+    return Durability.WEAK if is_weak(reply) else Durability.VERIFIED
 
 
 @dataclass(frozen=True, slots=True)
