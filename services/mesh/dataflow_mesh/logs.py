@@ -13,6 +13,8 @@ from typing import Literal
 LogFormat = Literal["text", "json"]
 
 _KEY = "dataflow"
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+"""What every record has; the rest are fields."""
 
 _request_id: ContextVar[str] = ContextVar("dataflow_request_id", default="")
 
@@ -84,8 +86,10 @@ class TextFormatter(logging.Formatter):
 
 
 def _fields_of(record: logging.LogRecord) -> dict[str, object]:
-    found = getattr(record, _KEY, None)
-    own = found if isinstance(found, dict) else {}
+    # Libraries that do not know the mesh give their fields as plain `extra`.
+    own = {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
+    found = own.pop(_KEY, None)
+    own |= found if isinstance(found, dict) else {}
     request_id = current_request_id()
     return {**own, "request_id": request_id} if request_id else own
 

@@ -16,7 +16,7 @@ from typing import Final, Protocol, Self
 
 from dataflow_ring import keys
 from dataflow_ring.connection import NodeConnection, NodeUnreachableError, Reply, ReplyError
-from dataflow_ring.nodes import Node, entry_milliseconds
+from dataflow_ring.nodes import Fill, Node, entry_milliseconds, examine_fill
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +109,8 @@ class NodeReader:
         self._working: dict[tuple[bytes, bytes], float] = {}
         self._unreachable_since: float | None = time.monotonic()
         self.detail = "not reached yet"
+        self.fill: Fill | None = None
+        """How full the node was a second ago; None before it was reached."""
 
     @property
     def unreachable_seconds(self) -> float:
@@ -214,6 +216,7 @@ class NodeReader:
 
     async def _claim_and_refresh(self) -> None:
         """Claim entries of dead readers, and tell the node that ours are being worked on."""
+        self.fill = await examine_fill(self._looks)
         now = time.monotonic()
         old = [
             entry_id

@@ -12,7 +12,7 @@ class Failure(enum.Enum):
     """What to do after a failed transaction."""
 
     CULPRIT = "culprit"
-    """An item's data (SQLSTATE classes 22 and 23): find it, quarantine it, store the rest."""
+    """An item's data (SQLSTATE classes 22, 23 and 54, an index entry too long): find it, quarantine it, store the rest."""
     MOMENT = "moment"
     """Postgres is away, busy, or chose us as a deadlock's victim (08, 25, 40, 53, 55, 57, 58): try again."""
     DEFECT = "defect"
@@ -46,7 +46,7 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, asyncpg.PostgresError):
         # asyncpg refuses a value that it cannot encode with a DataError of class 22 of its own.
         sqlstate = getattr(error, "sqlstate", None) or "XX000"
-        if sqlstate[:2] in {"22", "23"}:
+        if sqlstate[:2] in {"22", "23", "54"}:
             return Failure.CULPRIT
         return Failure.MOMENT if sqlstate[:2] in _MOMENT_CLASSES else Failure.DEFECT
     if isinstance(error, DATABASE_ERRORS):

@@ -9,6 +9,7 @@ from typing import Final
 from dataflow_mesh import names
 from dataflow_mesh.names import Attribute
 from dataflow_mesh.telemetry import counter, observe
+from dataflow_ring.consume import NodeReader
 from opentelemetry.metrics import Counter
 
 from dataflow_validator.pipeline import Pipeline
@@ -16,6 +17,12 @@ from dataflow_validator.ring_follower import RingFollower
 
 _EVERY_SECONDS: Final = 1.0
 _OUTCOMES: Final = ("stored", "duplicate", "conflict", "quarantined", "parked")
+
+
+def _lag_seconds(reader: NodeReader) -> float:
+    """Return the age of the node's oldest entry; while it does not answer, it grows older."""
+    oldest = reader.fill.oldest_age_seconds if reader.fill is not None else None
+    return (oldest or 0.0) + reader.unreachable_seconds
 
 
 async def report(pipeline: Pipeline, follower: RingFollower, stopping: asyncio.Event) -> None:
@@ -30,7 +37,7 @@ async def report(pipeline: Pipeline, follower: RingFollower, stopping: asyncio.E
     }
     observe(
         names.VALIDATOR_LAG,
-        lambda: [(reader.unreachable_seconds, {Attribute.NODE.value: reader.node.name}) for reader in follower.readers],
+        lambda: [(_lag_seconds(reader), {Attribute.NODE.value: reader.node.name}) for reader in follower.readers],
     )
     before: dict[object, int] = dict.fromkeys((*totals, *_OUTCOMES), 0)
     while not stopping.is_set():

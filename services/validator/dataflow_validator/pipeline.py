@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
-from uuid import UUID
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 import asyncpg
 from dataflow_mesh.postgres import Pool
@@ -117,7 +117,12 @@ class Pipeline:
     async def put(self, entry: Entry) -> None:
         """Take an entry; waits while the queue is full."""
         self._hold(entry.batch_id)
-        await self._queue.put(entry)
+        try:
+            await self._queue.put(entry)
+        except asyncio.CancelledError:
+            # Its reader ends. A batch that seems to be held for ever would never be taken from another node either.
+            self._let_go(entry.batch_id)
+            raise
 
     def holds(self, batch_id: bytes) -> bool:
         """Whether the batch is in the queue or in a transaction of this process."""
@@ -251,7 +256,10 @@ class Pipeline:
             except DATABASE_ERRORS as error:
                 failure = failure_of(error)
                 self.counters.retries += 1
-                if failure is Failure.CULPRIT and not isolate:
+                if failure is Failure.CULPRIT:
+                    if isolate:
+                        await self._give_up(group, str(error))
+                        return
                     isolate = True
                     continue
                 self._postgres_failed(error)
@@ -266,6 +274,14 @@ class Pipeline:
                 self._count(result)
                 break
         await self._finish([item.entry for item in group], acknowledge=True)
+
+    async def _give_up(self, group: list[JudgedBatch], reason: str) -> None:
+        """Store each batch by itself; park the one that is no good even so: what is wrong is not an item of it."""
+        if len(group) == 1:
+            await self._park(group[0].entry, reason)
+            return
+        for item in group:
+            await self._store([item])
 
     async def _transact(self, group: Sequence[JudgedBatch], *, isolate: bool) -> Stored:
         for contract, moments in event_months(group).items():
@@ -308,9 +324,13 @@ class Pipeline:
 
     async def _park(self, entry: Entry, reason: str) -> None:
         """Keep a batch whole where it holds nobody up; judged again only when somebody asks."""
-        batch_id = UUID(bytes=entry.batch_id) if len(entry.batch_id) == 16 else UUID(int=0)
+        if len(entry.batch_id) == 16:
+            batch_id = UUID(bytes=entry.batch_id)
+        else:  # one of its own for each entry: parked under a common one, the second would be dropped
+            batch_id = uuid5(NAMESPACE_OID, f"{entry.node}/{entry.entry_id!r}")
+        text = reason.replace("\0", "").encode("utf-8", "replace").decode()
         await self._until_postgres(
-            lambda: self._pool.execute(_SQL["park_batch"], batch_id, entry.node, reason, entry.data)
+            lambda: self._pool.execute(_SQL["park_batch"], batch_id, entry.node, text, entry.data)
         )
         self.counters.parked += 1
         logger.error(

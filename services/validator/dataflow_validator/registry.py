@@ -63,7 +63,7 @@ class Registry:
         return self._catalog
 
     async def refresh(self, connection: Connection) -> Catalog:
-        """Reads the catalogue if its version is newer than the current one.
+        """Reads the catalogue if its version is another one than the current: an older one after a restore, too.
 
         Compiling happens in a thread, so that judging goes on. A transaction of the caller's may be open.
 
@@ -71,16 +71,18 @@ class Registry:
             connection: Any connection; one short query when nothing changed.
 
         Returns:
-            The current catalogue, now at least of the version that the connection sees.
+            The current catalogue, now of the version that the connection sees, or of a newer one.
         """
         sql = statements("registry")
         version = await connection.fetchval(sql["version"], timeout=_QUERY_SECONDS)
-        if version <= self._catalog.version:
+        if version == self._catalog.version:
             return self._catalog
         async with self._refreshing:
             row = await connection.fetchrow(sql["catalog"], timeout=_QUERY_SECONDS)
-            if row is None or row["version"] <= self._catalog.version:
+            if row is None or row["version"] == self._catalog.version:
                 return self._catalog
+            if row["version"] < self._catalog.version:
+                self._compiled.clear()  # revisions may have been made anew since
             active = {_split(key) for key in row["active"]}
             specs = await self._missing_specs(connection, active)
             broken = await asyncio.to_thread(self._compile, specs)
