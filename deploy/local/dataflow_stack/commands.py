@@ -145,8 +145,8 @@ def _run(options: Options, tell: Callable[[str], None] | None = None) -> None:
         layout.root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StackError(f"cannot make the data directory {layout.root}: {error.strerror}") from error
-    with status.locked(layout):
-        asyncio.run(Supervisor(options, layout, on_ready, live.show).run())
+    status.hold(layout)
+    asyncio.run(Supervisor(options, layout, on_ready, live.show).run())
     live.finish()
 
 

@@ -82,30 +82,28 @@ def environment(document: Document) -> Iterator[str]:
     yield from (f"DATAFLOW_{name}={shlex.quote(value)}" for name, value in variables.items())
 
 
-@contextlib.contextmanager
-def locked(layout: Layout) -> Iterator[None]:
-    """Holds the data directory for the length of the context; the kernel lets it go however this process ends.
+def hold(layout: Layout) -> None:
+    """Takes the data directory for as long as this process lives.
+
+    The lock is never given back: the kernel does it, however the process ends, once nothing of it is left. So whoever
+    waits for the lock waits for the end of the process.
 
     Raises:
         AlreadyRunningError: Another supervisor holds it.
     """
     descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        for _ in range(_LOCK_TRIES):
-            with contextlib.suppress(BlockingIOError):
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            time.sleep(0.05)  # `dataflow status` holds it for a moment to see whether it is free
-        else:
-            raise AlreadyRunningError(
-                f"already running on {layout.root} (pid {supervisor_pid(layout)}); "
-                "see `dataflow status`, or end it with `dataflow down`"
-            )
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
-        yield
-    finally:
-        os.close(descriptor)
+    for _ in range(_LOCK_TRIES):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+            return
+        time.sleep(0.05)  # `dataflow status` holds it for a moment to see whether it is free
+    os.close(descriptor)
+    raise AlreadyRunningError(
+        f"already running on {layout.root} (pid {supervisor_pid(layout)}); "
+        "see `dataflow status`, or end it with `dataflow down`"
+    )
 
 
 def supervisor_pid(layout: Layout) -> int | None:
