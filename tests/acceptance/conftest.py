@@ -1,6 +1,7 @@
 """What acceptance tests look with: the database and the processes of the stack, never the code of the services."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,14 @@ class Books:
     def quarantine(self) -> dict[str, int]:
         """Returns what lies in quarantine, by kind."""
         return dict(self.rows("SELECT kind, count(*) FROM validator.quarantine GROUP BY 1"))
+
+
+@pytest.fixture(scope="session")
+def hostile() -> Path:
+    """Gives the folder of hostile cases: all of them when they are at hand, else the samples that come with the tests."""
+    tests = Path(__file__).parents[1]
+    folder = Path(os.environ.get("DATAFLOW_CASES", tests.parents[1] / "shared" / "cases"))
+    return (folder if folder.is_dir() else tests / "contracts" / "samples") / "hostile"
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """The services as other people's clients see them: by reflection, with the admin token, and refused without it."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -97,8 +98,12 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 
 
 def documents(text: str) -> list[dict[str, Any]]:
-    """Reads JSON documents that follow each other."""
-    decoder, found, rest = json.JSONDecoder(), [], text.strip()
+    """Reads JSON documents that follow each other; grpcurl spells the fields as the protos do, buf as JSON does."""
+
+    def spelled(members: dict[str, Any]) -> dict[str, Any]:
+        return {re.sub("_([a-z])", lambda found: found[1].upper(), key): value for key, value in members.items()}
+
+    decoder, found, rest = json.JSONDecoder(object_hook=spelled), [], text.strip()
     while rest:
         document, end = decoder.raw_decode(rest)
         found.append(document)
