@@ -331,3 +331,15 @@ def test_coercion_leaves_the_item_as_it_came() -> None:
     fields = (FIELD, FieldSpec("/n/0/x", FieldType.INTEGER), FieldSpec("s", FieldType.STRING))
     assert Coercer(fields).coerce(item) == {"a": 5, "n": [{"x": 6}], "s": "7"}
     assert item == {"a": "5", "n": [{"x": "6"}], "s": "7"}
+
+
+@pytest.mark.parametrize("keyword", ["anyOf", "oneOf"])
+def test_an_optional_field_as_pydantic_writes_it_has_its_type(keyword: str) -> None:
+    """`anyOf` of a type and null is that type, nullable."""
+    properties = {
+        "a": {keyword: [{"type": "number"}, {"type": "null"}]},
+        "b": {keyword: [{"type": "string", "format": "date-time"}, {"type": "null"}]},
+        "c": {keyword: [{"type": "number"}, {"type": "string"}, {"type": "null"}]},
+    }
+    spec = from_json_schema_document({"type": "object", "properties": properties}, name="optional")
+    assert [field.type for field in spec.fields] == [FieldType.NUMBER, FieldType.TIMESTAMP, FieldType.JSON]

@@ -136,8 +136,8 @@ def from_json_schema_document(document: object, *, name: str = "") -> ContractSp
     """Read a JSON Schema 2020-12; its top-level properties become typed columns.
 
     Properties are found in the schema itself, in its `allOf` and behind its references inside the document, that is where
-    they hold for every item. One type ("string", "integer", "number", "boolean", or "null" beside it) gives a column of
-    that type, `format: date-time` a timestamp; objects, arrays, unions and everything else become jsonb. The derived fields
+    they hold for every item. One type ("string", "integer", "number", "boolean", or "null" beside it, also
+    by `anyOf` or `oneOf`) gives a column of that type, `format: date-time` a timestamp; objects, arrays, unions and everything else become jsonb. The derived fields
     add no rule: the schema alone judges.
 
     Args:
@@ -195,6 +195,12 @@ def _unconditional(schema: Json, document: Json, references: int) -> Iterator[Ma
     parts = schema.get("allOf")
     for part in parts if isinstance(parts, list) and references > 0 else ():
         yield from _unconditional(part, document, references - 1)
+    for keyword in ("anyOf", "oneOf"):
+        # "This or null", as Pydantic writes an optional field: what holds for every value that is not null.
+        branches = schema.get(keyword)
+        others = [branch for branch in branches if branch != {"type": "null"}] if isinstance(branches, list) else []
+        if isinstance(branches, list) and len(others) == 1 < len(branches) and references > 0:
+            yield from _unconditional(others[0], document, references - 1)
     target = schema.get("$ref")
     if isinstance(target, str) and references > 0 and target.startswith("#/") and "%" not in target:
         try:
