@@ -178,8 +178,8 @@ async def test_an_outage_of_postgres_loses_and_parks_nothing() -> None:
             cluster.kill()
             await bench.pipeline.put(entry(("good", item(2))))
             async with asyncio.timeout(10):
-                while bench.pipeline.postgres_up:
-                    await asyncio.sleep(0.02)  # the pipeline tells nobody but its readers
+                while bench.pipeline.postgres_up:  # noqa: ASYNC110 - it tells nobody but its readers
+                    await asyncio.sleep(0.02)
             assert len(bench.reader.acknowledged) == 1
             cluster.start()
             await bench.reader.wait_for(2)
