@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -31,6 +32,7 @@ _SQL: Final = statements("store")
 
 T = TypeVar("T")
 _REMEMBERED: Final = 20_000
+_TAKE_BACK_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,8 @@ class Pipeline:
         self._idle = asyncio.Event()
         self._idle.set()
         self._stopping = False
+        self._lone: UUID | None = None
+        """The batch whose next death is counted already."""
 
     # --- what readers ask
 
@@ -203,7 +207,11 @@ class Pipeline:
         """Take no more from the ring, and return when all that was taken is stored or given back."""
         self._stopping = True
         self._up.clear()
-        await self._idle.wait()
+        try:
+            await self._idle.wait()
+        except asyncio.CancelledError:
+            await self._take_back_lone_try()
+            raise
 
     def _is_full(self, group: _Group) -> bool:
         return group.messages >= self._options.max_messages or len(group.judged) >= self._options.max_batches
@@ -311,6 +319,7 @@ class Pipeline:
             await self._park(entry, "its entry has no batch id")
             return
         deaths = await self._until_postgres(lambda: self._pool.fetchval(_SQL["begin_lone_try"], batch_id))
+        self._lone = batch_id
         if deaths >= self._options.max_lone_deaths:
             await self._park(entry, f"{deaths} readers died while they worked on it alone")
         else:
@@ -318,9 +327,20 @@ class Pipeline:
             if judged:
                 await self._store(judged)
             await self._until_postgres(lambda: self._pool.execute(_SQL["end_lone_try"], batch_id))
+            self._lone = None
             if entry.batch_id not in self._recent:
                 return
+        self._lone = None
         await self._until_postgres(lambda: self._pool.execute(_SQL["forget_suspect"], batch_id))
+
+    async def _take_back_lone_try(self) -> None:
+        """The drain ran out of time: an orderly end is no death, however often it comes while a table is locked."""
+        batch_id, self._lone = self._lone, None
+        if batch_id is None:
+            return
+        with contextlib.suppress(*DATABASE_ERRORS):
+            async with asyncio.timeout(_TAKE_BACK_SECONDS):
+                await self._pool.execute(_SQL["end_lone_try"], batch_id)
 
     async def _park(self, entry: Entry, reason: str) -> None:
         """Keep a batch whole where it holds nobody up; judged again only when somebody asks."""
