@@ -80,6 +80,9 @@ class ReaderOptions:
     timeout_seconds: float = 1.0
 
 
+_PAGES_BEHIND: Final = 4
+"""Pages of copies that wait, which one sweep looks at behind the first one."""
+
 # Ids of the oldest copies without their bytes: {entry id, batch id, primary} for each.
 _PEEK: Final = b"""
 local out = {}
@@ -109,6 +112,7 @@ class NodeReader:
         self._working: dict[tuple[bytes, bytes], float] = {}
         self._unreachable_since: float | None = time.monotonic()
         self.detail = "not reached yet"
+        self._copies_from: bytes | None = None
         self.fill: Fill | None = None
         """How full the node was a second ago; None before it was reached."""
 
@@ -261,10 +265,8 @@ class NodeReader:
     async def _sweep_copies(self, peers: Callable[[str], NodeReader | None]) -> None:
         """Discard copies of committed batches; hand out those whose first copy is gone."""
         start = b"-"
-        while True:
-            peeked = await self._looks.call(b"EVAL", _PEEK, b"1", keys.COPIES, start, self._options.copies_count)
-            if not peeked:
-                break
+        waits = 0
+        while peeked := await self._looks.call(b"EVAL", _PEEK, b"1", keys.COPIES, start, self._options.copies_count):
             batch_ids = [batch_id for _, batch_id, _ in peeked]
             committed = set(await self._sink.committed(batch_ids))
             done = [entry_id for entry_id, batch_id, _ in peeked if batch_id in committed]
@@ -274,9 +276,18 @@ class NodeReader:
             orphans = await self._orphans(waiting, peers)
             for entry_id in orphans:
                 await self._hand_out_copy(entry_id)
-            if waiting and not orphans:
-                break
             start = b"(" + peeked[-1][0]
+            if waiting and not orphans:
+                # What waits at the head (for a stopped lane, say) must not hide what comes behind it: each sweep looks
+                # at some of that, too, going on where the one before ended.
+                if waits == 0 and self._copies_from is not None:
+                    start = self._copies_from
+                waits += 1
+                if waits > _PAGES_BEHIND:
+                    self._copies_from = start
+                    break
+        else:
+            self._copies_from = None
         await asyncio.sleep(self._options.copies_every_seconds)
 
     async def _orphans(self, waiting: Sequence[Reply], peers: Callable[[str], NodeReader | None]) -> list[bytes]:
