@@ -15,6 +15,8 @@ from dataflow.bridge.v1 import ingest_service_pb2 as pb
 from dataflow.bridge.v1 import ingest_service_pb2_grpc as pb_grpc
 from dataflow_stack.testing import LocalStack
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 VERSIONS = pytest.mark.parametrize("version", [MQTTProtocolVersion.MQTTv311, MQTTProtocolVersion.MQTTv5])
 BRIDGE_LIMIT_KIB = 300 * 1024
@@ -259,11 +261,19 @@ def test_each_byte_string_of_the_json_suite_is_accounted_for(
     stack.eventually(lambda: books.count(unrouted, f"nowhere{int(version)}/%") == len(cases))
 
 
+@pytest.mark.parametrize("by", ["mqtt", "grpc"])
 def test_naughty_strings_as_device_ids_and_values_are_kept_exactly(
-    stack: LocalStack, books: Books, make_contract: MakeContract, attack: Hostile, hostile: Path
+    stack: LocalStack,
+    books: Books,
+    make_contract: MakeContract,
+    attack: Hostile,
+    ingest: Callable[[Sequence[tuple[str, bytes]]], int],
+    hostile: Path,
+    by: str,
 ) -> None:
     """Each string is the device of its row and a value in it, unchanged, or its message is kept with a reason."""
-    make_contract("naughty", NAUGHTY, "naughty/#", device="payload:/id")
+    name = f"naughty_{by}"
+    make_contract(name, NAUGHTY, f"{name}/#", device="payload:/id")
     strings = [*naughty(hostile), "\0", "a\0b", "\U0010ffff", "x" * 100_000]
     escaped = ['"\\ud800"', '"\\udc00\\ud800"', '"\\u0000"']
     payloads = [
@@ -271,9 +281,13 @@ def test_naughty_strings_as_device_ids_and_values_are_kept_exactly(
         for n, text in enumerate(strings)
     ]
     payloads += [f'{{"n": {n}, "id": {text}, "text": {text}}}'.encode() for n, text in enumerate(escaped, len(strings))]
-    attack.publish([("naughty/t", payload) for payload in payloads])
-    assert_each_number_once(stack, books, "naughty", set(range(len(payloads))))
-    rows = books.rows('SELECT n, device_id, text FROM readings."naughty"')
+    messages = [(f"{name}/t", payload) for payload in payloads]
+    if by == "mqtt":
+        attack.publish(messages)
+    else:
+        assert ingest(messages) == len(messages)
+    assert_each_number_once(stack, books, name, set(range(len(payloads))))
+    rows = books.rows(f'SELECT n, device_id, text FROM readings."{name}"')
     assert {n: (device, text) for n, device, text in rows} == {n: (strings[n], strings[n]) for n, _, _ in rows}
     assert len(rows) >= len([text for text in strings if text and len(text.encode()) <= 256 and "\0" not in text])
 
@@ -328,6 +342,33 @@ def test_naughty_strings_as_client_ids_are_accounted_for(
     assert_each_number_once(stack, books, name, acknowledged)
 
 
+def test_naughty_strings_as_message_ids_are_accounted_for(
+    stack: LocalStack, books: Books, make_contract: MakeContract, mqtt: tuple[str, int], good: GoodClient, hostile: Path
+) -> None:
+    """Two messages with one id and other content are a row and a conflict; the same with the same content is a duplicate."""
+    make_contract("labels", NAUGHTY, "labels/+", device="topic:2")
+    labels = [text for text in naughty(hostile) if 0 < len(text.encode()) <= 255]
+    client = connect(mqtt, "labels", MQTTProtocolVersion.MQTTv5)
+    assert client is not None
+    for n, label in enumerate([*labels, *labels]):
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        properties.UserProperty = ("message-id", label)
+        properties.ContentType = label
+        # The second half repeats the first: every other one with the same content.
+        number = n if n % 2 else n % len(labels)
+        info = client.publish("labels/d", json.dumps({"n": number}), qos=1, properties=properties)
+        info.wait_for_publish(30)
+        assert info.is_published()
+        if n % 50 == 0:
+            good.publish()
+    leave(client)
+    stack.eventually(lambda: sum(books.judged("labels").values()) >= 2 * len(labels))
+    judged, rows = books.judged("labels"), books.readings("labels")
+    assert sum(judged.values()) == 2 * len(labels)
+    assert rows == judged["stored"] == len(set(labels))
+    assert books.quarantined("labels") == {"CONFLICT": judged["conflict"]}
+
+
 def test_huge_and_deep_payloads_are_accounted_for(
     stack: LocalStack,
     books: Books,
@@ -366,6 +407,36 @@ def test_huge_and_deep_payloads_are_accounted_for(
             else:
                 attack.publish(messages)
             assert_devices_have(stack, books, contract, dict.fromkeys(payloads, 1))
+
+
+def test_flood_of_huge_messages_is_stored_within_the_budget(
+    stack: LocalStack, books: Books, make_contract: MakeContract, mqtt: tuple[str, int], good: GoodClient
+) -> None:
+    """More 1 MiB messages at once than the bridge may hold: clients are slowed, every one is stored, memory stays bounded."""
+    rules = ("--identity", "device_id,n", "--unknown", "ignore")
+    fields = json.dumps([{"name": "device_id", "type": "string"}, {"name": "n", "type": "integer"}])
+    make_contract("flood", fields, "flood/+", *rules)
+    devices, each = 32, 4
+    clients, sent = [], []
+    for device in range(devices):
+        client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"flood-{device}")
+        client.connect(*mqtt)
+        clients.append(client)
+        for n in range(each):
+            document = {"device_id": f"flood-{device}", "n": n, "rest": "x" * (MEBIBYTE - 100)}
+            sent.append(client.publish(f"flood/{device}", json.dumps(document), qos=1))
+    for client in clients:
+        client.loop_start()
+    good.publish()
+    for info in sent:
+        info.wait_for_publish(60)
+        assert info.is_published()
+    for client in clients:
+        leave(client)
+    stack.eventually(lambda: books.readings("flood") >= devices * each)
+    rows = books.rows('SELECT device_id, n FROM readings."flood"')
+    assert Counter(rows) == {(f"flood-{device}", n): 1 for device in range(devices) for n in range(each)}
+    assert books.quarantined("flood") == {}
 
 
 def test_arrays_of_bad_elements_cost_exactly_their_elements(
