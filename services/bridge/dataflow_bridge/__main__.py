@@ -20,6 +20,7 @@ from dataflow_mesh.telemetry import telemetry
 from dataflow_ring.append import Appender
 
 from dataflow_bridge.batcher import Batcher
+from dataflow_bridge.clocks import Clocks
 from dataflow_bridge.errors import UnfitNodeError
 from dataflow_bridge.ingest import IngestServicer
 from dataflow_bridge.listener.authenticate import TokenAuthenticator
@@ -52,6 +53,9 @@ async def serve(process: Process, settings: BridgeSettings) -> None:
         )
         membership = Membership(pool, appender, settings.state_dir, settings.bridge_id)
         await _start_membership(membership, settings, process)
+        clocks = Clocks(pool, lambda: [member.node for member in membership.members])
+        await clocks.check()
+        process.spawn(clocks.watch(), name="clocks")
         process.spawn(membership.follow(), name="membership")
         batcher = await stack.enter_async_context(Batcher(appender, settings.bridge_id, budget.release))
         server = GrpcServer.from_settings(

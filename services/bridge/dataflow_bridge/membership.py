@@ -91,6 +91,9 @@ class Membership:
             if name not in known:
                 with contextlib.suppress(NodeExistsError):  # another bridge was faster
                     await self.add(name, url, "")
+        if not seeds.keys() <= {member.node.name for member in self.members}:
+            # With fewer members than there are, fewer copies would be asked for: never serve with those of before.
+            await self.refresh()
 
     async def follow(self) -> None:
         """Follow changes for ever, and write down what this bridge observes."""
@@ -114,7 +117,8 @@ class Membership:
                 self._migrated = True
             records = await connection.fetch(_NODES, timeout=3.0)
             observations = await connection.fetch(
-                "SELECT * FROM bridge.observation WHERE observe_time > now() - interval '15 s' ORDER BY observer"
+                "SELECT * FROM bridge.observation WHERE observe_time > now() - interval '15 s' ORDER BY observer",
+                timeout=3.0,
             )
         members = [
             Member(
@@ -137,8 +141,14 @@ class Membership:
         self.stale = False
         if members != self.members:
             self.members = members
-            self._save()
             await self._appender.set_members(member.node for member in members)
+            try:
+                self._save()
+            except OSError as error:  # a full disk must not keep the change from the ring
+                logger.warning(
+                    "ring members cannot be remembered",
+                    extra={"action": "membership.unsaved", "detail": str(error)[:200]},
+                )
 
     async def add(self, name: str, url: str, zone: str) -> Member:
         """Admit a node and make it a member.
@@ -195,20 +205,22 @@ class Membership:
     async def _observe(self) -> None:
         nodes = self._appender.nodes
         if nodes:
-            await self._pool.execute(
-                """INSERT INTO bridge.observation (node, observer, health, detail, latency_seconds)
-                   SELECT name, $1, health, detail, latency
-                   FROM unnest($2::text[], $3::text[], $4::text[], $5::double precision[]) AS o (name, health, detail, latency)
-                   WHERE EXISTS (SELECT FROM bridge.node n WHERE n.name = o.name)
-                   ORDER BY name
-                   ON CONFLICT (node, observer) DO UPDATE SET health = excluded.health, detail = excluded.detail,
-                       latency_seconds = excluded.latency_seconds, observe_time = now()""",
-                self._observer,
-                [appender.node.name for appender in nodes],
-                [appender.health.value for appender in nodes],
-                [appender.detail for appender in nodes],
-                [appender.latency_seconds for appender in nodes],
-            )
+            async with self._pool.acquire(timeout=3.0) as connection:
+                await connection.execute(
+                    """INSERT INTO bridge.observation (node, observer, health, detail, latency_seconds)
+                       SELECT name, $1, health, detail, latency
+                       FROM unnest($2::text[], $3::text[], $4::text[], $5::double precision[]) AS o (name, health, detail, latency)
+                       WHERE EXISTS (SELECT FROM bridge.node n WHERE n.name = o.name)
+                       ORDER BY name
+                       ON CONFLICT (node, observer) DO UPDATE SET health = excluded.health, detail = excluded.detail,
+                           latency_seconds = excluded.latency_seconds, observe_time = now()""",
+                    self._observer,
+                    [appender.node.name for appender in nodes],
+                    [appender.health.value for appender in nodes],
+                    [appender.detail for appender in nodes],
+                    [appender.latency_seconds for appender in nodes],
+                    timeout=3.0,
+                )
 
     def _save(self) -> None:
         rows = [

@@ -1,0 +1,82 @@
+"""The bridge's view of the ring's members, and of other clocks, on real servers."""
+
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from dataflow_bridge.clocks import Clocks
+from dataflow_bridge.membership import Member, Membership
+from dataflow_mesh.clock import ClockError
+from dataflow_mesh.postgres import Pool, connect_pool
+from dataflow_mesh.testing import RedisServer
+from dataflow_ring.append import Appender
+from dataflow_ring.nodes import Node, State, admit
+
+
+@pytest.fixture
+async def pool(postgres: str) -> AsyncIterator[Pool]:
+    """Give a pool on an empty database."""
+    async with await connect_pool(postgres) as pool:
+        yield pool
+
+
+class Slower(Membership):
+    """A bridge that is always second: another one adds each node first."""
+
+    def __init__(self, *arguments: object, other: Membership) -> None:
+        super().__init__(*arguments)  # type: ignore[arg-type]
+        self._other = other
+
+    async def add(self, name: str, url: str, zone: str) -> Member:
+        await self._other.add(name, url, zone)
+        return await super().add(name, url, zone)
+
+
+async def test_a_bridge_that_admits_nothing_itself_knows_all_members(
+    pool: Pool, redis_nodes: list[RedisServer], tmp_path: Path
+) -> None:
+    """Two bridges start at once: with fewer members than there are, one would ask for fewer copies."""
+    seeds = {f"node-{index}": server.url for index, server in enumerate(redis_nodes)}
+    async with Appender() as first, Appender() as second:
+        other = Membership(pool, first, tmp_path / "first", "first")
+        await other.refresh()
+        slower = Slower(pool, second, tmp_path / "second", "second", other=other)
+        await slower.start(seeds)
+        assert [node.node.name for node in second.nodes] == sorted(seeds)
+        assert second.required_copies() == 2
+
+
+async def test_a_disk_that_takes_nothing_keeps_no_change_from_the_ring(
+    pool: Pool, redis_nodes: list[RedisServer], tmp_path: Path
+) -> None:
+    """Remembering the members for later comes after using them."""
+    (tmp_path / "state").write_text("a file where the folder should be")
+    async with Appender() as appender:
+        membership = Membership(pool, appender, tmp_path / "state", "b")
+        await membership.start({"node-0": redis_nodes[0].url})
+        assert [node.node.name for node in appender.nodes] == ["node-0"]
+
+
+@pytest.mark.parametrize("ahead", [61.0, -61.0])
+async def test_a_clock_that_is_wrong_by_a_minute_refuses_to_start(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    """Its receive times would be wrong for ever."""
+    now = time.time
+    monkeypatch.setattr("dataflow_mesh.clock.time.time", lambda: now() + ahead)
+    with pytest.raises(ClockError, match="Postgres"):
+        await Clocks(pool, list).check()
+
+
+async def test_the_clock_of_a_node_counts_too(
+    pool: Pool, redis_nodes: list[RedisServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ages of entries are told by the node's clock; nodes that do not answer are left out."""
+    node = Node("node-0", redis_nodes[0].url, State.ACTIVE, (await admit(redis_nodes[0].url)).incarnation)
+    gone = Node("node-1", "redis://127.0.0.1:1", State.ACTIVE, "")
+    await Clocks(pool, lambda: [gone, node]).check()
+    now = time.time
+    monkeypatch.setattr("dataflow_mesh.clock.time.time", lambda: now() + 61)
+    with pytest.raises(ClockError, match="node-0"):
+        await Clocks._check_node(node)
