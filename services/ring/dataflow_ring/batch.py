@@ -54,6 +54,9 @@ def unpack(data: bytes) -> Batch:
             another number of messages than it says.
     """
     try:
+        # max_output_size binds only frames that do not say their size: the others are believed, and made room for.
+        if zstandard.frame_content_size(data) > MAX_UNPACKED_BYTES:
+            raise BatchUnreadableError(f"not a batch: it would have more than {MAX_UNPACKED_BYTES} bytes")
         batch = Batch.FromString(_decompressor.decompress(data, max_output_size=MAX_UNPACKED_BYTES))
     except (zstandard.ZstdError, DecodeError) as error:
         raise BatchUnreadableError(f"not a batch: {error}") from error
