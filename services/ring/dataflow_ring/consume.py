@@ -130,7 +130,8 @@ class NodeReader:
         """
         async with asyncio.TaskGroup() as group:
             group.create_task(self._forever(self._read_new), name=f"read-{self.node.name}")
-            group.create_task(self._forever(self._claim_and_refresh), name=f"claim-{self.node.name}")
+            group.create_task(self._forever(self._claim), name=f"claim-{self.node.name}")
+            group.create_task(self._forever(self._refresh, always=True), name=f"refresh-{self.node.name}")
             group.create_task(self._forever(lambda: self._sweep_copies(peers)), name=f"copies-{self.node.name}")
 
     async def close(self) -> None:
@@ -169,11 +170,12 @@ class NodeReader:
         for entry in entries:
             self._working.pop((entry.stream, entry.entry_id), None)
 
-    async def _forever(self, step: Callable[[], Awaitable[None]]) -> None:
+    async def _forever(self, step: Callable[[], Awaitable[None]], *, always: bool = False) -> None:
         delay = 0.05
         while True:
             try:
-                await self._sink.ready()
+                if not always:
+                    await self._sink.ready()
                 await step()
                 self._unreachable_since = None
                 delay = 0.05
@@ -218,17 +220,25 @@ class NodeReader:
             start = entries[-1][0]
             await self._hand_out(entries, Origin.SUSPECT)
 
-    async def _claim_and_refresh(self) -> None:
-        """Claim entries of dead readers, and tell the node that ours are being worked on."""
+    async def _refresh(self) -> None:
+        """Tell the node that ours are being worked on, also while there is no room for more, or no Postgres.
+
+        Who does not say so is taken for dead, and a batch that several readers seem to die over is parked.
+        """
         self.fill = await examine_fill(self._looks)
         now = time.monotonic()
+        refresh = min(1.0, self._options.claim_idle_seconds / 3)
         old = [
             entry_id
             for (stream, entry_id), since in self._working.items()
-            if stream == keys.BATCHES and now - since > 1.0
+            if stream == keys.BATCHES and now - since > refresh
         ]
         if old:
             await self._looks.call(b"XCLAIM", keys.BATCHES, keys.GROUP, self._options.consumer, b"0", *old, b"JUSTID")
+        await asyncio.sleep(refresh)
+
+    async def _claim(self) -> None:
+        """Claim entries of dead readers."""
         start = b"0-0"
         while True:
             reply = await self._looks.call(
