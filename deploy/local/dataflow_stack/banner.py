@@ -28,6 +28,10 @@ def ready(document: Document, seconds: float) -> str:
     host, _, port = document["mqtt"].rpartition(":")
     call = f'grpcurl -plaintext -H "authorization: Bearer $(cat {shlex.quote(document["token_file"])})"'
     nodes = "  ".join(url.rpartition("@")[2] for url in document["redis"])
+    # Its contracts and routes are made by the fleet, or by the demo.
+    fleet = any(process["name"] == "fleet" for process in document["processes"])
+    publish = f"mosquitto_pub -h {host} -p {port} -q 1 -t rooms/mine/telemetry -m '{_message()}'"
+    first = publish if fleet else f"{command} demo{at}"
     return f"""
 ready after {seconds:.1f} s; everything listens on this machine only
 
@@ -40,7 +44,7 @@ ready after {seconds:.1f} s; everything listens on this machine only
 
 Try:
   {command} ask{at} {shlex.quote(_QUESTION)}
-  mosquitto_pub -h {host} -p {port} -q 1 -t rooms/mine/telemetry -m '{_message()}'
+  {first}
   {call} {grpc["bridge"]} dataflow.bridge.v1.RingService/ListNodes
   {call} {grpc["validator"]} dataflow.validator.v1.ContractService/ListContracts
   {call} -d '{json.dumps({"question": _QUESTION})}' {grpc["insight"]} dataflow.insight.v1.AskService/Ask

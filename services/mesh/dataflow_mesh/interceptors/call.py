@@ -15,9 +15,10 @@ from typing import Any, Protocol, TypeAlias
 
 import grpc
 import grpc.aio
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from dataflow_mesh.access import NOBODY, Caller
+from dataflow_mesh.errors import InvalidRequestError
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -108,13 +109,14 @@ class Chain(grpc.aio.ServerInterceptor):
             if handler.response_streaming
             else self._unary(method, behavior, handler)
         )
-        return make(wrapped, handler.request_deserializer, handler.response_serializer)
+        # Without a deserializer: bytes that are no message are met within the steps, so that they get an error of ours.
+        return make(wrapped, None, handler.response_serializer)
 
     def _unary(self, method: str, behavior: Behavior, handler: Handler) -> Behavior:
         async def serve(request: Any, context: Context) -> Any:
             async with AsyncExitStack() as stack:
                 await self._enter(stack, Call(method, context, response_streaming=False))
-                return await behavior(self._checked(request, streaming=bool(handler.request_streaming)), context)
+                return await behavior(self._checked(request, handler), context)
 
         return serve
 
@@ -122,7 +124,7 @@ class Chain(grpc.aio.ServerInterceptor):
         async def serve(request: Any, context: Context) -> None:
             async with AsyncExitStack() as stack:
                 await self._enter(stack, Call(method, context, response_streaming=True))
-                responses = behavior(self._checked(request, streaming=bool(handler.request_streaming)), context)
+                responses = behavior(self._checked(request, handler), context)
                 if inspect.isawaitable(responses):
                     await responses  # it writes through the context, as the health service does
                     return
@@ -136,18 +138,24 @@ class Chain(grpc.aio.ServerInterceptor):
         for step in self._steps:
             await stack.enter_async_context(step.around(call))
 
-    def _checked(self, request: Any, *, streaming: bool) -> Any:
-        if streaming:
-            return self._check_each(request)
-        for step in self._steps:
-            step.check(request)
-        return request
+    def _checked(self, request: Any, handler: Handler) -> Any:
+        if handler.request_streaming:
+            return self._check_each(request, handler)
+        return self._check(request, handler)
 
-    async def _check_each(self, requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
+    async def _check_each(self, requests: AsyncIterator[bytes], handler: Handler) -> AsyncIterator[Message]:
         async for request in requests:
-            for step in self._steps:
-                step.check(request)
-            yield request
+            yield self._check(request, handler)
+
+    def _check(self, request: bytes, handler: Handler) -> Message:
+        assert handler.request_deserializer is not None
+        try:
+            message: Message = handler.request_deserializer(request)
+        except DecodeError as error:
+            raise InvalidRequestError("the request is no protobuf message of its type") from error
+        for step in self._steps:
+            step.check(message)
+        return message
 
 
 def _shape(handler: Handler) -> tuple[Behavior, Maker]:
