@@ -143,6 +143,7 @@ class Postgres:
             "UTF8",
             "--locale=C",
             "--data-checksums",
+            "--wal-segsize=1",
             "--no-instructions",
         ]
         ids = (user.uid, user.gid, DIRECTORY_FD) if user is not None else (-1, -1, -1)

@@ -43,7 +43,7 @@ class BatcherOptions:
     """The same from `busy_rate` on: fewer and larger batches cost every hop less."""
     idle_rate: float = 200.0
     """Messages a second below which a batch is closed at once."""
-    busy_rate: float = 5_000.0
+    busy_rate: float = 15_000.0
     max_in_flight: int = 64
     """Batches being appended; while so many are, the open batch grows."""
 
