@@ -11,7 +11,7 @@ from dataflow_ring import keys
 from dataflow_ring.append import Appender
 from dataflow_ring.batch import new_batch_id
 from dataflow_ring.connection import NodeConnection, NodeUnreachableError, redact
-from dataflow_ring.nodes import Health, Node, NodeUnfitError, State, admit
+from dataflow_ring.nodes import Health, Node, NodeUnfitError, State, admit, lost_its_data
 
 
 async def admitted(servers: Sequence[RedisServer], zones: Sequence[str] = ("", "", "")) -> list[Node]:
@@ -235,3 +235,19 @@ def test_a_password_is_never_shown() -> None:
     assert redact("redis://user:secret@host:1/0") == "redis://user:***@host:1/0"
     assert redact("rediss://:secret@host:1") == "rediss://:***@host:1"
     assert "secret" not in repr(Node("n", "redis://:secret@host:1", State.ACTIVE, "i"))
+
+
+async def test_a_node_of_another_ring_is_not_admitted(redis_nodes: list[RedisServer]) -> None:
+    """Also when it is empty at the moment: its own bridges would go on appending."""
+    admission = await admit(redis_nodes[0].url)
+    with pytest.raises(NodeUnfitError) as refused:
+        await admit(redis_nodes[0].url)
+    assert refused.value.check == "incarnation"
+    assert (await admit(redis_nodes[0].url, known={admission.incarnation})).incarnation != admission.incarnation
+
+
+async def test_an_empty_server_has_lost_its_data(redis_nodes: list[RedisServer]) -> None:
+    """That is what lets a member be admitted again under its name."""
+    assert await lost_its_data(redis_nodes[0].url)
+    await admit(redis_nodes[0].url)
+    assert not await lost_its_data(redis_nodes[0].url)

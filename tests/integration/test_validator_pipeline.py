@@ -156,17 +156,46 @@ async def test_bytes_that_are_no_batch_are_parked(postgres_server: PostgresClust
 
 
 async def test_a_stopped_lane_holds_nobody_else(postgres_server: PostgresCluster) -> None:
-    """Batches of a contract whose table does not work stay on the ring; the others go on."""
+    """Items of a contract whose table does not work are kept in quarantine; others of the same batch are rows."""
     async with running(postgres_server) as bench:
         await bench.execute("ALTER TABLE readings.other RENAME TO away")
-        broken = entry(("other", item(1)))
-        for one in (broken, *(entry(("good", item(n))) for n in range(5))):
-            await bench.pipeline.put(one)
+        for number in range(5):
+            await bench.pipeline.put(
+                entry(("other", item(number)), ("good", item(number)), ("other", {"no": "reading"}))
+            )
         await bench.reader.wait_for(5)
-        await bench.pipeline.drain()
-        assert bench.reader.released == [broken.batch_id]
         assert bench.pipeline.stopped_lanes == ("other",)
         assert await bench.value("SELECT count(*) FROM readings.good") == 5
+        assert await bench.value("SELECT count(*) FROM validator.quarantine WHERE kind = 'UNSTORABLE'") == 5
+        assert await bench.value(
+            "SELECT sum(items) = sum(stored + duplicate + conflict + quarantined) FROM validator.ledger"
+        )
+
+
+async def test_a_lane_goes_on_when_its_table_works_again(postgres_server: PostgresCluster) -> None:
+    """It is tried again after a while."""
+    async with running(postgres_server, PipelineOptions(lane_retry_seconds=0.2)) as bench:
+        await bench.execute("ALTER TABLE readings.other RENAME TO away")
+        await bench.pipeline.put(entry(("other", item(1))))
+        await bench.reader.wait_for(1)
+        await bench.execute("ALTER TABLE readings.away RENAME TO other")
+        await asyncio.sleep(0.3)
+        await bench.pipeline.put(entry(("other", item(2))))
+        await bench.reader.wait_for(2)
+        assert await bench.value("SELECT count(*) FROM readings.other") == 1
+
+
+async def test_a_good_copy_counts_where_the_first_one_is_unreadable(postgres_server: PostgresCluster) -> None:
+    """Bytes that nobody can read are kept, and do not stand for the batch."""
+    async with running(postgres_server) as bench:
+        good = entry(("good", item(1)))
+        await bench.pipeline.put(replace(good, data=b"rotten"))
+        await bench.reader.wait_for(1)
+        assert good.batch_id not in await bench.pipeline.committed([good.batch_id])
+        await bench.pipeline.put(replace(good, stream=keys.COPIES, origin=Origin.ORPHAN))
+        await bench.reader.wait_for(2)
+        assert await bench.value("SELECT count(*) FROM readings.good") == 1
+        assert await bench.value("SELECT bytes FROM validator.parked") == b"rotten"
 
 
 async def test_an_outage_of_postgres_loses_and_parks_nothing() -> None:

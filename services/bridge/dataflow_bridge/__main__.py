@@ -46,7 +46,9 @@ async def serve(process: Process, settings: BridgeSettings) -> None:
     budget = Budget(settings.memory_budget_bytes)
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(
-            await connect_pool(settings.postgres_dsn, application_name=settings.bridge_id, min_size=0, max_size=4)
+            await connect_pool(
+                settings.postgres_dsn, application_name=settings.bridge_id, min_size=0, max_size=4, command_seconds=10.0
+            )
         )
         appender = await stack.enter_async_context(
             Appender(copies=settings.copies, min_copies=settings.min_copies or None)

@@ -20,7 +20,7 @@ from dataflow_mesh.migrate import migrate
 from dataflow_mesh.postgres import Pool
 from dataflow_ring.append import Appender
 from dataflow_ring.connection import redact
-from dataflow_ring.nodes import Durability, Node, NodeUnfitError, State, admit
+from dataflow_ring.nodes import Durability, Node, NodeUnfitError, State, admit, lost_its_data
 
 from dataflow_bridge.errors import NodeExistsError, UnfitNodeError
 
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('dataflow.ring.membership', 0))"
 _NODES: Final = "SELECT name, url, state, zone, incarnation, durability, admit_time FROM bridge.node ORDER BY name"
+_INCARNATIONS: Final = "SELECT name, state, incarnation FROM bridge.node"
 _FOLLOW_SECONDS: Final = 1.0
 _AWAY: Final = (
     asyncpg.PostgresConnectionError,
@@ -86,7 +87,8 @@ class Membership:
             logger.warning("started with last-known ring members", extra={"action": "membership.stale"})
             await self._appender.set_members(member.node for member in self.members)
             return
-        known = {member.node.name for member in self.members}
+        # Also those that were removed: a seed is admitted once, then only by AddNode.
+        known = {record["name"] for record in await self._pool.fetch("SELECT name FROM bridge.node", timeout=3.0)}
         for name, url in seeds.items():
             if name not in known:
                 with contextlib.suppress(NodeExistsError):  # another bridge was faster
@@ -151,7 +153,7 @@ class Membership:
                 )
 
     async def add(self, name: str, url: str, zone: str) -> Member:
-        """Admit a node and make it a member.
+        """Admit a node and make it a member; one that came back without its data is admitted again under its name.
 
         Raises:
             NodeExistsError: A member has that name.
@@ -159,12 +161,17 @@ class Membership:
             PostgresUnavailableError: By way of the driver's errors.
         """
         async with self._pool.acquire(timeout=3.0) as connection, connection.transaction():
+            await connection.execute(
+                "SET LOCAL idle_in_transaction_session_timeout = '60s'"
+            )  # a dead server takes its time
             await connection.execute(_LOCK)
-            if await connection.fetchval("SELECT true FROM bridge.node WHERE name = $1 AND state <> 'REMOVED'", name):
-                raise NodeExistsError(f"a ring node {name!r} is a member", metadata={"node": name})
+            rows = await connection.fetch(_INCARNATIONS)
+            is_member = any(row["name"] == name and row["state"] != State.REMOVED for row in rows)
+            if is_member and not await lost_its_data(url):
+                raise NodeExistsError(f"a ring node {name!r} is a member, with its data", metadata={"node": name})
             await self._refuse_twins(connection, name, url)
             try:
-                admission = await admit(url)
+                admission = await admit(url, known={row["incarnation"] for row in rows})
             except NodeUnfitError as error:
                 raise UnfitNodeError(str(error), metadata={"node": name, "check": error.check}) from error
             await connection.execute(
@@ -194,9 +201,10 @@ class Membership:
     async def _refuse_twins(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record], name: str, url: str) -> None:
         """One server is one node: two copies on it would be one."""
         other = await connection.fetchval(
-            "SELECT name FROM bridge.node WHERE state <> 'REMOVED' AND split_part(url, '@', -1) = $1",
+            "SELECT name FROM bridge.node WHERE state <> 'REMOVED' AND name <> $2 AND split_part(url, '@', -1) = $1",
             url.rpartition("@")[2],
-        ) or await connection.fetchval("SELECT name FROM bridge.node WHERE state <> 'REMOVED' AND url = $1", url)
+            name,
+        )
         if other:
             raise UnfitNodeError(
                 f"{redact(url)} is the ring node {other!r} already", metadata={"node": name, "check": "incarnation"}

@@ -94,6 +94,7 @@ async def connect_pool(
     limits: Limits | None = None,
     settings: Mapping[str, str] | None = None,
     init: Callable[[Connection], Coroutine[None, None, None]] | None = None,
+    command_seconds: float | None = None,
 ) -> Pool:
     """Opens a pool, for `async with await`; the caller closes it.
 
@@ -105,6 +106,8 @@ async def connect_pool(
         limits: What each session may take.
         settings: Further session settings.
         init: Prepares each new connection, for instance with codecs.
+        command_seconds: When a statement without an answer is given up, with its connection: without it, one that went
+            into a black hole is waited for for ever.
     """
     limits = limits or Limits()
     return await asyncpg.create_pool(
@@ -114,6 +117,7 @@ async def connect_pool(
         timeout=limits.connect_seconds,
         server_settings=server_settings(application_name, limits) | dict(settings or {}),
         init=init,
+        command_timeout=command_seconds,
         # A hundred contracts have more statements than asyncpg's default of a hundred keeps prepared.
         statement_cache_size=1_000,
         # A new connection looks up the types of all arrays again, in the middle of somebody's transaction.

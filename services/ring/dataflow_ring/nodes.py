@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import re
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -74,22 +75,27 @@ class Admission:
     version: str
 
 
-async def admit(url: str, *, timeout_seconds: float = 3.0) -> Admission:
+async def admit(url: str, *, known: Collection[str] = (), timeout_seconds: float = 3.0) -> Admission:
     """Examine a server and make it a ring node: write its incarnation, make its streams and its group.
 
     Only admission makes streams: an append to a node without them fails, which tells that the node lost its data.
+
+    Args:
+        url: Of the server.
+        known: Incarnations of this ring's own nodes of earlier; a server with another one is another ring's.
+        timeout_seconds: For each question.
 
     Raises:
         NodeUnfitError: It does not answer, is too old, would evict, is not durable, or is somebody's node already.
     """
     async with NodeConnection(url, timeout_seconds=timeout_seconds) as connection:
         try:
-            return await _admit(connection, url)
+            return await _admit(connection, url, known)
         except (NodeUnreachableError, ReplyError) as error:
             raise NodeUnfitError("ping", f"{redact(url)}: {error}") from error
 
 
-async def _admit(connection: NodeConnection, url: str) -> Admission:
+async def _admit(connection: NodeConnection, url: str, known: Collection[str]) -> Admission:
     await connection.call(b"PING")
     server = parse_info(await connection.call(b"INFO", b"server"))
     version = server.get("redis_version", "0")
@@ -121,6 +127,11 @@ async def _admit(connection: NodeConnection, url: str) -> Admission:
             "incarnation",
             f"{redact(url)} holds {batches + copies} batches of another life: export them, then FLUSHALL before adding it",
         )
+    if found is not None and bytes(found).decode(errors="replace") not in known:
+        raise NodeUnfitError(
+            "incarnation",
+            f"{redact(url)} is a node of another ring: FLUSHALL it before adding it, if that ring is gone",
+        )
     incarnation = str(uuid.uuid4())
     # An empty stream with a group: XGROUP CREATE MKSTREAM makes both; the copies' stream needs no group to be read.
     replies = await connection.pipeline(
@@ -135,6 +146,15 @@ async def _admit(connection: NodeConnection, url: str) -> Admission:
         if isinstance(reply, ReplyError):
             raise NodeUnfitError("incarnation", f"{redact(url)} takes no data: {reply}")
     return Admission(incarnation, durability, version)
+
+
+async def lost_its_data(url: str, *, timeout_seconds: float = 3.0) -> bool:
+    """Return whether a server answers and has neither incarnation nor streams: a node that came back empty."""
+    async with NodeConnection(url, timeout_seconds=timeout_seconds) as connection:
+        try:
+            return not await connection.call(b"EXISTS", keys.INCARNATION, keys.BATCHES, keys.COPIES)
+        except (NodeUnreachableError, ReplyError):
+            return False
 
 
 async def examine_durability(connection: NodeConnection) -> Durability:

@@ -42,6 +42,7 @@ from dataflow_validator.store import prepare_connection
 logger = logging.getLogger(__name__)
 
 _CONNECTIONS: Final = 8
+_COMMAND_SECONDS: Final = 15.0
 _ANSWER_MILLISECONDS: Final = 30_000
 
 
@@ -58,6 +59,7 @@ async def serve(process: Process, settings: ValidatorSettings) -> None:
                 min_size=2,
                 max_size=_CONNECTIONS,
                 init=prepare_connection,
+                command_seconds=_COMMAND_SECONDS,
             )
         )
         await _prepare_database(pool)

@@ -109,7 +109,7 @@ class Pipeline:
         self._up = asyncio.Event()
         self._down = asyncio.Event()
         self._down.set()
-        self._stopped_lanes: dict[str, float] = {}
+        self._stopped_lanes: dict[str, tuple[float, str]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self._stopping = False
@@ -162,8 +162,7 @@ class Pipeline:
     @property
     def stopped_lanes(self) -> tuple[str, ...]:
         """Contracts whose table does not work at the moment."""
-        now = time.monotonic()
-        return tuple(sorted(name for name, until in self._stopped_lanes.items() if until > now))
+        return tuple(sorted(self._lanes_down()))
 
     # --- the loops
 
@@ -187,14 +186,16 @@ class Pipeline:
                 if arriving not in waiting or not arriving.done():
                     continue
                 entry = arriving.result()
-                if entry.origin is Origin.SUSPECT or entry.batch_id in group.batch_ids:
+                # An orphan is not known to be innocent either: its first reader may have died with its node.
+                suspect = entry.origin is not Origin.NEW
+                if suspect or entry.batch_id in group.batch_ids:
                     # A suspect works alone, and two copies of a batch do not travel together.
                     if storing is not None:
                         await storing
                         storing = None
                     await self._store(group.judged)
                     group = _Group()
-                if entry.origin is Origin.SUSPECT:
+                if suspect:
                     # Held beyond its storing, so that a drain does not end before its try is taken back.
                     self._hold(entry.batch_id)
                     await self._process_alone(entry)
@@ -233,16 +234,13 @@ class Pipeline:
             batch = unpack(entry.data)
             judged = judge_batch(entry, batch, self._rules)
         except BatchUnreadableError as error:
-            await self._park(entry, str(error))
+            await self._park(entry, str(error), readable=False)
             return None
         except ContractBrokenError as error:
             self._stop_lane(error.contract, error)
             await self._finish([entry], acknowledge=False)
             return None
         self.counters.judge_seconds += time.perf_counter() - began
-        if not judged.contracts.isdisjoint(self.stopped_lanes):
-            await self._finish([entry], acknowledge=False)
-            return None
         return judged
 
     async def _store(self, judged: list[JudgedBatch]) -> None:
@@ -258,9 +256,6 @@ class Pipeline:
                 group = await self._judge([item.entry for item in group])
             except LaneError as error:
                 self._stop_lane(error.contract, error.__cause__ or error)
-                hit = [item for item in group if error.contract in item.contracts]
-                await self._finish([item.entry for item in hit], acknowledge=False)
-                group = [item for item in group if error.contract not in item.contracts]
             except DATABASE_ERRORS as error:
                 failure = failure_of(error)
                 self.counters.retries += 1
@@ -292,7 +287,10 @@ class Pipeline:
             await self._store([item])
 
     async def _transact(self, group: Sequence[JudgedBatch], *, isolate: bool) -> Stored:
+        stopped = self._lanes_down()
         for contract, moments in event_months(group).items():
+            if contract in stopped:
+                continue
             try:
                 await self._partitions.ensure(self._pool, contract, months_of(moments))
             except asyncpg.PostgresError as error:
@@ -301,7 +299,7 @@ class Pipeline:
                 raise
         began = time.perf_counter()
         async with self._pool.acquire() as connection:
-            result = await store(connection, group, isolate=isolate)
+            result = await store(connection, group, isolate=isolate, stopped=stopped)
         self.counters.transactions += 1
         self.counters.transaction_seconds += time.perf_counter() - began
         return result
@@ -342,9 +340,12 @@ class Pipeline:
             async with asyncio.timeout(_TAKE_BACK_SECONDS):
                 await self._pool.execute(_SQL["end_lone_try"], batch_id)
 
-    async def _park(self, entry: Entry, reason: str) -> None:
-        """Keep a batch whole where it holds nobody up; judged again only when somebody asks."""
-        if len(entry.batch_id) == 16:
+    async def _park(self, entry: Entry, reason: str, *, readable: bool = True) -> None:
+        """Keep a batch whole where it holds nobody up; judged again only when somebody asks.
+
+        One that nobody can read is parked under an id of its own: its other copy may be good, and counts.
+        """
+        if len(entry.batch_id) == 16 and readable:
             batch_id = UUID(bytes=entry.batch_id)
         else:  # one of its own for each entry: parked under a common one, the second would be dropped
             batch_id = uuid5(NAMESPACE_OID, f"{entry.node}/{entry.entry_id!r}")
@@ -357,16 +358,16 @@ class Pipeline:
             "batch parked",
             extra={"action": "store.parked", "batch_id": str(batch_id), "node": entry.node, "detail": reason},
         )
-        await self._finish([entry], acknowledge=True)
+        await self._finish([entry], acknowledge=True, remember=readable)
 
     # --- around it
 
-    async def _finish(self, entries: Sequence[Entry], *, acknowledge: bool) -> None:
+    async def _finish(self, entries: Sequence[Entry], *, acknowledge: bool, remember: bool = True) -> None:
         """Let go of entries: acknowledged when they are committed, else they stay pending and come back as suspects."""
         by_node: dict[str, list[Entry]] = {}
         for entry in entries:
             by_node.setdefault(entry.node, []).append(entry)
-            if acknowledge:
+            if acknowledge and remember:
                 self._remember(entry.batch_id)
         for node, of_node in by_node.items():
             reader = self._reader_of(node)
@@ -407,11 +408,17 @@ class Pipeline:
 
     def _stop_lane(self, contract: str, error: BaseException) -> None:
         self.counters.stopped_lanes += 1
-        self._stopped_lanes[contract] = time.monotonic() + self._options.lane_retry_seconds
+        until = time.monotonic() + self._options.lane_retry_seconds
+        self._stopped_lanes[contract] = (until, f"the table of contract {contract!r} does not work: {error}")
         logger.critical(
             "the lane of a contract is stopped",
             extra={"action": "store.lane_stopped", "contract": contract, "detail": str(error)[:500]},
         )
+
+    def _lanes_down(self) -> dict[str, str]:
+        """Return the contracts whose table did not work a moment ago, and what was wrong; then it is tried again."""
+        now = time.monotonic()
+        return {name: problem for name, (until, problem) in self._stopped_lanes.items() if until > now}
 
     async def _refresh(self) -> None:
         async def refresh() -> None:

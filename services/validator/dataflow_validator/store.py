@@ -6,12 +6,13 @@ A batch that is claimed by another transaction contributes nothing. Whatever is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from operator import itemgetter
-from typing import Any, Final, NamedTuple, TypeAlias
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 from uuid import UUID, uuid5
 
 import asyncpg
@@ -26,6 +27,8 @@ from dataflow_validator.judged import JudgedBatch, QuarantineRow, conflict_row, 
 from dataflow_validator.statements import statements
 
 _SQL: Final = statements("store")
+
+T = TypeVar("T")
 
 Row: TypeAlias = tuple[Any, ...]
 """As `contracts.outcome.Accepted` makes it: typed by the columns, which only the database knows."""
@@ -97,7 +100,13 @@ class Stored:
     quarantined: int = 0
 
 
-async def store(connection: Connection, group: Sequence[JudgedBatch], *, isolate: bool = False) -> Stored:
+async def store(
+    connection: Connection,
+    group: Sequence[JudgedBatch],
+    *,
+    isolate: bool = False,
+    stopped: Mapping[str, str] = MappingProxyType({}),
+) -> Stored:
     """Store a group of judged batches in one transaction.
 
     Args:
@@ -105,6 +114,8 @@ async def store(connection: Connection, group: Sequence[JudgedBatch], *, isolate
         group: Distinct batches, judged by one version of the catalogue.
         isolate: Find the items that SQL does not take, by savepoints and bisection, and quarantine them. Slower; used
             after a transaction failed because of its data.
+        stopped: Contracts whose table does not work, and what is wrong: their items go to quarantine as UNSTORABLE, so
+            that a table holds up nobody whose items travel in the same batches.
 
     Raises:
         CatalogChangedError: Nothing was stored; judge again.
@@ -121,14 +132,12 @@ async def store(connection: Connection, group: Sequence[JudgedBatch], *, isolate
             (row, index) for index, judged in enumerate(claimed) for row in judged.refused
         ]
         for name in sorted({name for judged in claimed for name in judged.lanes}):
+            if name in stopped:
+                quarantine += _held_back(name, claimed, stopped[name])
+                continue
             lane = _Lane(connection, name, claimed, tallies, isolate=isolate)
-            try:
-                quarantine += await lane.store()
-            except asyncpg.PostgresError as error:
-                if failure_of(error) is Failure.DEFECT:
-                    raise LaneError(name) from error
-                raise
-        await _quarantine(connection, quarantine, tallies, isolate=isolate)
+            quarantine += await _of_lane(name, lane.store())
+        await _quarantine(connection, quarantine, tallies, isolate=isolate, stopped=stopped)
         await _log(connection, claimed, tallies)
     return Stored(
         len(claimed),
@@ -137,6 +146,26 @@ async def store(connection: Connection, group: Sequence[JudgedBatch], *, isolate
         sum(tally.totals[Outcome.CONFLICT] for tally in tallies),
         sum(tally.totals[Outcome.QUARANTINED] for tally in tallies),
     )
+
+
+async def _of_lane(contract: str, work: Awaitable[T]) -> T:
+    """Do work on the table of a contract; what is wrong with the table is that contract's trouble alone."""
+    try:
+        return await work
+    except asyncpg.PostgresError as error:
+        if failure_of(error) is Failure.DEFECT:
+            raise LaneError(contract) from error
+        raise
+
+
+def _held_back(name: str, claimed: Sequence[JudgedBatch], problem: str) -> list[tuple[QuarantineRow, int]]:
+    """Return the quarantine rows of all items of a contract whose table does not work."""
+    return [
+        (unstorable_row(lane.contract, judged, row, origin, problem), index)
+        for index, judged in enumerate(claimed)
+        if (lane := judged.lanes.get(name)) is not None
+        for row, origin in zip(lane.rows, lane.origins, strict=True)
+    ]
 
 
 async def prepare_connection(connection: Connection) -> None:
@@ -155,6 +184,7 @@ async def _claim(connection: Connection, group: Sequence[JudgedBatch]) -> list[J
         [UUID(bytes=batch.boot_id) for batch in batches],
         [batch.sequence for batch in batches],
         [batch.message_count for batch in batches],
+        [judged.entry.data for judged in ordered],
     )
     if not records:
         return []
@@ -399,12 +429,17 @@ def insert_statement(contract: CompiledContract, columns: Sequence[Sequence[Any]
 
 
 async def _quarantine(
-    connection: Connection, rows: list[tuple[QuarantineRow, int]], tallies: Sequence[Tally], *, isolate: bool
+    connection: Connection,
+    rows: list[tuple[QuarantineRow, int]],
+    tallies: Sequence[Tally],
+    *,
+    isolate: bool,
+    stopped: Mapping[str, str],
 ) -> None:
     """Put items into quarantine; those that are there already, or are a row already, count as duplicates."""
     if not rows:
         return
-    rows = await _not_stored(connection, rows, tallies)
+    rows = await _not_stored(connection, rows, tallies, stopped)
     # In key order, against deadlocks.
     rows.sort(key=lambda pair: (pair[0].contract, pair[0].message_id, pair[0].element, pair[0].content_hash))
     new = await _insert_quarantine(connection, [row for row, _ in rows], isolate=isolate)
@@ -418,26 +453,33 @@ async def _quarantine(
 
 
 async def _not_stored(
-    connection: Connection, rows: list[tuple[QuarantineRow, int]], tallies: Sequence[Tally]
+    connection: Connection,
+    rows: list[tuple[QuarantineRow, int]],
+    tallies: Sequence[Tally],
+    stopped: Mapping[str, str],
 ) -> list[tuple[QuarantineRow, int]]:
     """Leave out what is a row already: an item that an earlier revision accepted, sent again."""
     left: list[tuple[QuarantineRow, int]] = []
     by_contract: dict[str, list[tuple[QuarantineRow, int]]] = {}
     for pair in rows:
         row = pair[0]
-        if row.kind == "REFUSED" and row.event_time is not None and row.id_kind is not IdKind.BRIDGE:
+        recognisable = row.event_time is not None and row.id_kind is not IdKind.BRIDGE
+        if row.kind == "REFUSED" and recognisable and row.contract not in stopped:
             by_contract.setdefault(row.contract, []).append(pair)
         else:
             left.append(pair)
     for contract, pairs in sorted(by_contract.items()):
-        records = await connection.fetch(
-            f"""SELECT r.message_id, r.content_hash
+        records = await _of_lane(
+            contract,
+            connection.fetch(
+                f"""SELECT r.message_id, r.content_hash
                 FROM unnest($1::text[], $2::timestamptz[], $3::uuid[]) AS k (device_id, event_time, message_id)
                 JOIN {readings_table(contract)} r
                   ON r.device_id = k.device_id AND r.event_time = k.event_time AND r.message_id = k.message_id""",  # noqa: S608 - as above
-            [row.device_id for row, _ in pairs],
-            [row.event_time for row, _ in pairs],
-            [row.message_id for row, _ in pairs],
+                [row.device_id for row, _ in pairs],
+                [row.event_time for row, _ in pairs],
+                [row.message_id for row, _ in pairs],
+            ),
         )
         known = {(record["message_id"], record["content_hash"]) for record in records}
         for row, batch in pairs:
@@ -484,7 +526,6 @@ async def _insert_quarantine_rows(
 async def _log(connection: Connection, claimed: Sequence[JudgedBatch], tallies: Sequence[Tally]) -> None:
     batches = [judged.batch for judged in claimed]
     ids = [judged.batch_id for judged in claimed]
-    await connection.execute(_SQL["append_raw_log"], ids, [judged.entry.data for judged in claimed])
     await connection.execute(
         _SQL["append_ledger"],
         ids,

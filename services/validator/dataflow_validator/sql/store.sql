@@ -1,15 +1,16 @@
 -- name: claim_batches
--- Decides which batches this transaction stores: the others are stored already. In key order, against deadlocks.
+-- Decides which batches this transaction stores (the others are stored already), and keeps their bytes.
+-- In key order, against deadlocks.
 WITH claimed AS (
     INSERT INTO validator.batch (batch_id, bridge_id, boot_id, sequence, message_count)
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], $5::integer[])
     ON CONFLICT (batch_id) DO NOTHING
     RETURNING batch_id
+), logged AS (
+    INSERT INTO validator.raw_log (batch_id, bytes)
+    SELECT batch_id, bytes FROM unnest($1::uuid[], $6::bytea[]) AS given (batch_id, bytes) JOIN claimed USING (batch_id)
 )
 SELECT batch_id, (SELECT version FROM validator.catalog) AS catalog_version FROM claimed;
-
--- name: append_raw_log
-INSERT INTO validator.raw_log (batch_id, bytes) SELECT * FROM unnest($1::uuid[], $2::bytea[]);
 
 -- name: append_ledger
 INSERT INTO validator.ledger
