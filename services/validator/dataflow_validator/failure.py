@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import enum
-from typing import Final
+from collections.abc import Awaitable
+from typing import Final, TypeVar
 
 import asyncpg
+
+T = TypeVar("T")
 
 
 class Failure(enum.Enum):
@@ -53,3 +56,13 @@ def failure_of(error: BaseException) -> Failure:
         # InterfaceError: the connection was closed under the statement.
         return Failure.MOMENT
     return Failure.DEFECT
+
+
+async def of_lane(contract: str, work: Awaitable[T]) -> T:
+    """Do work on the table of a contract; what is wrong with the table is that contract's trouble alone."""
+    try:
+        return await work
+    except asyncpg.PostgresError as error:
+        if failure_of(error) is Failure.DEFECT:
+            raise LaneError(contract) from error
+        raise

@@ -21,10 +21,11 @@ from dataflow_ring.consume import Entry, NodeReader, Origin
 from dataflow_validator.failure import DATABASE_ERRORS, Failure, LaneError, failure_of
 from dataflow_validator.judged import JudgedBatch, judge_batch
 from dataflow_validator.partitions import Partitions, months_of
+from dataflow_validator.reading_rows import event_months
 from dataflow_validator.registry import Registry
 from dataflow_validator.rules import ContractBrokenError, Rules
 from dataflow_validator.statements import statements
-from dataflow_validator.store import CatalogChangedError, Stored, event_months, store
+from dataflow_validator.store import CatalogChangedError, Stored, store
 
 logger = logging.getLogger(__name__)
 

@@ -5,87 +5,27 @@ A batch that is claimed by another transaction contributes nothing. Whatever is 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
-from operator import itemgetter
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
-from uuid import UUID, uuid5
+from typing import Final
+from uuid import UUID
 
-import asyncpg
 import orjson
 from dataflow_mesh.postgres import Connection
 
-from dataflow_validator.contracts.identity import IdKind
-from dataflow_validator.contracts.judge import CompiledContract
-from dataflow_validator.contracts.spec import ConflictRule
-from dataflow_validator.failure import Failure, LaneError, failure_of
-from dataflow_validator.judged import JudgedBatch, QuarantineRow, conflict_row, unstorable_row
+from dataflow_validator.failure import of_lane
+from dataflow_validator.judged import JudgedBatch, QuarantineRow, unstorable_row
+from dataflow_validator.quarantine_rows import quarantine
+from dataflow_validator.reading_rows import ReadingRows
 from dataflow_validator.statements import statements
+from dataflow_validator.tally import Outcome, Tally
 
 _SQL: Final = statements("store")
-
-T = TypeVar("T")
-
-Row: TypeAlias = tuple[Any, ...]
-"""As `contracts.outcome.Accepted` makes it: typed by the columns, which only the database knows."""
-Origin: TypeAlias = tuple[int, int, IdKind]
-
-_DEVICE, _EVENT_TIME, _RECEIVE_TIME, _MESSAGE_ID, _CONTENT_HASH, _MAYBE_DUPLICATE = range(6)
-_FIXED_COLUMNS: Final = (
-    ("device_id", "text"),
-    ("event_time", "timestamptz"),
-    ("receive_time", "timestamptz"),
-    ("message_id", "uuid"),
-    ("content_hash", "bigint"),
-    ("maybe_duplicate", "boolean"),
-)
-_in_key_order = itemgetter(_DEVICE, _EVENT_TIME)
-"""Against deadlocks; rows of one device and time with several ids are too rare to sort for (40P01 is retried)."""
 
 
 class CatalogChangedError(Exception):
     """The contracts that judged are not the active ones any more: judge again."""
-
-
-class Item(NamedTuple):
-    """An accepted item on its way into a row."""
-
-    row: Row
-    batch: int
-    """Index of its batch in the group."""
-    origin: Origin
-
-
-class Outcome(StrEnum):
-    """What became of an item; the keys of the ledger's counts."""
-
-    STORED = "stored"
-    DUPLICATE = "duplicate"
-    CONFLICT = "conflict"
-    QUARANTINED = "quarantined"
-
-
-class Tally:
-    """What became of the items of one batch, by contract, outcome and device."""
-
-    __slots__ = ("counts", "totals")
-
-    def __init__(self) -> None:
-        self.counts: dict[str, dict[str, Counter[str]]] = {}
-        self.totals = dict.fromkeys(Outcome, 0)
-
-    def add(self, contract: str, device_id: str, outcome: Outcome) -> None:
-        """Count one item."""
-        self.add_all(contract, (device_id,), outcome)
-
-    def add_all(self, contract: str, device_ids: Collection[str], outcome: Outcome) -> None:
-        """Count items by their devices."""
-        self.counts.setdefault(contract, {}).setdefault(outcome.value, Counter()).update(device_ids)
-        self.totals[outcome] += len(device_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +68,16 @@ async def store(
         if not claimed:
             return Stored(0)
         tallies = [Tally() for _ in claimed]
-        quarantine: list[tuple[QuarantineRow, int]] = [
+        unstored: list[tuple[QuarantineRow, int]] = [
             (row, index) for index, judged in enumerate(claimed) for row in judged.refused
         ]
         for name in sorted({name for judged in claimed for name in judged.lanes}):
             if name in stopped:
-                quarantine += _held_back(name, claimed, stopped[name])
+                unstored += _held_back(name, claimed, stopped[name])
                 continue
-            lane = _Lane(connection, name, claimed, tallies, isolate=isolate)
-            quarantine += await _of_lane(name, lane.store())
-        await _quarantine(connection, quarantine, tallies, isolate=isolate, stopped=stopped)
+            lane = ReadingRows(connection, name, claimed, tallies, isolate=isolate)
+            unstored += await of_lane(name, lane.store())
+        await quarantine(connection, unstored, tallies, isolate=isolate, stopped=stopped)
         await _log(connection, claimed, tallies)
     return Stored(
         len(claimed),
@@ -146,16 +86,6 @@ async def store(
         sum(tally.totals[Outcome.CONFLICT] for tally in tallies),
         sum(tally.totals[Outcome.QUARANTINED] for tally in tallies),
     )
-
-
-async def _of_lane(contract: str, work: Awaitable[T]) -> T:
-    """Do work on the table of a contract; what is wrong with the table is that contract's trouble alone."""
-    try:
-        return await work
-    except asyncpg.PostgresError as error:
-        if failure_of(error) is Failure.DEFECT:
-            raise LaneError(contract) from error
-        raise
 
 
 def _held_back(name: str, claimed: Sequence[JudgedBatch], problem: str) -> list[tuple[QuarantineRow, int]]:
@@ -194,335 +124,6 @@ async def _claim(connection: Connection, group: Sequence[JudgedBatch]) -> list[J
     return [judged for judged in ordered if judged.batch_id in mine]
 
 
-class _Lane:
-    """The accepted items of one contract, on their way into its table."""
-
-    def __init__(
-        self,
-        connection: Connection,
-        name: str,
-        claimed: Sequence[JudgedBatch],
-        tallies: Sequence[Tally],
-        *,
-        isolate: bool,
-    ) -> None:
-        self._connection = connection
-        self._name = name
-        self._claimed = claimed
-        self._tallies = tallies
-        self._isolate = isolate
-        self._quarantine: list[tuple[QuarantineRow, int]] = []
-        self._contract: CompiledContract = next(j.lanes[name].contract for j in claimed if name in j.lanes)
-        self._inserted: int | None = None
-        """Rows that `_store_fresh` made new, when it found that some were not."""
-
-    async def store(self) -> list[tuple[QuarantineRow, int]]:
-        """Insert, tell duplicates from conflicts, count; return what goes to quarantine."""
-        if self._isolate or self._contract.spec.event_time is None or not await self._store_fresh():
-            items = [
-                Item(row, index, origin)
-                for index, judged in enumerate(self._claimed)
-                if (lane := judged.lanes.get(self._name)) is not None
-                for row, origin in zip(lane.rows, lane.origins, strict=True)
-            ]
-            await self._store(items, derived=False)
-        return self._quarantine
-
-    async def _store_fresh(self) -> bool:
-        """Insert all rows at once; return whether all were new, which is nearly always so, and counted."""
-        lanes = [
-            (index, judged.lanes[self._name].rows)
-            for index, judged in enumerate(self._claimed)
-            if self._name in judged.lanes
-        ]
-        rows = [row for _, of_batch in lanes for row in of_batch]
-        self._inserted = await self._insert_rows(sorted(rows, key=_in_key_order))
-        if self._inserted < len(rows):
-            return False
-        for index, of_batch in lanes:
-            self._tallies[index].add_all(self._name, [row[_DEVICE] for row in of_batch], Outcome.STORED)
-        return True
-
-    async def _store(self, items: list[Item], *, derived: bool) -> None:
-        taken: list[tuple[Item, int]] = []
-        if self._contract.spec.event_time is None:
-            items, taken = await self._not_seen(items)
-        items.sort(key=lambda item: _in_key_order(item.row))
-        inserted, self._inserted = self._inserted, None
-        if inserted is None:
-            inserted = await self._insert_items(items)
-        if inserted == len(items):
-            self._count_stored(items)
-        else:
-            taken += await self._find_taken(items)
-        conflicts = self._settle(taken)
-        if conflicts and self._contract.spec.conflict is ConflictRule.BOTH and not derived:
-            # Both are rows: the later one under an id made of its own content, so that its resend is recognised too.
-            await self._store([item._replace(row=_with_own_id(item.row)) for item in conflicts], derived=True)
-        else:
-            for item in conflicts:
-                judged = self._claimed[item.batch]
-                self._quarantine.append((conflict_row(self._contract, judged, item.row, item.origin), item.batch))
-
-    async def _not_seen(self, items: list[Item]) -> tuple[list[Item], list[tuple[Item, int]]]:
-        """Split items without a stable event time into new ones and those whose id was seen, with the hash of the first."""
-        recognisable = [item for item in items if item.origin[2] in (IdKind.IDENTITY, IdKind.SENDER)]
-        if not recognisable:
-            return items, []
-        fresh = [item for item in items if item.origin[2] not in (IdKind.IDENTITY, IdKind.SENDER)]
-        first: dict[tuple[str, UUID], Item] = {}
-        later: list[Item] = []
-        for item in recognisable:
-            key = (item.row[_DEVICE], item.row[_MESSAGE_ID])
-            if key in first:
-                later.append(item)
-            else:
-                first[key] = item
-        keys = sorted(first)
-        records = await self._connection.fetch(
-            _SQL["insert_seen"],
-            self._name,
-            [device for device, _ in keys],
-            [message_id for _, message_id in keys],
-            [first[key].row[_CONTENT_HASH] for key in keys],
-        )
-        new = {(record["device_id"], record["message_id"]) for record in records}
-        fresh += [item for key, item in first.items() if key in new]
-        again = [item for key, item in first.items() if key not in new] + later
-        if not again:
-            return fresh, []
-        records = await self._connection.fetch(
-            _SQL["find_seen"],
-            self._name,
-            [item.row[_DEVICE] for item in again],
-            [item.row[_MESSAGE_ID] for item in again],
-        )
-        hashes = {(record["device_id"], record["message_id"]): record["content_hash"] for record in records}
-        return fresh, [(item, hashes[item.row[_DEVICE], item.row[_MESSAGE_ID]]) for item in again]
-
-    async def _insert_items(self, items: list[Item]) -> int:
-        """Insert and return how many rows are new."""
-        if not items:
-            return 0
-        if not self._isolate:
-            return await self._insert_rows([item.row for item in items])
-        return await self._insert_by_halves(items)
-
-    async def _insert_rows(self, rows: Sequence[Row]) -> int:
-        columns = list(zip(*rows, strict=True))
-        statement, needed = insert_statement(self._contract, columns)
-        arrays = [columns[index] for index in needed]
-        status = await self._connection.execute(statement, self._contract.revision, *arrays)
-        return int(status.rpartition(" ")[2])
-
-    async def _insert_by_halves(self, items: list[Item]) -> int:
-        """Insert, halving what fails until the culprits stand alone; they are taken out of `items`."""
-        new = 0
-        culprits: list[int] = []
-        ranges = [(0, len(items))]
-        while ranges:
-            start, end = ranges.pop()
-            try:
-                async with self._connection.transaction():
-                    new += await self._insert_rows([item.row for item in items[start:end]])
-            except asyncpg.PostgresError as error:
-                if failure_of(error) is not Failure.CULPRIT:
-                    raise
-                if end - start > 1:
-                    middle = (start + end) // 2
-                    ranges += [(start, middle), (middle, end)]
-                    continue
-                item = items[start]
-                problem = f"Postgres did not take it: {error.args[0] if error.args else type(error).__name__}"
-                row = unstorable_row(self._contract, self._claimed[item.batch], item.row, item.origin, problem)
-                self._quarantine.append((row, item.batch))
-                culprits.append(start)
-        for index in sorted(culprits, reverse=True):
-            del items[index]
-        return new
-
-    async def _find_taken(self, items: Sequence[Item]) -> list[tuple[Item, int]]:
-        """Count the items that became rows; return the others with the content hash of the row that has their key."""
-        records = await self._connection.fetch(
-            f"""SELECT r.device_id, r.event_time, r.message_id, r.content_hash,
-                       r.stored_xid = pg_current_xact_id() AS mine
-                FROM unnest($1::text[], $2::timestamptz[], $3::uuid[]) AS k (device_id, event_time, message_id)
-                JOIN {readings_table(self._name)} r
-                  ON r.device_id = k.device_id AND r.event_time = k.event_time AND r.message_id = k.message_id""",  # noqa: S608 - a contract's name is an identifier by its own rule
-            *zip(*dict.fromkeys((i.row[_DEVICE], i.row[_EVENT_TIME], i.row[_MESSAGE_ID]) for i in items), strict=True),
-        )
-        rows = {(r["device_id"], r["event_time"], r["message_id"]): (r["content_hash"], r["mine"]) for r in records}
-        stored: list[Item] = []
-        taken: list[tuple[Item, int]] = []
-        for item in items:
-            key = (item.row[_DEVICE], item.row[_EVENT_TIME], item.row[_MESSAGE_ID])
-            content_hash, mine = rows[key]
-            if mine:  # the first of this statement became the row, the others are resends of it
-                rows[key] = (content_hash, False)
-                stored.append(item)
-            else:
-                taken.append((item, content_hash))
-        self._count_stored(stored)
-        return taken
-
-    def _count_stored(self, items: Iterable[Item]) -> None:
-        for item in items:
-            self._tallies[item.batch].add(self._name, str(item.row[_DEVICE]), Outcome.STORED)
-
-    def _settle(self, taken: Iterable[tuple[Item, int]]) -> list[Item]:
-        """Count duplicates and return the conflicts."""
-        conflicts: list[Item] = []
-        for item, content_hash in taken:
-            if item.row[_CONTENT_HASH] == content_hash:
-                self._tallies[item.batch].add(self._name, str(item.row[_DEVICE]), Outcome.DUPLICATE)
-            else:
-                conflicts.append(item)
-        return conflicts
-
-
-def _with_own_id(row: Row) -> Row:
-    message_id = row[_MESSAGE_ID]
-    assert isinstance(message_id, UUID)
-    return (*row[:_MESSAGE_ID], uuid5(message_id, str(row[_CONTENT_HASH])), *row[_CONTENT_HASH:])
-
-
-def readings_table(contract: str) -> str:
-    """Return the qualified name of a contract's table; contract names are identifiers by their own rule."""
-    return f'readings."{contract}"'
-
-
-def insert_statement(contract: CompiledContract, columns: Sequence[Sequence[Any]]) -> tuple[str, list[int]]:
-    """Return the INSERT of a contract's rows, and which of their columns are its arrays, from $2 on; $1 is the revision.
-
-    Each array costs 0.2 us a row to encode, so those that say nothing are left out: marks and extra members that no row
-    has (the defaults are the same), and fields that repeat the device or the event time, as they nearly always do.
-
-    Args:
-        contract: Whose rows.
-        columns: The members of the rows, as `contracts.outcome.Accepted` orders them.
-    """
-    names = [
-        *_FIXED_COLUMNS,
-        *((column.name, column.sql_type) for column in contract.columns),
-        ("extra", "jsonb"),
-    ]
-    needed: list[int] = []
-    targets: list[str] = []
-    sources: list[str] = []
-    for index, ((name, sql_type), values) in enumerate(zip(names, columns, strict=True)):
-        if (index == _MAYBE_DUPLICATE or index == len(names) - 1) and not any(values):
-            continue
-        source = index
-        for twin in (_DEVICE, _EVENT_TIME):
-            if index > twin and names[twin][1] == sql_type and values == columns[twin]:
-                source = twin
-        if source == index:
-            needed.append(index)
-        targets.append('"' + name.replace('"', '""') + '"')
-        sources.append(f"u.c{source}")
-    arrays = ", ".join(f"${number}::{names[index][1]}[]" for number, index in enumerate(needed, start=2))
-    return (
-        f"INSERT INTO {readings_table(contract.spec.name)} (revision, {', '.join(targets)}) "  # noqa: S608 - quoted above
-        f"SELECT $1::integer, {', '.join(sources)} "
-        f"FROM unnest({arrays}) AS u ({', '.join(f'c{index}' for index in needed)}) ON CONFLICT DO NOTHING"
-    ), needed
-
-
-async def _quarantine(
-    connection: Connection,
-    rows: list[tuple[QuarantineRow, int]],
-    tallies: Sequence[Tally],
-    *,
-    isolate: bool,
-    stopped: Mapping[str, str],
-) -> None:
-    """Put items into quarantine; those that are there already, or are a row already, count as duplicates."""
-    if not rows:
-        return
-    rows = await _not_stored(connection, rows, tallies, stopped)
-    # In key order, against deadlocks.
-    rows.sort(key=lambda pair: (pair[0].contract, pair[0].message_id, pair[0].element, pair[0].content_hash))
-    new = await _insert_quarantine(connection, [row for row, _ in rows], isolate=isolate)
-    for row, batch in rows:
-        key = (row.contract, row.message_id, row.element, row.content_hash)
-        outcome = Outcome.DUPLICATE
-        if key in new:
-            new.discard(key)
-            outcome = Outcome.CONFLICT if row.kind == "CONFLICT" else Outcome.QUARANTINED
-        tallies[batch].add(row.contract, row.device_id, outcome)
-
-
-async def _not_stored(
-    connection: Connection,
-    rows: list[tuple[QuarantineRow, int]],
-    tallies: Sequence[Tally],
-    stopped: Mapping[str, str],
-) -> list[tuple[QuarantineRow, int]]:
-    """Leave out what is a row already: an item that an earlier revision accepted, sent again."""
-    left: list[tuple[QuarantineRow, int]] = []
-    by_contract: dict[str, list[tuple[QuarantineRow, int]]] = {}
-    for pair in rows:
-        row = pair[0]
-        recognisable = row.event_time is not None and row.id_kind is not IdKind.BRIDGE
-        if row.kind == "REFUSED" and recognisable and row.contract not in stopped:
-            by_contract.setdefault(row.contract, []).append(pair)
-        else:
-            left.append(pair)
-    for contract, pairs in sorted(by_contract.items()):
-        records = await _of_lane(
-            contract,
-            connection.fetch(
-                f"""SELECT r.message_id, r.content_hash
-                FROM unnest($1::text[], $2::timestamptz[], $3::uuid[]) AS k (device_id, event_time, message_id)
-                JOIN {readings_table(contract)} r
-                  ON r.device_id = k.device_id AND r.event_time = k.event_time AND r.message_id = k.message_id""",  # noqa: S608 - as above
-                [row.device_id for row, _ in pairs],
-                [row.event_time for row, _ in pairs],
-                [row.message_id for row, _ in pairs],
-            ),
-        )
-        known = {(record["message_id"], record["content_hash"]) for record in records}
-        for row, batch in pairs:
-            if (row.message_id, row.content_hash) in known:
-                tallies[batch].add(row.contract, row.device_id, Outcome.DUPLICATE)
-            else:
-                left.append((row, batch))
-    return left
-
-
-async def _insert_quarantine(
-    connection: Connection, rows: Sequence[QuarantineRow], *, isolate: bool
-) -> set[tuple[str, UUID, int, int]]:
-    if not rows:
-        return set()
-    try:
-        # A savepoint only where a culprit is looked for: each costs two round trips.
-        if isolate:
-            async with connection.transaction():
-                return await _insert_quarantine_rows(connection, rows)
-        return await _insert_quarantine_rows(connection, rows)
-    except asyncpg.PostgresError as error:
-        if not isolate or failure_of(error) is not Failure.CULPRIT:
-            raise
-    if len(rows) > 1:
-        middle = len(rows) // 2
-        return await _insert_quarantine(connection, rows[:middle], isolate=True) | await _insert_quarantine(
-            connection, rows[middle:], isolate=True
-        )
-    # Its own description cannot be stored: the bytes and the kind still can.
-    return await _insert_quarantine_rows(connection, [rows[0]._replace(device_id="", topic="", reasons=())])
-
-
-async def _insert_quarantine_rows(
-    connection: Connection, rows: Sequence[QuarantineRow]
-) -> set[tuple[str, UUID, int, int]]:
-    columns: list[list[object]] = [list(column) for column in zip(*rows, strict=True)]
-    columns[7] = [orjson.dumps([reason._asdict() for reason in row.reasons]).decode() for row in rows]
-    columns[11] = [row.id_kind.value.encode() for row in rows]
-    records = await connection.fetch(_SQL["insert_quarantine"], *columns)
-    return {(r["contract"], r["message_id"], r["element"], r["content_hash"]) for r in records}
-
-
 async def _log(connection: Connection, claimed: Sequence[JudgedBatch], tallies: Sequence[Tally]) -> None:
     batches = [judged.batch for judged in claimed]
     ids = [judged.batch_id for judged in claimed]
@@ -542,16 +143,3 @@ async def _log(connection: Connection, claimed: Sequence[JudgedBatch], tallies: 
         [0 for _ in tallies],
         [orjson.dumps(tally.counts).decode() for tally in tallies],
     )
-
-
-def event_months(group: Sequence[JudgedBatch]) -> dict[str, set[datetime]]:
-    """Return the event times, one of each month, of the accepted items of each contract."""
-    found: dict[str, dict[tuple[int, int], datetime]] = {}
-    for judged in group:
-        for name, lane in judged.lanes.items():
-            months = found.setdefault(name, {})
-            for row in lane.rows:
-                moment = row[_EVENT_TIME]
-                assert isinstance(moment, datetime)
-                months[moment.year, moment.month] = moment
-    return {name: set(months.values()) for name, months in found.items()}
