@@ -41,7 +41,7 @@ class _DeclineEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decline.Value
     DECLINE_NOT_UNDERSTOOD: _Decline.ValueType  # 5
     """The question was not understood well enough to compute."""
     DECLINE_NO_DATA: _Decline.ValueType  # 6
-    """There is no contract with readings yet."""
+    """There is no contract with readings yet, or the query found no value (then after plan and result)."""
 
 class Decline(_Decline, metaclass=_DeclineEnumTypeWrapper):
     """Why there is no answer from the data."""
@@ -59,7 +59,7 @@ DECLINE_OFF_TOPIC: Decline.ValueType  # 4
 DECLINE_NOT_UNDERSTOOD: Decline.ValueType  # 5
 """The question was not understood well enough to compute."""
 DECLINE_NO_DATA: Decline.ValueType  # 6
-"""There is no contract with readings yet."""
+"""There is no contract with readings yet, or the query found no value (then after plan and result)."""
 Global___Decline: _TypeAlias = Decline  # noqa: Y015
 
 @_typing.final

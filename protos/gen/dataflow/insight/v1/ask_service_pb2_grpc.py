@@ -49,7 +49,7 @@ class AskServiceServicer:
     def Ask(self, request, context):
         """Answers one question about the stored readings.
 
-        Events come in this order: started, then either plan, result, text (one or more), finished; or declined text and finished.
+        Events come in this order: started, then either plan, result, text (one or more), finished; or, declined, text and finished.
         The stream cannot be resumed; ask again. A slow reader holds its own stream only.
         Cancelling the call cancels the query.
 

@@ -36,7 +36,7 @@ class AskServiceStub:
     Ask: _grpc.UnaryStreamMultiCallable[_ask_service_pb2.AskRequest, _ask_service_pb2.AskResponse]
     """Answers one question about the stored readings.
 
-    Events come in this order: started, then either plan, result, text (one or more), finished; or declined text and finished.
+    Events come in this order: started, then either plan, result, text (one or more), finished; or, declined, text and finished.
     The stream cannot be resumed; ask again. A slow reader holds its own stream only.
     Cancelling the call cancels the query.
 
@@ -53,7 +53,7 @@ class AskServiceAsyncStub(AskServiceStub):
     Ask: _aio.UnaryStreamMultiCallable[_ask_service_pb2.AskRequest, _ask_service_pb2.AskResponse]  # type: ignore[assignment]
     """Answers one question about the stored readings.
 
-    Events come in this order: started, then either plan, result, text (one or more), finished; or declined text and finished.
+    Events come in this order: started, then either plan, result, text (one or more), finished; or, declined, text and finished.
     The stream cannot be resumed; ask again. A slow reader holds its own stream only.
     Cancelling the call cancels the query.
 
@@ -73,7 +73,7 @@ class AskServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_ask_service_pb2.AskResponse], _abc.AsyncIterator[_ask_service_pb2.AskResponse]]:
         """Answers one question about the stored readings.
 
-        Events come in this order: started, then either plan, result, text (one or more), finished; or declined text and finished.
+        Events come in this order: started, then either plan, result, text (one or more), finished; or, declined, text and finished.
         The stream cannot be resumed; ask again. A slow reader holds its own stream only.
         Cancelling the call cancels the query.
 

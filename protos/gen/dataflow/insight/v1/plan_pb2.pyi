@@ -43,7 +43,7 @@ class _MeasureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Measure.Value
     MEASURE_MISSING: _Measure.ValueType  # 7
     """Number of readings without a value."""
     MEASURE_COVERAGE: _Measure.ValueType  # 8
-    """First and last event time."""
+    """First and last event time, and the numbers of readings and devices."""
 
 class Measure(_Measure, metaclass=_MeasureEnumTypeWrapper):
     """An aggregate function of a plan."""
@@ -65,7 +65,7 @@ MEASURE_LATEST: Measure.ValueType  # 6
 MEASURE_MISSING: Measure.ValueType  # 7
 """Number of readings without a value."""
 MEASURE_COVERAGE: Measure.ValueType  # 8
-"""First and last event time."""
+"""First and last event time, and the numbers of readings and devices."""
 Global___Measure: _TypeAlias = Measure  # noqa: Y015
 
 class _Grouping:
