@@ -1,8 +1,10 @@
 """What all tests share: servers, a local stack, the case data, markers for outside programs, and the rule on skips."""
 
 import fnmatch
+import hashlib
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from dataflow_stack.testing import LocalStack
 _HERE = Path(__file__).parent
 _CASES = Path(os.environ.get("DATAFLOW_CASES", _HERE.parents[1] / "shared" / "cases"))
 _NODES = 3
+_MQTTJS = _HERE / "acceptance" / "mqttjs"
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +74,28 @@ def stack() -> Iterator[LocalStack]:
     """Run a local stack without a fleet for all tests of a module."""
     with LocalStack.running() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def mqttjs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a directory with the MQTT.js scripts and their packages, installed once into a cache outside the repository."""
+    manifest = (_MQTTJS / "package.json").read_bytes()
+    root = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    cache = root / "dataflow-tests" / f"mqttjs-{hashlib.sha256(manifest).hexdigest()[:12]}"
+    if not (cache / "node_modules" / "mqtt").is_dir():
+        # Made beside and moved into place, so that parallel test processes do not see a half of it.
+        work = tmp_path_factory.mktemp("mqttjs")
+        (work / "package.json").write_bytes(manifest)
+        command = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
+        done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=110, check=False)
+        if done.returncode:
+            pytest.skip(f"the npm package mqtt can not be installed: {done.stderr.strip()[-200:]}")
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        if not cache.exists():
+            shutil.move(work, cache)
+    for script in (_MQTTJS / "publish.mjs", _MQTTJS.with_name("mqttjs_client.cjs")):
+        shutil.copy(script, cache / script.name)
+    return cache
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -14,7 +14,6 @@ import pytest
 from dataflow_stack.testing import LocalStack
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-SCRIPT = Path(__file__).parent / "mqttjs_client.cjs"
 EACH = 40
 FIELDS = json.dumps(
     [
@@ -131,12 +130,12 @@ def test_mosquitto_pub_becomes_rows(
 @pytest.mark.parametrize("version", ["4", "5"])
 @pytest.mark.parametrize("transport", ["mqtt", "ws"])
 def test_mqttjs_becomes_rows(
-    stack: LocalStack, stored_once: Callable[[str, list[Message]], None], transport: str, version: str
+    mqttjs: Path, stack: LocalStack, stored_once: Callable[[str, list[Message]], None], transport: str, version: str
 ) -> None:
     """Everything that MQTT.js publishes is stored once."""
     device = f"mqttjs-{transport}-{version}"
     document = stack.status()
     url = document["mqtt_websocket"] if transport == "ws" else f"mqtt://{document['mqtt']}"
     messages = messages_of(device)
-    run("node", str(SCRIPT), url, version, device, json.dumps(messages))
+    run("node", str(mqttjs / "mqttjs_client.cjs"), url, version, device, json.dumps(messages))
     stored_once(device, messages)
