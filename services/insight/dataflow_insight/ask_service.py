@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 class Catalogues(Protocol):
     """Knows what can be asked about."""
 
-    async def catalogue(self, question: str) -> Catalogue:
+    async def catalogue(self, question: str, *, fresh: bool = False) -> Catalogue:
         """Returns it, with what the question may name."""
         ...
 
@@ -77,6 +77,12 @@ class AskService(ask_service_pb2_grpc.AskServiceServicer):
         yield ask_service_pb2.AskResponse(started=started)
         catalogue = await self._survey.catalogue(request.question)
         planned = await self._engine.plan(request.question, catalogue, self._now(), request.contract)
+        if isinstance(planned, Declined):
+            # A contract or device that is new must not be said to be unknown.
+            newer = await self._survey.catalogue(request.question, fresh=True)
+            if newer is not catalogue:
+                catalogue = newer
+                planned = await self._engine.plan(request.question, catalogue, self._now(), request.contract)
         plan: Plan | None = None
         contract: Contract | None = None
         if isinstance(planned, Plan):

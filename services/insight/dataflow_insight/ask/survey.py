@@ -18,6 +18,7 @@ MAX_DEVICES: Final = 2000
 """Most device ids that are read for each contract."""
 
 _MAX_SPELLED: Final = 200
+_FRESH_SECONDS: Final = 0.5
 _SAMPLED_DEVICES: Final = 50
 _CADENCE_DEVICES: Final = 4
 _CADENCE_READINGS: Final = 200
@@ -110,14 +111,16 @@ class Survey:
         self._catalogue: Catalogue | None = None
         self._read_at = 0.0
 
-    async def catalogue(self, question: str) -> Catalogue:
+    async def catalogue(self, question: str, *, fresh: bool = False) -> Catalogue:
         """Returns what can be asked about; one caller reads, the others wait for it.
 
         Args:
             question: Where a contract has more devices than are read, those that it spells exactly are looked up.
+            fresh: At most half a second old: before somebody is told that there is no such thing.
         """
         async with self._lock:
-            if self._catalogue is None or time.monotonic() - self._read_at > self._keep_seconds:
+            keep_seconds = min(self._keep_seconds, _FRESH_SECONDS) if fresh else self._keep_seconds
+            if self._catalogue is None or time.monotonic() - self._read_at > keep_seconds:
                 self._catalogue = await read_catalogue(self._reads)
                 self._read_at = time.monotonic()
             catalogue = self._catalogue
