@@ -17,19 +17,18 @@ CLEAR: Final = "\r\x1b[K"
 """Goes back to the line's begin and empties it."""
 
 
-def ready(document: Document, seconds: float) -> str:
+def ready(document: Document, seconds: float, *, fleet: bool) -> str:
     """Returns the text of a stack that serves.
 
     Args:
         document: Its status.
         seconds: How long the start took.
+        fleet: Whether simulated devices follow: their contracts and routes are made by them, else by the demo.
     """
     command, at, grpc = _dataflow(), _where(document), document["grpc"]
     host, _, port = document["mqtt"].rpartition(":")
     call = f'grpcurl -plaintext -H "authorization: Bearer $(cat {shlex.quote(document["token_file"])})"'
     nodes = "  ".join(url.rpartition("@")[2] for url in document["redis"])
-    # Its contracts and routes are made by the fleet, or by the demo.
-    fleet = any(process["name"] == "fleet" for process in document["processes"])
     publish = f"mosquitto_pub -h {host} -p {port} -q 1 -t rooms/mine/telemetry -m '{_message()}'"
     first = publish if fleet else f"{command} demo{at}"
     return f"""

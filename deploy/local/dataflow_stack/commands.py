@@ -136,7 +136,7 @@ def _run(options: Options, tell: Callable[[str], None] | None = None) -> None:
     live = banner.LiveLine()
 
     def on_ready(document: status.Document) -> None:
-        text = banner.ready(document, time.monotonic() - started)
+        text = banner.ready(document, time.monotonic() - started, fleet=options.fleet)
         click.echo(text)
         if tell is not None:
             tell(text)
