@@ -26,7 +26,7 @@ done
 source=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d -p "${under:-/tmp}" dataflow-clone-XXXXXX)
 cleanup() {
-  [ -x "$work/clone/.venv/bin/dataflow" ] && "$work/clone/.venv/bin/dataflow" down --data-dir "$work/clone/data" >/dev/null 2>&1
+  [ -x "$work/clone/.venv/bin/dataflow" ] && "$work/clone/.venv/bin/dataflow" down --data-dir "$work/clone/data" >/dev/null 2>&1 || true
   rm -rf "$work"
 }
 trap cleanup EXIT

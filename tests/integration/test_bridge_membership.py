@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 from dataflow_bridge.clocks import Clocks
+from dataflow_bridge.errors import NodeExistsError
 from dataflow_bridge.membership import Member, Membership
 from dataflow_mesh.clock import ClockError
 from dataflow_mesh.postgres import Pool, connect_pool
 from dataflow_mesh.testing import RedisServer
 from dataflow_ring.append import Appender
+from dataflow_ring.batch import new_batch_id
 from dataflow_ring.nodes import Node, State, admit
 
 
@@ -80,3 +82,36 @@ async def test_the_clock_of_a_node_counts_too(
     monkeypatch.setattr("dataflow_mesh.clock.time.time", lambda: now() + 61)
     with pytest.raises(ClockError, match="node-0"):
         await Clocks._check_node(node)
+
+
+async def test_a_member_that_came_back_empty_is_admitted_again_under_its_name(
+    pool: Pool, redis_nodes: list[RedisServer], tmp_path: Path
+) -> None:
+    """With its data it is refused as the member that it is; without them it gets a new incarnation and takes batches."""
+    async with Appender(probe_seconds=0.1) as appender:
+        membership = Membership(pool, appender, tmp_path / "state", "b")
+        await membership.start({f"node-{index}": server.url for index, server in enumerate(redis_nodes)})
+        with pytest.raises(NodeExistsError):
+            await membership.add("node-1", redis_nodes[1].url, "")
+        before = membership.members[1].node.incarnation
+        redis_nodes[1].stop()
+        redis_nodes[1].lose_data()
+        redis_nodes[1].start()
+        again = await membership.add("node-1", redis_nodes[1].url, "")
+        assert again.node.incarnation != before
+        placements = [await appender.append(new_batch_id(), b"x") for _ in range(6)]
+        assert any("node-1" in placement.nodes for placement in placements)
+
+
+async def test_a_seed_that_was_removed_stays_removed(
+    pool: Pool, redis_nodes: list[RedisServer], tmp_path: Path
+) -> None:
+    """A restart of a bridge undoes no removal."""
+    seeds = {f"node-{index}": server.url for index, server in enumerate(redis_nodes)}
+    async with Appender() as appender:
+        await Membership(pool, appender, tmp_path / "state", "b").start(seeds)
+    await pool.execute("UPDATE bridge.node SET state = 'REMOVED' WHERE name = 'node-2'")
+    async with Appender() as appender:
+        membership = Membership(pool, appender, tmp_path / "state", "b")
+        await membership.start(seeds)
+        assert [member.node.name for member in membership.members] == ["node-0", "node-1"]
