@@ -72,11 +72,6 @@ class JudgedBatch:
         """Return the bytes of one item exactly as they were sent."""
         return _element_bytes(self.batch, self.split, position, element)
 
-    @property
-    def contracts(self) -> set[str]:
-        """Names of the contracts that have items in it."""
-        return self.lanes.keys() | {row.contract for row in self.refused if row.contract}
-
 
 def judge_batch(entry: Entry, batch: Batch, rules: Rules) -> JudgedBatch:
     """Judge every message of a batch by the contract that its topic leads to.

@@ -64,7 +64,9 @@ class RingServiceServicer:
     def AddNode(self, request, context):
         """Admits a node: pings it, checks version, eviction policy and durability, writes its incarnation, makes its streams. Only then it joins.
 
-        ALREADY_EXISTS (NODE_EXISTS): a member has that name.
+        A member that came back without its data is admitted again under its name.
+
+        ALREADY_EXISTS (NODE_EXISTS): a member has that name, and its data.
         FAILED_PRECONDITION (NODE_UNFIT): it answers but may not join, or does not answer; metadata says which check failed.
         UNAVAILABLE (POSTGRES_UNAVAILABLE): membership cannot be written now.
         """

@@ -36,7 +36,9 @@ class RingServiceStub:
     AddNode: _grpc.UnaryUnaryMultiCallable[_ring_service_pb2.AddNodeRequest, _ring_service_pb2.AddNodeResponse]
     """Admits a node: pings it, checks version, eviction policy and durability, writes its incarnation, makes its streams. Only then it joins.
 
-    ALREADY_EXISTS (NODE_EXISTS): a member has that name.
+    A member that came back without its data is admitted again under its name.
+
+    ALREADY_EXISTS (NODE_EXISTS): a member has that name, and its data.
     FAILED_PRECONDITION (NODE_UNFIT): it answers but may not join, or does not answer; metadata says which check failed.
     UNAVAILABLE (POSTGRES_UNAVAILABLE): membership cannot be written now.
     """
@@ -66,7 +68,9 @@ class RingServiceAsyncStub(RingServiceStub):
     AddNode: _aio.UnaryUnaryMultiCallable[_ring_service_pb2.AddNodeRequest, _ring_service_pb2.AddNodeResponse]  # type: ignore[assignment]
     """Admits a node: pings it, checks version, eviction policy and durability, writes its incarnation, makes its streams. Only then it joins.
 
-    ALREADY_EXISTS (NODE_EXISTS): a member has that name.
+    A member that came back without its data is admitted again under its name.
+
+    ALREADY_EXISTS (NODE_EXISTS): a member has that name, and its data.
     FAILED_PRECONDITION (NODE_UNFIT): it answers but may not join, or does not answer; metadata says which check failed.
     UNAVAILABLE (POSTGRES_UNAVAILABLE): membership cannot be written now.
     """
@@ -99,7 +103,9 @@ class RingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ring_service_pb2.AddNodeResponse, _abc.Awaitable[_ring_service_pb2.AddNodeResponse]]:
         """Admits a node: pings it, checks version, eviction policy and durability, writes its incarnation, makes its streams. Only then it joins.
 
-        ALREADY_EXISTS (NODE_EXISTS): a member has that name.
+        A member that came back without its data is admitted again under its name.
+
+        ALREADY_EXISTS (NODE_EXISTS): a member has that name, and its data.
         FAILED_PRECONDITION (NODE_UNFIT): it answers but may not join, or does not answer; metadata says which check failed.
         UNAVAILABLE (POSTGRES_UNAVAILABLE): membership cannot be written now.
         """
