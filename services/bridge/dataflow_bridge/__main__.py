@@ -23,6 +23,7 @@ from dataflow_bridge.batcher import Batcher
 from dataflow_bridge.clocks import Clocks
 from dataflow_bridge.errors import UnfitNodeError
 from dataflow_bridge.ingest import IngestServicer
+from dataflow_bridge.instance import Instance
 from dataflow_bridge.listener.authenticate import TokenAuthenticator
 from dataflow_bridge.listener.budget import Budget
 from dataflow_bridge.listener.clock import SystemClock
@@ -60,12 +61,14 @@ async def serve(process: Process, settings: BridgeSettings) -> None:
         process.spawn(clocks.watch(), name="clocks")
         process.spawn(membership.follow(), name="membership")
         batcher = await stack.enter_async_context(Batcher(appender, settings.bridge_id, budget.release))
+        instance = Instance(pool, batcher, settings.bridge_id, appender.appended_bytes.per_second)
+        process.spawn(instance.follow(), name="instance")
         server = GrpcServer.from_settings(
             settings,
             [
                 (
                     ingest_service_pb2_grpc.add_IngestServiceServicer_to_server,
-                    IngestServicer(batcher, budget),
+                    IngestServicer(batcher, budget, process.stopping),
                     "dataflow.bridge.v1.IngestService",
                 ),
                 (
@@ -104,6 +107,8 @@ async def serve(process: Process, settings: BridgeSettings) -> None:
                 await batcher.drain()
         except TimeoutError:
             logger.warning("the ring did not take all batches in time", extra={"action": "bridge.drain_timeout"})
+        else:
+            await instance.end()
 
 
 async def _start_membership(membership: Membership, settings: BridgeSettings, process: Process) -> None:

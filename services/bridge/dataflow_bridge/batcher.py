@@ -170,6 +170,16 @@ class Batcher:
         await self._empty.wait()
 
     @property
+    def sequence(self) -> int:
+        """Of the batch that was made last; 0 before the first one."""
+        return self._sequence
+
+    @property
+    def acknowledged_through(self) -> int:
+        """The highest sequence up to which all sources were acknowledged."""
+        return self._acknowledged_through
+
+    @property
     def in_flight(self) -> int:
         """Batches that are not acknowledged yet, without the open one."""
         return len(self._in_order)

@@ -20,6 +20,7 @@ from dataflow_ring.connection import (
     ReplyError,
 )
 from dataflow_ring.nodes import Fill, Health, Node, State, examine_fill
+from dataflow_ring.rate import Rate
 
 logger = logging.getLogger(__name__)
 
@@ -181,6 +182,8 @@ class Appender:
         self._stack = AsyncExitStack()
         self._turn = 0
         self.failovers = 0
+        self.appended_bytes = Rate()
+        """Bytes that nodes took from this bridge, all copies."""
 
     async def __aenter__(self) -> Self:
         self._tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
@@ -265,6 +268,7 @@ class Appender:
             for appender, result in zip(chosen, results, strict=True):
                 name = appender.node.name
                 if result is None:
+                    self.appended_bytes.add(len(data))
                     holders[name] = appender
                     primary = first if name == first else primary
                 elif isinstance(result, NodeUnreachableError | ReplyError):
