@@ -27,7 +27,7 @@ from dataflow.access.v1 import role_pb2 as dataflow_dot_access_dot_v1_dot_role__
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'dataflow/bridge/v1/ingest_service.proto\x12\x12\x64\x61taflow.bridge.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1d\x64\x61taflow/access/v1/role.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xbb\x01\n\x0ePublishMessage\x12\x1c\n\nmessage_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\r\n\x05topic\x18\x02 \x01(\t\x12\x11\n\x07payload\x18\x03 \x01(\x0cH\x00\x12\x0e\n\x04text\x18\x04 \x01(\tH\x00\x12\'\n\x04json\x18\x05 \x01(\x0b\x32\x17.google.protobuf.StructH\x00\x12\x1e\n\x0c\x63ontent_type\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x42\x10\n\x07\x63ontent\x12\x05\xbaH\x02\x08\x01\"[\n\x16PublishMessagesRequest\x12\x41\n\x08messages\x18\x01 \x03(\x0b\x32\".dataflow.bridge.v1.PublishMessageB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x90N\"7\n\x0fRejectedMessage\x12\r\n\x05index\x18\x01 \x01(\r\x12\x15\n\rerror_message\x18\x02 \x01(\t\"h\n\x17PublishMessagesResponse\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x01 \x01(\r\x12\x35\n\x08rejected\x18\x02 \x03(\x0b\x32#.dataflow.bridge.v1.RejectedMessage2\x83\x01\n\rIngestService\x12r\n\x0fPublishMessages\x12*.dataflow.bridge.v1.PublishMessagesRequest\x1a+.dataflow.bridge.v1.PublishMessagesResponse\"\x06\x8a\xb5\x18\x02\x05\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'dataflow/bridge/v1/ingest_service.proto\x12\x12\x64\x61taflow.bridge.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1d\x64\x61taflow/access/v1/role.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xbb\x01\n\x0ePublishMessage\x12\x1c\n\nmessage_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\r\n\x05topic\x18\x02 \x01(\t\x12\x11\n\x07payload\x18\x03 \x01(\x0cH\x00\x12\x0e\n\x04text\x18\x04 \x01(\tH\x00\x12\'\n\x04json\x18\x05 \x01(\x0b\x32\x17.google.protobuf.StructH\x00\x12\x1e\n\x0c\x63ontent_type\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x42\x10\n\x07\x63ontent\x12\x05\xbaH\x02\x08\x01\"[\n\x16PublishMessagesRequest\x12\x41\n\x08messages\x18\x01 \x03(\x0b\x32\".dataflow.bridge.v1.PublishMessageB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x90N\"7\n\x0fRejectedMessage\x12\r\n\x05index\x18\x01 \x01(\r\x12\x15\n\rerror_message\x18\x02 \x01(\t\"h\n\x17PublishMessagesResponse\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x01 \x01(\r\x12\x35\n\x08rejected\x18\x02 \x03(\x0b\x32#.dataflow.bridge.v1.RejectedMessage\"l\n\x15StreamMessagesRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x41\n\x08messages\x18\x02 \x03(\x0b\x32\".dataflow.bridge.v1.PublishMessageB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x90N\"y\n\x16StreamMessagesResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x02 \x01(\r\x12\x35\n\x08rejected\x18\x03 \x03(\x0b\x32#.dataflow.bridge.v1.RejectedMessage2\xf8\x01\n\rIngestService\x12r\n\x0fPublishMessages\x12*.dataflow.bridge.v1.PublishMessagesRequest\x1a+.dataflow.bridge.v1.PublishMessagesResponse\"\x06\x8a\xb5\x18\x02\x05\x03\x12s\n\x0eStreamMessages\x12).dataflow.bridge.v1.StreamMessagesRequest\x1a*.dataflow.bridge.v1.StreamMessagesResponse\"\x06\x8a\xb5\x18\x02\x05\x03(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,8 +42,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PUBLISHMESSAGE'].fields_by_name['content_type']._serialized_options = b'\272H\005r\003\030\200\002'
   _globals['_PUBLISHMESSAGESREQUEST'].fields_by_name['messages']._loaded_options = None
   _globals['_PUBLISHMESSAGESREQUEST'].fields_by_name['messages']._serialized_options = b'\272H\010\222\001\005\010\001\020\220N'
+  _globals['_STREAMMESSAGESREQUEST'].fields_by_name['messages']._loaded_options = None
+  _globals['_STREAMMESSAGESREQUEST'].fields_by_name['messages']._serialized_options = b'\272H\010\222\001\005\010\001\020\220N'
   _globals['_INGESTSERVICE'].methods_by_name['PublishMessages']._loaded_options = None
   _globals['_INGESTSERVICE'].methods_by_name['PublishMessages']._serialized_options = b'\212\265\030\002\005\003'
+  _globals['_INGESTSERVICE'].methods_by_name['StreamMessages']._loaded_options = None
+  _globals['_INGESTSERVICE'].methods_by_name['StreamMessages']._serialized_options = b'\212\265\030\002\005\003'
   _globals['_PUBLISHMESSAGE']._serialized_start=154
   _globals['_PUBLISHMESSAGE']._serialized_end=341
   _globals['_PUBLISHMESSAGESREQUEST']._serialized_start=343
@@ -52,6 +56,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REJECTEDMESSAGE']._serialized_end=491
   _globals['_PUBLISHMESSAGESRESPONSE']._serialized_start=493
   _globals['_PUBLISHMESSAGESRESPONSE']._serialized_end=597
-  _globals['_INGESTSERVICE']._serialized_start=600
-  _globals['_INGESTSERVICE']._serialized_end=731
+  _globals['_STREAMMESSAGESREQUEST']._serialized_start=599
+  _globals['_STREAMMESSAGESREQUEST']._serialized_end=707
+  _globals['_STREAMMESSAGESRESPONSE']._serialized_start=709
+  _globals['_STREAMMESSAGESRESPONSE']._serialized_end=830
+  _globals['_INGESTSERVICE']._serialized_start=833
+  _globals['_INGESTSERVICE']._serialized_end=1081
 # @@protoc_insertion_point(module_scope)

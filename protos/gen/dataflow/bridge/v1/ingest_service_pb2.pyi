@@ -145,3 +145,63 @@ class PublishMessagesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PublishMessagesResponse: _TypeAlias = PublishMessagesResponse  # noqa: Y015
+
+@_typing.final
+class StreamMessagesRequest(_message.Message):
+    """A batch of messages of StreamMessages."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """The sender's number of this batch, given back in its response; the bridge does not look at it."""
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___PublishMessage]:
+        """1 to 10,000 messages, 4 MiB together."""
+
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        messages: _abc.Iterable[Global___PublishMessage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamMessagesRequest: _TypeAlias = StreamMessagesRequest  # noqa: Y015
+
+@_typing.final
+class StreamMessagesResponse(_message.Message):
+    """What became of one batch of StreamMessages."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    ACCEPTED_COUNT_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """The number of the batch in its request."""
+    accepted_count: _builtins.int
+    """How many of its messages are durable now."""
+    @_builtins.property
+    def rejected(self) -> _containers.RepeatedCompositeFieldContainer[Global___RejectedMessage]:
+        """Those that were not taken, in order; resending them unchanged will not help."""
+
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        accepted_count: _builtins.int = ...,
+        rejected: _abc.Iterable[Global___RejectedMessage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_count", b"accepted_count", "rejected", b"rejected", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamMessagesResponse: _TypeAlias = StreamMessagesResponse  # noqa: Y015

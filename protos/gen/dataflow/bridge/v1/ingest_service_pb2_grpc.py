@@ -40,6 +40,11 @@ class IngestServiceStub:
                 request_serializer=dataflow_dot_bridge_dot_v1_dot_ingest__service__pb2.PublishMessagesRequest.SerializeToString,
                 response_deserializer=dataflow_dot_bridge_dot_v1_dot_ingest__service__pb2.PublishMessagesResponse.FromString,
                 _registered_method=True)
+        self.StreamMessages = channel.stream_stream(
+                '/dataflow.bridge.v1.IngestService/StreamMessages',
+                request_serializer=dataflow_dot_bridge_dot_v1_dot_ingest__service__pb2.StreamMessagesRequest.SerializeToString,
+                response_deserializer=dataflow_dot_bridge_dot_v1_dot_ingest__service__pb2.StreamMessagesResponse.FromString,
+                _registered_method=True)
 
 
 class IngestServiceServicer:
@@ -59,6 +64,27 @@ class IngestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamMessages(self, request_iterator, context):
+        """Stores batch after batch over one stream and answers each when it is on `copies` nodes.
+
+        One response for each request, in the order of the requests, also where later batches are durable earlier. A partly
+        good batch is answered like PublishMessages does it. Whatever ends the stream: batches without a response are not
+        acknowledged; send them again, with the same message ids, on a new stream, and they are stored once.
+
+        A bridge without memory to spare reads nothing from the stream until it has some, and it reads at most 256 batches
+        ahead of its responses: a sender that is too fast is slowed by HTTP/2 flow control and loses nothing. A sender must
+        therefore read responses while it sends.
+
+        When the sender closes its half, the stream ends OK after the last response.
+
+        UNAVAILABLE (SHUTTING_DOWN): the bridge stops; what it has read was answered before, go on at another one.
+        UNAVAILABLE (RING_UNAVAILABLE): the oldest batch found too few nodes for 20 s.
+        INVALID_ARGUMENT (INVALID_REQUEST): the batch after the last one answered has no messages, or more than 10,000.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IngestServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -66,6 +92,11 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     servicer.PublishMessages,
                     request_deserializer=dataflow_dot_bridge_dot_v1_dot_ingest__service__pb2.PublishMessagesRequest.FromString,
                     response_serializer=dataflow_dot_bridge_dot_v1_dot_ingest__service__pb2.PublishMessagesResponse.SerializeToString,
+            ),
+            'StreamMessages': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamMessages,
+                    request_deserializer=dataflow_dot_bridge_dot_v1_dot_ingest__service__pb2.StreamMessagesRequest.FromString,
+                    response_serializer=dataflow_dot_bridge_dot_v1_dot_ingest__service__pb2.StreamMessagesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -96,6 +127,33 @@ class IngestService:
             '/dataflow.bridge.v1.IngestService/PublishMessages',
             dataflow_dot_bridge_dot_v1_dot_ingest__service__pb2.PublishMessagesRequest.SerializeToString,
             dataflow_dot_bridge_dot_v1_dot_ingest__service__pb2.PublishMessagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamMessages(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/dataflow.bridge.v1.IngestService/StreamMessages',
+            dataflow_dot_bridge_dot_v1_dot_ingest__service__pb2.StreamMessagesRequest.SerializeToString,
+            dataflow_dot_bridge_dot_v1_dot_ingest__service__pb2.StreamMessagesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,23 @@ class IngestServiceStub:
     UNAVAILABLE (RING_UNAVAILABLE): too few nodes; nothing is acknowledged, send again with the same message ids.
     INVALID_ARGUMENT (INVALID_REQUEST): no messages, or more than 10,000.
     """
+    StreamMessages: _grpc.StreamStreamMultiCallable[_ingest_service_pb2.StreamMessagesRequest, _ingest_service_pb2.StreamMessagesResponse]
+    """Stores batch after batch over one stream and answers each when it is on `copies` nodes.
+
+    One response for each request, in the order of the requests, also where later batches are durable earlier. A partly
+    good batch is answered like PublishMessages does it. Whatever ends the stream: batches without a response are not
+    acknowledged; send them again, with the same message ids, on a new stream, and they are stored once.
+
+    A bridge without memory to spare reads nothing from the stream until it has some, and it reads at most 256 batches
+    ahead of its responses: a sender that is too fast is slowed by HTTP/2 flow control and loses nothing. A sender must
+    therefore read responses while it sends.
+
+    When the sender closes its half, the stream ends OK after the last response.
+
+    UNAVAILABLE (SHUTTING_DOWN): the bridge stops; what it has read was answered before, go on at another one.
+    UNAVAILABLE (RING_UNAVAILABLE): the oldest batch found too few nodes for 20 s.
+    INVALID_ARGUMENT (INVALID_REQUEST): the batch after the last one answered has no messages, or more than 10,000.
+    """
 
 @_typing.type_check_only
 class IngestServiceAsyncStub(IngestServiceStub):
@@ -56,6 +73,23 @@ class IngestServiceAsyncStub(IngestServiceStub):
     RESOURCE_EXHAUSTED (BRIDGE_OVERLOADED, with RetryInfo): the memory budget is spent; nothing was taken.
     UNAVAILABLE (RING_UNAVAILABLE): too few nodes; nothing is acknowledged, send again with the same message ids.
     INVALID_ARGUMENT (INVALID_REQUEST): no messages, or more than 10,000.
+    """
+    StreamMessages: _aio.StreamStreamMultiCallable[_ingest_service_pb2.StreamMessagesRequest, _ingest_service_pb2.StreamMessagesResponse]  # type: ignore[assignment]
+    """Stores batch after batch over one stream and answers each when it is on `copies` nodes.
+
+    One response for each request, in the order of the requests, also where later batches are durable earlier. A partly
+    good batch is answered like PublishMessages does it. Whatever ends the stream: batches without a response are not
+    acknowledged; send them again, with the same message ids, on a new stream, and they are stored once.
+
+    A bridge without memory to spare reads nothing from the stream until it has some, and it reads at most 256 batches
+    ahead of its responses: a sender that is too fast is slowed by HTTP/2 flow control and loses nothing. A sender must
+    therefore read responses while it sends.
+
+    When the sender closes its half, the stream ends OK after the last response.
+
+    UNAVAILABLE (SHUTTING_DOWN): the bridge stops; what it has read was answered before, go on at another one.
+    UNAVAILABLE (RING_UNAVAILABLE): the oldest batch found too few nodes for 20 s.
+    INVALID_ARGUMENT (INVALID_REQUEST): the batch after the last one answered has no messages, or more than 10,000.
     """
 
 class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -74,6 +108,29 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         RESOURCE_EXHAUSTED (BRIDGE_OVERLOADED, with RetryInfo): the memory budget is spent; nothing was taken.
         UNAVAILABLE (RING_UNAVAILABLE): too few nodes; nothing is acknowledged, send again with the same message ids.
         INVALID_ARGUMENT (INVALID_REQUEST): no messages, or more than 10,000.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamMessages(
+        self,
+        request_iterator: _MaybeAsyncIterator[_ingest_service_pb2.StreamMessagesRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_ingest_service_pb2.StreamMessagesResponse], _abc.AsyncIterator[_ingest_service_pb2.StreamMessagesResponse]]:
+        """Stores batch after batch over one stream and answers each when it is on `copies` nodes.
+
+        One response for each request, in the order of the requests, also where later batches are durable earlier. A partly
+        good batch is answered like PublishMessages does it. Whatever ends the stream: batches without a response are not
+        acknowledged; send them again, with the same message ids, on a new stream, and they are stored once.
+
+        A bridge without memory to spare reads nothing from the stream until it has some, and it reads at most 256 batches
+        ahead of its responses: a sender that is too fast is slowed by HTTP/2 flow control and loses nothing. A sender must
+        therefore read responses while it sends.
+
+        When the sender closes its half, the stream ends OK after the last response.
+
+        UNAVAILABLE (SHUTTING_DOWN): the bridge stops; what it has read was answered before, go on at another one.
+        UNAVAILABLE (RING_UNAVAILABLE): the oldest batch found too few nodes for 20 s.
+        INVALID_ARGUMENT (INVALID_REQUEST): the batch after the last one answered has no messages, or more than 10,000.
         """
 
 def add_IngestServiceServicer_to_server(servicer: IngestServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
