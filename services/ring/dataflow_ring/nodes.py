@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from dataflow_ring import keys
+from dataflow_ring import control, keys
 from dataflow_ring.connection import NodeConnection, NodeUnreachableError, Reply, ReplyError, is_weak, redact
 
 FLOOR_VERSION: Final = (6, 2)
@@ -66,6 +66,14 @@ class NodeUnfitError(Exception):
         self.check = check
 
 
+class FencedError(Exception):
+    """Somebody changed the node under a higher epoch of the membership."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__(f"the node has seen epoch {epoch} of the membership")
+        self.epoch = epoch
+
+
 @dataclass(frozen=True, slots=True)
 class Admission:
     """What admission found and wrote."""
@@ -73,29 +81,65 @@ class Admission:
     incarnation: str
     durability: Durability
     version: str
+    returned: int = 0
+    """Batches of an earlier membership that were set aside."""
 
 
-async def admit(url: str, *, known: Collection[str] = (), timeout_seconds: float = 3.0) -> Admission:
+async def admit(url: str, *, known: Collection[str] = (), epoch: int = 0, timeout_seconds: float = 3.0) -> Admission:
     """Examine a server and make it a ring node: write its incarnation, make its streams and its group.
 
     Only admission makes streams: an append to a node without them fails, which tells that the node lost its data.
+    Batches of an earlier membership of this ring are set aside, for validators to park.
 
     Args:
         url: Of the server.
         known: Incarnations of this ring's own nodes of earlier; a server with another one is another ring's.
+        epoch: Of the membership; see `control`.
         timeout_seconds: For each question.
 
     Raises:
         NodeUnfitError: It does not answer, is too old, would evict, is not durable, or is somebody's node already.
+        FencedError: Somebody changed this node under a higher epoch.
     """
     async with NodeConnection(url, timeout_seconds=timeout_seconds) as connection:
         try:
-            return await _admit(connection, url, known)
+            return await _admit(connection, url, known, epoch)
         except (NodeUnreachableError, ReplyError) as error:
             raise NodeUnfitError("ping", f"{redact(url)}: {error}") from error
 
 
-async def _admit(connection: NodeConnection, url: str, known: Collection[str]) -> Admission:
+async def _admit(connection: NodeConnection, url: str, known: Collection[str], epoch: int) -> Admission:
+    version, durability = await _examine(connection, url)
+    found, batches, copies = await connection.pipeline(
+        [(b"GET", keys.INCARNATION), (b"XLEN", keys.BATCHES), (b"XLEN", keys.COPIES)]
+    )
+    if any(isinstance(reply, ReplyError) for reply in (found, batches, copies)):
+        raise NodeUnfitError("incarnation", f"{redact(url)} has other keys of these names: use a server of its own")
+    before = "" if found is None else bytes(found).decode(errors="replace")
+    if before and before not in known:
+        raise NodeUnfitError(
+            "incarnation",
+            f"{redact(url)} is a node of another ring: FLUSHALL it before adding it, if that ring is gone",
+        )
+    if not before and (batches or copies):
+        raise NodeUnfitError(
+            "incarnation",
+            f"{redact(url)} holds {batches + copies} batches of another life: export them, then FLUSHALL before adding it",
+        )
+    incarnation = str(uuid.uuid4())
+    try:
+        verdict = await control.admit(connection, found=before, incarnation=incarnation, epoch=epoch)
+    except ReplyError as error:
+        raise NodeUnfitError("incarnation", f"{redact(url)} takes no data: {error}") from error
+    if verdict.outcome is control.Outcome.FENCED:
+        raise FencedError(int(verdict.found))
+    if verdict.outcome is not control.Outcome.DONE:
+        raise NodeUnfitError("incarnation", f"{redact(url)} was changed by somebody else meanwhile: try again")
+    return Admission(incarnation, durability, version, returned=verdict.batches + verdict.copies)
+
+
+async def _examine(connection: NodeConnection, url: str) -> tuple[str, Durability]:
+    """Return the version and durability of a server that may become a node."""
     await connection.call(b"PING")
     server = parse_info(await connection.call(b"INFO", b"server"))
     version = server.get("redis_version", "0")
@@ -117,35 +161,17 @@ async def _admit(connection: NodeConnection, url: str, known: Collection[str]) -
             "durability",
             f"{redact(url)} loses acknowledged data when its power fails: start it with --appendonly yes --appendfsync always",
         )
-    found, batches, copies = await connection.pipeline(
-        [(b"GET", keys.INCARNATION), (b"XLEN", keys.BATCHES), (b"XLEN", keys.COPIES)]
-    )
-    if any(isinstance(reply, ReplyError) for reply in (found, batches, copies)):
-        raise NodeUnfitError("incarnation", f"{redact(url)} has other keys of these names: use a server of its own")
-    if batches or copies:
-        raise NodeUnfitError(
-            "incarnation",
-            f"{redact(url)} holds {batches + copies} batches of another life: export them, then FLUSHALL before adding it",
-        )
-    if found is not None and bytes(found).decode(errors="replace") not in known:
-        raise NodeUnfitError(
-            "incarnation",
-            f"{redact(url)} is a node of another ring: FLUSHALL it before adding it, if that ring is gone",
-        )
-    incarnation = str(uuid.uuid4())
-    # An empty stream with a group: XGROUP CREATE MKSTREAM makes both; the copies' stream needs no group to be read.
-    replies = await connection.pipeline(
-        [
-            (b"DEL", keys.BATCHES, keys.COPIES),
-            (b"XGROUP", b"CREATE", keys.BATCHES, keys.GROUP, b"0", b"MKSTREAM"),
-            (b"XGROUP", b"CREATE", keys.COPIES, keys.GROUP, b"0", b"MKSTREAM"),
-            (b"SET", keys.INCARNATION, incarnation),
-        ]
-    )
-    for reply in replies:
-        if isinstance(reply, ReplyError):
-            raise NodeUnfitError("incarnation", f"{redact(url)} takes no data: {reply}")
-    return Admission(incarnation, durability, version)
+    return version, durability
+
+
+async def find_incarnation(url: str, *, timeout_seconds: float = 3.0) -> str | None:
+    """Return the incarnation of a server: empty if it has none, None if it does not answer."""
+    async with NodeConnection(url, timeout_seconds=timeout_seconds) as connection:
+        try:
+            found = await connection.call(b"GET", keys.INCARNATION)
+        except (NodeUnreachableError, ReplyError):
+            return None
+    return "" if found is None else bytes(found).decode(errors="replace")
 
 
 async def lost_its_data(url: str, *, timeout_seconds: float = 3.0) -> bool:
@@ -177,6 +203,12 @@ class Fill:
     memory_used_bytes: int
     memory_limit_bytes: int
     """0 if unlimited."""
+    disk_used_bytes: int = 0
+    """Size of the append-only file; 0 if the server does not say."""
+    disk_broken: bool = False
+    """The server could not write its append-only file the last time: its disk is full, or worse."""
+    returned: int = 0
+    """Streams of an earlier membership that are not parked yet."""
 
     @property
     def share(self) -> float:
@@ -198,21 +230,26 @@ async def examine_fill(connection: NodeConnection) -> Fill:
             (b"XRANGE", keys.COPIES, b"-", b"+", b"COUNT", b"1"),
             (b"TIME",),
             (b"INFO", b"memory"),
+            (b"INFO", b"persistence"),
+            (b"SCARD", keys.RETURNED),
         ]
     )
     for reply in replies:
         if isinstance(reply, ReplyError):
             raise reply
-    batches, copies, oldest_batch, oldest_copy, (seconds, microseconds), memory = replies
+    batches, copies, oldest_batch, oldest_copy, (seconds, microseconds), memory, persistence, returned = replies
     now_ms = int(seconds) * 1000 + int(microseconds) / 1000
     stamps = [entry_milliseconds(entries[0][0]) for entries in (oldest_batch, oldest_copy) if entries]
-    info = parse_info(memory)
+    info, disk = parse_info(memory), parse_info(persistence)
     return Fill(
         batches=batches,
         copies=copies,
         oldest_age_seconds=max(0.0, (now_ms - min(stamps)) / 1000) if stamps else None,
         memory_used_bytes=int(info.get("used_memory", 0)),
         memory_limit_bytes=int(info.get("maxmemory", 0)),
+        disk_used_bytes=int(disk.get("aof_current_size", 0)),
+        disk_broken=disk.get("aof_last_write_status", "ok") != "ok",
+        returned=returned,
     )
 
 
