@@ -48,6 +48,9 @@ class Sink:
     async def committed(self, batch_ids: Sequence[bytes]) -> Collection[bytes]:
         return self.done & set(batch_ids)
 
+    async def park(self, entry: Entry, reason: str) -> None:
+        raise AssertionError(reason)
+
     async def wait_for(self, count: int) -> list[Entry]:
         async with asyncio.timeout(10), self.changed:
             await self.changed.wait_for(lambda: len(self.entries) >= count)

@@ -31,6 +31,9 @@ class Sink:
     async def committed(self, batch_ids: Sequence[bytes]) -> Collection[bytes]:
         return [batch_id for batch_id in batch_ids if batch_id in self._committed]
 
+    async def park(self, entry: Entry, reason: str) -> None:
+        raise AssertionError(reason)
+
 
 async def test_copies_that_wait_hide_nothing_behind_them(redis_nodes: list[RedisServer]) -> None:
     """A stopped lane keeps first copies on their node: later copies are discarded, or taken when their node is lost."""

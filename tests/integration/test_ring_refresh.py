@@ -29,6 +29,9 @@ class Sink:
     async def committed(self, batch_ids: Sequence[bytes]) -> Collection[bytes]:
         return []
 
+    async def park(self, entry: Entry, reason: str) -> None:
+        raise AssertionError(reason)
+
 
 async def test_a_reader_without_room_keeps_what_it_works_on(redis_nodes: list[RedisServer]) -> None:
     """It waits with entries of a dead reader in its hands, and says all the while that it lives."""

@@ -7,7 +7,6 @@ twice (after a failover, or by two validators) and the second time is a no-op.
 from __future__ import annotations
 
 import asyncio
-import enum
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -16,32 +15,14 @@ from typing import Final, Protocol, Self
 
 from dataflow_ring import keys
 from dataflow_ring.connection import NodeConnection, NodeUnreachableError, Reply, ReplyError
+from dataflow_ring.entry import Entry, Origin
 from dataflow_ring.nodes import Fill, Node, entry_milliseconds, examine_fill
+from dataflow_ring.returned import park_returned
 
 logger = logging.getLogger(__name__)
 
 
-class Origin(enum.Enum):
-    """How an entry came to this reader."""
-
-    NEW = "new"
-    """Never handed out before."""
-    SUSPECT = "suspect"
-    """Its reader died or froze while it had it: it may have been the cause."""
-    ORPHAN = "orphan"
-    """A further copy whose first copy is gone or unreachable."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One stream entry as a reader gets it."""
-
-    node: str
-    stream: bytes
-    entry_id: bytes
-    batch_id: bytes
-    data: bytes
-    origin: Origin
+__all__ = ["Entry", "NodeReader", "Origin", "ReaderOptions", "Sink"]
 
 
 class Sink(Protocol):
@@ -59,6 +40,9 @@ class Sink(Protocol):
     async def committed(self, batch_ids: Sequence[bytes]) -> Collection[bytes]:
         """Return those of the batches that are in Postgres."""
 
+    async def park(self, entry: Entry, reason: str) -> None:
+        """Keep the batch in Postgres without judging it, then acknowledge the entry."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReaderOptions:
@@ -75,6 +59,7 @@ class ReaderOptions:
     claim_every_seconds: float = 1.0
     copies_every_seconds: float = 0.5
     copies_count: int = 64
+    returned_every_seconds: float = 2.0
     grace_seconds: float = 2.0
     """How long a first copy may be unreachable before a further copy is decoded."""
     timeout_seconds: float = 1.0
@@ -82,6 +67,11 @@ class ReaderOptions:
 
 _PAGES_BEHIND: Final = 4
 """Pages of copies that wait, which one sweep looks at behind the first one."""
+
+_GHOSTS_PAGE: Final = 100
+
+# Whether an entry is there, without its bytes.
+_EXISTS: Final = b"return #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])"
 
 # Ids of the oldest copies without their bytes: {entry id, batch id, primary} for each.
 _PEEK: Final = b"""
@@ -133,6 +123,7 @@ class NodeReader:
             group.create_task(self._forever(self._claim), name=f"claim-{self.node.name}")
             group.create_task(self._forever(self._refresh, always=True), name=f"refresh-{self.node.name}")
             group.create_task(self._forever(lambda: self._sweep_copies(peers)), name=f"copies-{self.node.name}")
+            group.create_task(self._forever(self._sweep_returned), name=f"returned-{self.node.name}")
 
     async def close(self) -> None:
         """Close all connections."""
@@ -150,13 +141,13 @@ class NodeReader:
 
         A node that does not answer keeps them; they come back later and are no-ops then.
         """
-        batches = [entry.entry_id for entry in entries if entry.stream == keys.BATCHES]
-        copies = [entry.entry_id for entry in entries if entry.stream == keys.COPIES]
+        by_stream: dict[bytes, list[bytes]] = {}
+        for entry in entries:
+            by_stream.setdefault(entry.stream, []).append(entry.entry_id)
         commands: list[Sequence[bytes]] = []
-        if batches:
-            commands += [(b"XACK", keys.BATCHES, keys.GROUP, *batches), (b"XDEL", keys.BATCHES, *batches)]
-        if copies:
-            commands.append((b"XDEL", keys.COPIES, *copies))
+        if batches := by_stream.get(keys.BATCHES):
+            commands.append((b"XACK", keys.BATCHES, keys.GROUP, *batches))
+        commands += [(b"XDEL", stream, *entry_ids) for stream, entry_ids in by_stream.items()]
         try:
             await self._acks.pipeline(commands)
         except NodeUnreachableError as error:
@@ -248,14 +239,36 @@ class NodeReader:
             # Redis 6.2 answers [cursor, entries] with nil for deleted entries, 7.0 adds the ids of deleted ones.
             start, entries = reply[0], reply[1]
             await self._hand_out(entries, Origin.SUSPECT)
+            if None in entries:
+                await self._forget_ghosts()
             if start == b"0-0":
                 break
         await asyncio.sleep(self._options.claim_every_seconds)
 
+    async def _forget_ghosts(self) -> None:
+        """Acknowledge what is pending for us, but deleted: Redis 6.2 claims such entries without telling their ids."""
+        start = b"-"
+        while pending := await self._looks.call(
+            b"XPENDING", keys.BATCHES, keys.GROUP, start, b"+", _GHOSTS_PAGE, self._options.consumer
+        ):
+            idle = [entry_id for entry_id, *_ in pending if (keys.BATCHES, entry_id) not in self._working]
+            found = await self._looks.pipeline(
+                [(b"EVAL", _EXISTS, b"1", keys.BATCHES, entry_id) for entry_id in idle] or [(b"PING",)]
+            )
+            ghosts = [entry_id for entry_id, exists in zip(idle, found, strict=False) if exists == 0]
+            if ghosts:
+                await self._looks.call(b"XACK", keys.BATCHES, keys.GROUP, *ghosts)
+            start = b"(" + pending[-1][0]
+
+    async def _sweep_returned(self) -> None:
+        """Park what the node brought back; at once again while there is more."""
+        if not await park_returned(self._looks, self.node.name, self._sink):
+            await asyncio.sleep(self._options.returned_every_seconds)
+
     async def _hand_out(self, entries: Sequence[Reply], origin: Origin) -> None:
         ghosts: list[bytes] = []
         for item in entries:
-            if item is None:  # Redis 6.2: claimed, but deleted
+            if item is None:  # Redis 6.2: claimed, but deleted; see _forget_ghosts
                 continue
             entry_id, fields = item
             if fields is None:  # pending, but deleted: acknowledge, so that it does not come back for ever

@@ -20,6 +20,7 @@ from dataflow_ring.consume import Entry, NodeReader, Origin
 
 from dataflow_validator.failure import DATABASE_ERRORS, Failure, LaneError, failure_of
 from dataflow_validator.judged import JudgedBatch, judge_batch
+from dataflow_validator.parked_records import parked_identity
 from dataflow_validator.partitions import Partitions, months_of
 from dataflow_validator.reading_rows import event_months
 from dataflow_validator.registry import Registry
@@ -154,6 +155,15 @@ class Pipeline:
                 found.add(batch_id)
                 self._remember(batch_id)
         return found
+
+    async def park(self, entry: Entry, reason: str) -> None:
+        """Keep a batch without judging it, and acknowledge its entry: a node brought it back from an earlier membership."""
+        self._hold(entry.batch_id)
+        try:
+            await self._park(entry, reason)
+        except asyncio.CancelledError:
+            self._let_go(entry.batch_id)
+            raise
 
     @property
     def postgres_up(self) -> bool:
@@ -351,8 +361,9 @@ class Pipeline:
         else:  # one of its own for each entry: parked under a common one, the second would be dropped
             batch_id = uuid5(NAMESPACE_OID, f"{entry.node}/{entry.entry_id!r}")
         text = reason.replace("\0", "").encode("utf-8", "replace").decode()
+        identity = parked_identity(entry.data)
         await self._until_postgres(
-            lambda: self._pool.execute(_SQL["park_batch"], batch_id, entry.node, text, entry.data)
+            lambda: self._pool.execute(_SQL["park_batch"], batch_id, entry.node, text, entry.data, *identity)
         )
         self.counters.parked += 1
         logger.error(
