@@ -68,6 +68,9 @@ __all__ = [
     "RouteInvalidError",
     "RouteNotFoundError",
     "ShuttingDownError",
+    "SourceExistsError",
+    "SourceInvalidError",
+    "SourceNotFoundError",
     "TokenInvalidError",
     "UnauthenticatedError",
     "UnavailableError",
@@ -168,6 +171,27 @@ class NodeUnfitError(FailedPreconditionError):
     """
 
 
+class SourceNotFoundError(NotFoundError):
+    """No source of that name.
+
+    Metadata: {"source": "..."}.
+    """
+
+
+class SourceExistsError(AlreadyExistsError):
+    """A source of that name exists, or its sessions are still drained.
+
+    Metadata: {"source": "..."}.
+    """
+
+
+class SourceInvalidError(InvalidArgumentError):
+    """The source cannot be made so; `BadRequest` lists all problems.
+
+    Metadata: {"source": "..."}.
+    """
+
+
 class ContractNotFoundError(NotFoundError):
     """No contract of that name.
 
@@ -255,6 +279,9 @@ BY_REASON: Mapping[str, type[DataflowError]] = MappingProxyType(
         "NODE_EXISTS": NodeExistsError,
         "NODE_NOT_FOUND": NodeNotFoundError,
         "NODE_UNFIT": NodeUnfitError,
+        "SOURCE_NOT_FOUND": SourceNotFoundError,
+        "SOURCE_EXISTS": SourceExistsError,
+        "SOURCE_INVALID": SourceInvalidError,
         "CONTRACT_NOT_FOUND": ContractNotFoundError,
         "CONTRACT_EXISTS": ContractExistsError,
         "CONTRACT_INVALID": ContractInvalidError,

@@ -40,3 +40,38 @@ class UnfitNodeError(DataflowError):
 
     code = grpc.StatusCode.FAILED_PRECONDITION
     reason = reasons.ERROR_REASON_NODE_UNFIT
+
+
+class SourceNotFoundError(DataflowError):
+    """No source has that name; `dataflow source list` shows all."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = reasons.ERROR_REASON_SOURCE_NOT_FOUND
+
+
+class SourceExistsError(DataflowError):
+    """A source of that name exists, or is still being drained."""
+
+    code = grpc.StatusCode.ALREADY_EXISTS
+    reason = reasons.ERROR_REASON_SOURCE_EXISTS
+
+
+class SourceInvalidError(DataflowError):
+    """The source cannot be made so; the violations list all problems."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    reason = reasons.ERROR_REASON_SOURCE_INVALID
+
+
+class EtagMismatchError(DataflowError):
+    """The etag is not the current one: somebody was faster. Read again."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = reasons.ERROR_REASON_ETAG_MISMATCH
+
+
+class RequestIdReusedError(DataflowError):
+    """The request_id was used for another request."""
+
+    code = grpc.StatusCode.ALREADY_EXISTS
+    reason = reasons.ERROR_REASON_REQUEST_ID_REUSED

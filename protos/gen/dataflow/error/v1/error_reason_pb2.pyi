@@ -54,6 +54,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND. No ring node of that name. Metadata: {"node": "..."}."""
     ERROR_REASON_NODE_UNFIT: _ErrorReason.ValueType  # 24
     """FAILED_PRECONDITION. The node answers but may not join. Metadata: {"node": "...", "check": "version|eviction|durability|incarnation|ping"}."""
+    ERROR_REASON_SOURCE_NOT_FOUND: _ErrorReason.ValueType  # 30
+    """NOT_FOUND. No source of that name. Metadata: {"source": "..."}."""
+    ERROR_REASON_SOURCE_EXISTS: _ErrorReason.ValueType  # 31
+    """ALREADY_EXISTS. A source of that name exists, or its sessions are still drained. Metadata: {"source": "..."}."""
+    ERROR_REASON_SOURCE_INVALID: _ErrorReason.ValueType  # 32
+    """INVALID_ARGUMENT. The source cannot be made so; `BadRequest` lists all problems. Metadata: {"source": "..."}."""
     ERROR_REASON_CONTRACT_NOT_FOUND: _ErrorReason.ValueType  # 40
     """NOT_FOUND. No contract of that name. Metadata: {"contract": "..."}."""
     ERROR_REASON_CONTRACT_EXISTS: _ErrorReason.ValueType  # 41
@@ -112,6 +118,12 @@ ERROR_REASON_NODE_NOT_FOUND: ErrorReason.ValueType  # 23
 """NOT_FOUND. No ring node of that name. Metadata: {"node": "..."}."""
 ERROR_REASON_NODE_UNFIT: ErrorReason.ValueType  # 24
 """FAILED_PRECONDITION. The node answers but may not join. Metadata: {"node": "...", "check": "version|eviction|durability|incarnation|ping"}."""
+ERROR_REASON_SOURCE_NOT_FOUND: ErrorReason.ValueType  # 30
+"""NOT_FOUND. No source of that name. Metadata: {"source": "..."}."""
+ERROR_REASON_SOURCE_EXISTS: ErrorReason.ValueType  # 31
+"""ALREADY_EXISTS. A source of that name exists, or its sessions are still drained. Metadata: {"source": "..."}."""
+ERROR_REASON_SOURCE_INVALID: ErrorReason.ValueType  # 32
+"""INVALID_ARGUMENT. The source cannot be made so; `BadRequest` lists all problems. Metadata: {"source": "..."}."""
 ERROR_REASON_CONTRACT_NOT_FOUND: ErrorReason.ValueType  # 40
 """NOT_FOUND. No contract of that name. Metadata: {"contract": "..."}."""
 ERROR_REASON_CONTRACT_EXISTS: ErrorReason.ValueType  # 41
