@@ -26,21 +26,21 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x64\x61taflow/bridge/v1/node.proto\x12\x12\x64\x61taflow.bridge.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x95\x03\n\x04Node\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12,\n\x05state\x18\x03 \x01(\x0e\x32\x1d.dataflow.bridge.v1.NodeState\x12\x0c\n\x04zone\x18\x04 \x01(\t\x12\x13\n\x0bincarnation\x18\x05 \x01(\t\x12\x32\n\ndurability\x18\x06 \x01(\x0e\x32\x1e.dataflow.bridge.v1.Durability\x12.\n\nadmit_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x0cobservations\x18\x08 \x03(\x0b\x32#.dataflow.bridge.v1.NodeObservation\x12\r\n\x05\x64\x65pth\x18\t \x01(\x04\x12-\n\noldest_age\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11memory_used_bytes\x18\x0b \x01(\x04\x12\x1a\n\x12memory_limit_bytes\x18\x0c \x01(\x04\x12\r\n\x05share\x18\r \x01(\x01\"\xc1\x01\n\x0fNodeObservation\x12\x10\n\x08observer\x18\x01 \x01(\t\x12.\n\x06health\x18\x02 \x01(\x0e\x32\x1e.dataflow.bridge.v1.NodeHealth\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12*\n\x07latency\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x0cobserve_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x87\x01\n\tNodeState\x12\x1a\n\x16NODE_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11NODE_STATE_ACTIVE\x10\x01\x12\x17\n\x13NODE_STATE_DRAINING\x10\x02\x12\x16\n\x12NODE_STATE_DRAINED\x10\x03\x12\x16\n\x12NODE_STATE_REMOVED\x10\x04*\x84\x01\n\nNodeHealth\x12\x1b\n\x17NODE_HEALTH_UNSPECIFIED\x10\x00\x12\x17\n\x13NODE_HEALTH_HEALTHY\x10\x01\x12\x14\n\x10NODE_HEALTH_SLOW\x10\x02\x12\x14\n\x10NODE_HEALTH_FULL\x10\x03\x12\x14\n\x10NODE_HEALTH_DOWN\x10\x04*q\n\nDurability\x12\x1a\n\x16\x44URABILITY_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44URABILITY_VERIFIED\x10\x01\x12\x19\n\x15\x44URABILITY_UNVERIFIED\x10\x02\x12\x13\n\x0f\x44URABILITY_WEAK\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x64\x61taflow/bridge/v1/node.proto\x12\x12\x64\x61taflow.bridge.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8e\x04\n\x04Node\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12,\n\x05state\x18\x03 \x01(\x0e\x32\x1d.dataflow.bridge.v1.NodeState\x12\x0c\n\x04zone\x18\x04 \x01(\t\x12\x13\n\x0bincarnation\x18\x05 \x01(\t\x12\x32\n\ndurability\x18\x06 \x01(\x0e\x32\x1e.dataflow.bridge.v1.Durability\x12.\n\nadmit_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x0cobservations\x18\x08 \x03(\x0b\x32#.dataflow.bridge.v1.NodeObservation\x12\r\n\x05\x64\x65pth\x18\t \x01(\x04\x12-\n\noldest_age\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11memory_used_bytes\x18\x0b \x01(\x04\x12\x1a\n\x12memory_limit_bytes\x18\x0c \x01(\x04\x12\r\n\x05share\x18\r \x01(\x01\x12.\n\nstate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ndown_since\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x64isk_used_bytes\x18\x10 \x01(\x04\"\xc1\x01\n\x0fNodeObservation\x12\x10\n\x08observer\x18\x01 \x01(\t\x12.\n\x06health\x18\x02 \x01(\x0e\x32\x1e.dataflow.bridge.v1.NodeHealth\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12*\n\x07latency\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x0cobserve_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x87\x01\n\tNodeState\x12\x1a\n\x16NODE_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11NODE_STATE_ACTIVE\x10\x01\x12\x17\n\x13NODE_STATE_DRAINING\x10\x02\x12\x16\n\x12NODE_STATE_DRAINED\x10\x03\x12\x16\n\x12NODE_STATE_REMOVED\x10\x04*\x84\x01\n\nNodeHealth\x12\x1b\n\x17NODE_HEALTH_UNSPECIFIED\x10\x00\x12\x17\n\x13NODE_HEALTH_HEALTHY\x10\x01\x12\x14\n\x10NODE_HEALTH_SLOW\x10\x02\x12\x14\n\x10NODE_HEALTH_FULL\x10\x03\x12\x14\n\x10NODE_HEALTH_DOWN\x10\x04*q\n\nDurability\x12\x1a\n\x16\x44URABILITY_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44URABILITY_VERIFIED\x10\x01\x12\x19\n\x15\x44URABILITY_UNVERIFIED\x10\x02\x12\x13\n\x0f\x44URABILITY_WEAK\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dataflow.bridge.v1.node_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_NODESTATE']._serialized_start=723
-  _globals['_NODESTATE']._serialized_end=858
-  _globals['_NODEHEALTH']._serialized_start=861
-  _globals['_NODEHEALTH']._serialized_end=993
-  _globals['_DURABILITY']._serialized_start=995
-  _globals['_DURABILITY']._serialized_end=1108
+  _globals['_NODESTATE']._serialized_start=844
+  _globals['_NODESTATE']._serialized_end=979
+  _globals['_NODEHEALTH']._serialized_start=982
+  _globals['_NODEHEALTH']._serialized_end=1114
+  _globals['_DURABILITY']._serialized_start=1116
+  _globals['_DURABILITY']._serialized_end=1229
   _globals['_NODE']._serialized_start=119
-  _globals['_NODE']._serialized_end=524
-  _globals['_NODEOBSERVATION']._serialized_start=527
-  _globals['_NODEOBSERVATION']._serialized_end=720
+  _globals['_NODE']._serialized_end=645
+  _globals['_NODEOBSERVATION']._serialized_start=648
+  _globals['_NODEOBSERVATION']._serialized_end=841
 # @@protoc_insertion_point(module_scope)

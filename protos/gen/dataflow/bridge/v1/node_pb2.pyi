@@ -64,9 +64,9 @@ class _NodeHealthEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NodeHealth
     NODE_HEALTH_HEALTHY: _NodeHealth.ValueType  # 1
     """Answers in time."""
     NODE_HEALTH_SLOW: _NodeHealth.ValueType  # 2
-    """Answers late."""
+    """Answers late; takes batches."""
     NODE_HEALTH_FULL: _NodeHealth.ValueType  # 3
-    """Readable, not writable."""
+    """Readable, not writable: 80 % of its memory or disk is used, or its disk takes nothing."""
     NODE_HEALTH_DOWN: _NodeHealth.ValueType  # 4
     """Does not answer, lost its streams, or is not the node that was admitted."""
 
@@ -78,9 +78,9 @@ NODE_HEALTH_UNSPECIFIED: NodeHealth.ValueType  # 0
 NODE_HEALTH_HEALTHY: NodeHealth.ValueType  # 1
 """Answers in time."""
 NODE_HEALTH_SLOW: NodeHealth.ValueType  # 2
-"""Answers late."""
+"""Answers late; takes batches."""
 NODE_HEALTH_FULL: NodeHealth.ValueType  # 3
-"""Readable, not writable."""
+"""Readable, not writable: 80 % of its memory or disk is used, or its disk takes nothing."""
 NODE_HEALTH_DOWN: NodeHealth.ValueType  # 4
 """Does not answer, lost its streams, or is not the node that was admitted."""
 Global___NodeHealth: _TypeAlias = NodeHealth  # noqa: Y015
@@ -132,6 +132,9 @@ class Node(_message.Message):
     MEMORY_USED_BYTES_FIELD_NUMBER: _builtins.int
     MEMORY_LIMIT_BYTES_FIELD_NUMBER: _builtins.int
     SHARE_FIELD_NUMBER: _builtins.int
+    STATE_TIME_FIELD_NUMBER: _builtins.int
+    DOWN_SINCE_FIELD_NUMBER: _builtins.int
+    DISK_USED_BYTES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Unique, chosen when it was added."""
     url: _builtins.str
@@ -152,6 +155,8 @@ class Node(_message.Message):
     """Bytes allowed; 0 if unlimited."""
     share: _builtins.float
     """Share of the batches that the answering bridge placed here as primary, 0 to 1."""
+    disk_used_bytes: _builtins.int
+    """Size of its append-only file; 0 if it does not say."""
     @_builtins.property
     def admit_time(self) -> _timestamp_pb2.Timestamp:
         """When it was admitted."""
@@ -163,6 +168,14 @@ class Node(_message.Message):
     @_builtins.property
     def oldest_age(self) -> _duration_pb2.Duration:
         """Age of the oldest batch by the node's own clock; absent when empty."""
+
+    @_builtins.property
+    def state_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when it has its state."""
+
+    @_builtins.property
+    def down_since(self) -> _timestamp_pb2.Timestamp:
+        """Since when no bridge reaches it; absent while one does. After `batch_horizon` it is REMOVED."""
 
     def __init__(
         self,
@@ -180,10 +193,13 @@ class Node(_message.Message):
         memory_used_bytes: _builtins.int = ...,
         memory_limit_bytes: _builtins.int = ...,
         share: _builtins.float = ...,
+        state_time: _timestamp_pb2.Timestamp | None = ...,
+        down_since: _timestamp_pb2.Timestamp | None = ...,
+        disk_used_bytes: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["admit_time", b"admit_time", "oldest_age", b"oldest_age"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["admit_time", b"admit_time", "down_since", b"down_since", "oldest_age", b"oldest_age", "state_time", b"state_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admit_time", b"admit_time", "depth", b"depth", "durability", b"durability", "incarnation", b"incarnation", "memory_limit_bytes", b"memory_limit_bytes", "memory_used_bytes", b"memory_used_bytes", "name", b"name", "observations", b"observations", "oldest_age", b"oldest_age", "share", b"share", "state", b"state", "url", b"url", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admit_time", b"admit_time", "depth", b"depth", "disk_used_bytes", b"disk_used_bytes", "down_since", b"down_since", "durability", b"durability", "incarnation", b"incarnation", "memory_limit_bytes", b"memory_limit_bytes", "memory_used_bytes", b"memory_used_bytes", "name", b"name", "observations", b"observations", "oldest_age", b"oldest_age", "share", b"share", "state", b"state", "state_time", b"state_time", "url", b"url", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

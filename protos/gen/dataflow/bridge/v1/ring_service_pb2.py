@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from dataflow.access.v1 import role_pb2 as dataflow_dot_access_dot_v1_dot_role__pb2
 from dataflow.bridge.v1 import node_pb2 as dataflow_dot_bridge_dot_v1_dot_node__pb2
+from dataflow.bridge.v1 import ring_pb2 as dataflow_dot_bridge_dot_v1_dot_ring__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%dataflow/bridge/v1/ring_service.proto\x12\x12\x64\x61taflow.bridge.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1d\x64\x61taflow/access/v1/role.proto\x1a\x1d\x64\x61taflow/bridge/v1/node.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"}\n\x0e\x41\x64\x64NodeRequest\x12.\n\x04name\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x12$\n\x03url\x18\x02 \x01(\tB\x17\xbaH\x14r\x12\x10\x01\x18\x80\x10\x32\x0b^rediss?://\x12\x15\n\x04zone\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18?\"9\n\x0f\x41\x64\x64NodeResponse\x12&\n\x04node\x18\x01 \x01(\x0b\x32\x18.dataflow.bridge.v1.Node\"\'\n\x0eGetNodeRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"9\n\x0fGetNodeResponse\x12&\n\x04node\x18\x01 \x01(\x0b\x32\x18.dataflow.bridge.v1.Node\"9\n\x10ListNodesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"d\n\x11ListNodesResponse\x12\'\n\x05nodes\x18\x01 \x03(\x0b\x32\x18.dataflow.bridge.v1.Node\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\r\n\x05stale\x18\x03 \x01(\x08\"\x12\n\x10WatchRingRequest\"}\n\x11WatchRingResponse\x12\'\n\x05nodes\x18\x01 \x03(\x0b\x32\x18.dataflow.bridge.v1.Node\x12\x30\n\x0cobserve_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05stale\x18\x03 \x01(\x08\x32\x8d\x03\n\x0bRingService\x12Y\n\x07\x41\x64\x64Node\x12\".dataflow.bridge.v1.AddNodeRequest\x1a#.dataflow.bridge.v1.AddNodeResponse\"\x05\x8a\xb5\x18\x01\x04\x12\\\n\x07GetNode\x12\".dataflow.bridge.v1.GetNodeRequest\x1a#.dataflow.bridge.v1.GetNodeResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12\x62\n\tListNodes\x12$.dataflow.bridge.v1.ListNodesRequest\x1a%.dataflow.bridge.v1.ListNodesResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12\x61\n\tWatchRing\x12$.dataflow.bridge.v1.WatchRingRequest\x1a%.dataflow.bridge.v1.WatchRingResponse\"\x05\x8a\xb5\x18\x01\x02\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%dataflow/bridge/v1/ring_service.proto\x12\x12\x64\x61taflow.bridge.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1d\x64\x61taflow/access/v1/role.proto\x1a\x1d\x64\x61taflow/bridge/v1/node.proto\x1a\x1d\x64\x61taflow/bridge/v1/ring.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"}\n\x0e\x41\x64\x64NodeRequest\x12.\n\x04name\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x12$\n\x03url\x18\x02 \x01(\tB\x17\xbaH\x14r\x12\x10\x01\x18\x80\x10\x32\x0b^rediss?://\x12\x15\n\x04zone\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18?\"9\n\x0f\x41\x64\x64NodeResponse\x12&\n\x04node\x18\x01 \x01(\x0b\x32\x18.dataflow.bridge.v1.Node\")\n\x10\x44rainNodeRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\";\n\x11\x44rainNodeResponse\x12&\n\x04node\x18\x01 \x01(\x0b\x32\x18.dataflow.bridge.v1.Node\"+\n\x12\x43\x61ncelDrainRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"=\n\x13\x43\x61ncelDrainResponse\x12&\n\x04node\x18\x01 \x01(\x0b\x32\x18.dataflow.bridge.v1.Node\"9\n\x11RemoveNodeRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"Z\n\x12RemoveNodeResponse\x12\x0f\n\x07reached\x18\x01 \x01(\x08\x12\x19\n\x11\x61\x62\x61ndoned_batches\x18\x02 \x01(\x04\x12\x18\n\x10\x61\x62\x61ndoned_copies\x18\x03 \x01(\x04\"\'\n\x0eGetNodeRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"9\n\x0fGetNodeResponse\x12&\n\x04node\x18\x01 \x01(\x0b\x32\x18.dataflow.bridge.v1.Node\"9\n\x10ListNodesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x94\x01\n\x11ListNodesResponse\x12\'\n\x05nodes\x18\x01 \x03(\x0b\x32\x18.dataflow.bridge.v1.Node\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\r\n\x05stale\x18\x03 \x01(\x08\x12.\n\x06status\x18\x04 \x01(\x0b\x32\x1e.dataflow.bridge.v1.RingStatus\"\x12\n\x10WatchRingRequest\"\xad\x01\n\x11WatchRingResponse\x12\'\n\x05nodes\x18\x01 \x03(\x0b\x32\x18.dataflow.bridge.v1.Node\x12\x30\n\x0cobserve_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05stale\x18\x03 \x01(\x08\x12.\n\x06status\x18\x04 \x01(\x0b\x32\x1e.dataflow.bridge.v1.RingStatus2\xc2\x05\n\x0bRingService\x12Y\n\x07\x41\x64\x64Node\x12\".dataflow.bridge.v1.AddNodeRequest\x1a#.dataflow.bridge.v1.AddNodeResponse\"\x05\x8a\xb5\x18\x01\x04\x12\x62\n\tDrainNode\x12$.dataflow.bridge.v1.DrainNodeRequest\x1a%.dataflow.bridge.v1.DrainNodeResponse\"\x08\x90\x02\x02\x8a\xb5\x18\x01\x04\x12h\n\x0b\x43\x61ncelDrain\x12&.dataflow.bridge.v1.CancelDrainRequest\x1a\'.dataflow.bridge.v1.CancelDrainResponse\"\x08\x90\x02\x02\x8a\xb5\x18\x01\x04\x12\x65\n\nRemoveNode\x12%.dataflow.bridge.v1.RemoveNodeRequest\x1a&.dataflow.bridge.v1.RemoveNodeResponse\"\x08\x90\x02\x02\x8a\xb5\x18\x01\x04\x12\\\n\x07GetNode\x12\".dataflow.bridge.v1.GetNodeRequest\x1a#.dataflow.bridge.v1.GetNodeResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12\x62\n\tListNodes\x12$.dataflow.bridge.v1.ListNodesRequest\x1a%.dataflow.bridge.v1.ListNodesResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12\x61\n\tWatchRing\x12$.dataflow.bridge.v1.WatchRingRequest\x1a%.dataflow.bridge.v1.WatchRingResponse\"\x05\x8a\xb5\x18\x01\x02\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,32 +42,56 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADDNODEREQUEST'].fields_by_name['url']._serialized_options = b'\272H\024r\022\020\001\030\200\0202\013^rediss?://'
   _globals['_ADDNODEREQUEST'].fields_by_name['zone']._loaded_options = None
   _globals['_ADDNODEREQUEST'].fields_by_name['zone']._serialized_options = b'\272H\004r\002\030?'
+  _globals['_DRAINNODEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_DRAINNODEREQUEST'].fields_by_name['name']._serialized_options = b'\272H\004r\002\020\001'
+  _globals['_CANCELDRAINREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_CANCELDRAINREQUEST'].fields_by_name['name']._serialized_options = b'\272H\004r\002\020\001'
+  _globals['_REMOVENODEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_REMOVENODEREQUEST'].fields_by_name['name']._serialized_options = b'\272H\004r\002\020\001'
   _globals['_GETNODEREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETNODEREQUEST'].fields_by_name['name']._serialized_options = b'\272H\004r\002\020\001'
   _globals['_RINGSERVICE'].methods_by_name['AddNode']._loaded_options = None
   _globals['_RINGSERVICE'].methods_by_name['AddNode']._serialized_options = b'\212\265\030\001\004'
+  _globals['_RINGSERVICE'].methods_by_name['DrainNode']._loaded_options = None
+  _globals['_RINGSERVICE'].methods_by_name['DrainNode']._serialized_options = b'\220\002\002\212\265\030\001\004'
+  _globals['_RINGSERVICE'].methods_by_name['CancelDrain']._loaded_options = None
+  _globals['_RINGSERVICE'].methods_by_name['CancelDrain']._serialized_options = b'\220\002\002\212\265\030\001\004'
+  _globals['_RINGSERVICE'].methods_by_name['RemoveNode']._loaded_options = None
+  _globals['_RINGSERVICE'].methods_by_name['RemoveNode']._serialized_options = b'\220\002\002\212\265\030\001\004'
   _globals['_RINGSERVICE'].methods_by_name['GetNode']._loaded_options = None
   _globals['_RINGSERVICE'].methods_by_name['GetNode']._serialized_options = b'\220\002\001\212\265\030\001\002'
   _globals['_RINGSERVICE'].methods_by_name['ListNodes']._loaded_options = None
   _globals['_RINGSERVICE'].methods_by_name['ListNodes']._serialized_options = b'\220\002\001\212\265\030\001\002'
   _globals['_RINGSERVICE'].methods_by_name['WatchRing']._loaded_options = None
   _globals['_RINGSERVICE'].methods_by_name['WatchRing']._serialized_options = b'\212\265\030\001\002'
-  _globals['_ADDNODEREQUEST']._serialized_start=185
-  _globals['_ADDNODEREQUEST']._serialized_end=310
-  _globals['_ADDNODERESPONSE']._serialized_start=312
-  _globals['_ADDNODERESPONSE']._serialized_end=369
-  _globals['_GETNODEREQUEST']._serialized_start=371
-  _globals['_GETNODEREQUEST']._serialized_end=410
-  _globals['_GETNODERESPONSE']._serialized_start=412
-  _globals['_GETNODERESPONSE']._serialized_end=469
-  _globals['_LISTNODESREQUEST']._serialized_start=471
-  _globals['_LISTNODESREQUEST']._serialized_end=528
-  _globals['_LISTNODESRESPONSE']._serialized_start=530
-  _globals['_LISTNODESRESPONSE']._serialized_end=630
-  _globals['_WATCHRINGREQUEST']._serialized_start=632
-  _globals['_WATCHRINGREQUEST']._serialized_end=650
-  _globals['_WATCHRINGRESPONSE']._serialized_start=652
-  _globals['_WATCHRINGRESPONSE']._serialized_end=777
-  _globals['_RINGSERVICE']._serialized_start=780
-  _globals['_RINGSERVICE']._serialized_end=1177
+  _globals['_ADDNODEREQUEST']._serialized_start=216
+  _globals['_ADDNODEREQUEST']._serialized_end=341
+  _globals['_ADDNODERESPONSE']._serialized_start=343
+  _globals['_ADDNODERESPONSE']._serialized_end=400
+  _globals['_DRAINNODEREQUEST']._serialized_start=402
+  _globals['_DRAINNODEREQUEST']._serialized_end=443
+  _globals['_DRAINNODERESPONSE']._serialized_start=445
+  _globals['_DRAINNODERESPONSE']._serialized_end=504
+  _globals['_CANCELDRAINREQUEST']._serialized_start=506
+  _globals['_CANCELDRAINREQUEST']._serialized_end=549
+  _globals['_CANCELDRAINRESPONSE']._serialized_start=551
+  _globals['_CANCELDRAINRESPONSE']._serialized_end=612
+  _globals['_REMOVENODEREQUEST']._serialized_start=614
+  _globals['_REMOVENODEREQUEST']._serialized_end=671
+  _globals['_REMOVENODERESPONSE']._serialized_start=673
+  _globals['_REMOVENODERESPONSE']._serialized_end=763
+  _globals['_GETNODEREQUEST']._serialized_start=765
+  _globals['_GETNODEREQUEST']._serialized_end=804
+  _globals['_GETNODERESPONSE']._serialized_start=806
+  _globals['_GETNODERESPONSE']._serialized_end=863
+  _globals['_LISTNODESREQUEST']._serialized_start=865
+  _globals['_LISTNODESREQUEST']._serialized_end=922
+  _globals['_LISTNODESRESPONSE']._serialized_start=925
+  _globals['_LISTNODESRESPONSE']._serialized_end=1073
+  _globals['_WATCHRINGREQUEST']._serialized_start=1075
+  _globals['_WATCHRINGREQUEST']._serialized_end=1093
+  _globals['_WATCHRINGRESPONSE']._serialized_start=1096
+  _globals['_WATCHRINGRESPONSE']._serialized_end=1269
+  _globals['_RINGSERVICE']._serialized_start=1272
+  _globals['_RINGSERVICE']._serialized_end=1978
 # @@protoc_insertion_point(module_scope)

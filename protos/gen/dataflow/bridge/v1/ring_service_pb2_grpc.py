@@ -40,6 +40,21 @@ class RingServiceStub:
                 request_serializer=dataflow_dot_bridge_dot_v1_dot_ring__service__pb2.AddNodeRequest.SerializeToString,
                 response_deserializer=dataflow_dot_bridge_dot_v1_dot_ring__service__pb2.AddNodeResponse.FromString,
                 _registered_method=True)
+        self.DrainNode = channel.unary_unary(
+                '/dataflow.bridge.v1.RingService/DrainNode',
+                request_serializer=dataflow_dot_bridge_dot_v1_dot_ring__service__pb2.DrainNodeRequest.SerializeToString,
+                response_deserializer=dataflow_dot_bridge_dot_v1_dot_ring__service__pb2.DrainNodeResponse.FromString,
+                _registered_method=True)
+        self.CancelDrain = channel.unary_unary(
+                '/dataflow.bridge.v1.RingService/CancelDrain',
+                request_serializer=dataflow_dot_bridge_dot_v1_dot_ring__service__pb2.CancelDrainRequest.SerializeToString,
+                response_deserializer=dataflow_dot_bridge_dot_v1_dot_ring__service__pb2.CancelDrainResponse.FromString,
+                _registered_method=True)
+        self.RemoveNode = channel.unary_unary(
+                '/dataflow.bridge.v1.RingService/RemoveNode',
+                request_serializer=dataflow_dot_bridge_dot_v1_dot_ring__service__pb2.RemoveNodeRequest.SerializeToString,
+                response_deserializer=dataflow_dot_bridge_dot_v1_dot_ring__service__pb2.RemoveNodeResponse.FromString,
+                _registered_method=True)
         self.GetNode = channel.unary_unary(
                 '/dataflow.bridge.v1.RingService/GetNode',
                 request_serializer=dataflow_dot_bridge_dot_v1_dot_ring__service__pb2.GetNodeRequest.SerializeToString,
@@ -64,10 +79,49 @@ class RingServiceServicer:
     def AddNode(self, request, context):
         """Admits a node: pings it, checks version, eviction policy and durability, writes its incarnation, makes its streams. Only then it joins.
 
-        A member that came back without its data is admitted again under its name.
+        A member that came back without its data is admitted again under its name. A member that is found with its data at another
+        address keeps all but its address and zone. One that was removed and brings batches back joins; validators park those batches.
 
         ALREADY_EXISTS (NODE_EXISTS): a member has that name, and its data.
         FAILED_PRECONDITION (NODE_UNFIT): it answers but may not join, or does not answer; metadata says which check failed.
+        UNAVAILABLE (POSTGRES_UNAVAILABLE): membership cannot be written now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DrainNode(self, request, context):
+        """Lets a node take no new batches; it is DRAINED when validators have emptied it. Of a node that is drained already nothing changes.
+
+        NOT_FOUND (NODE_NOT_FOUND).
+        FAILED_PRECONDITION (LAST_ACTIVE_NODE): no other node takes batches.
+        UNAVAILABLE (POSTGRES_UNAVAILABLE): membership cannot be written now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelDrain(self, request, context):
+        """Lets a draining or drained node take batches again. Of an ACTIVE node nothing changes.
+
+        NOT_FOUND (NODE_NOT_FOUND).
+        FAILED_PRECONDITION (NODE_AWAY): it does not answer. (NODE_UNFIT): it has lost its streams.
+        UNAVAILABLE (POSTGRES_UNAVAILABLE): membership cannot be written now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveNode(self, request, context):
+        """Ends a node's membership and takes its streams away, so that late appends fail. Of a removed node nothing changes.
+
+        By force also one that is not drained, or does not answer. What it holds stays on its server, out of reach of bridges and
+        validators; batches whose other copy is on a member are judged all the same, and copied again. When the node is added
+        again, validators park what it brings back.
+
+        NOT_FOUND (NODE_NOT_FOUND): there never was such a node.
+        FAILED_PRECONDITION (NODE_NOT_DRAINED): it is not DRAINED, or holds batches. (NODE_AWAY): it does not answer. Both only without force.
+        FAILED_PRECONDITION (LAST_ACTIVE_NODE): no other node takes batches; also by force.
         UNAVAILABLE (POSTGRES_UNAVAILABLE): membership cannot be written now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -110,6 +164,21 @@ def add_RingServiceServicer_to_server(servicer, server):
                     servicer.AddNode,
                     request_deserializer=dataflow_dot_bridge_dot_v1_dot_ring__service__pb2.AddNodeRequest.FromString,
                     response_serializer=dataflow_dot_bridge_dot_v1_dot_ring__service__pb2.AddNodeResponse.SerializeToString,
+            ),
+            'DrainNode': grpc.unary_unary_rpc_method_handler(
+                    servicer.DrainNode,
+                    request_deserializer=dataflow_dot_bridge_dot_v1_dot_ring__service__pb2.DrainNodeRequest.FromString,
+                    response_serializer=dataflow_dot_bridge_dot_v1_dot_ring__service__pb2.DrainNodeResponse.SerializeToString,
+            ),
+            'CancelDrain': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelDrain,
+                    request_deserializer=dataflow_dot_bridge_dot_v1_dot_ring__service__pb2.CancelDrainRequest.FromString,
+                    response_serializer=dataflow_dot_bridge_dot_v1_dot_ring__service__pb2.CancelDrainResponse.SerializeToString,
+            ),
+            'RemoveNode': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveNode,
+                    request_deserializer=dataflow_dot_bridge_dot_v1_dot_ring__service__pb2.RemoveNodeRequest.FromString,
+                    response_serializer=dataflow_dot_bridge_dot_v1_dot_ring__service__pb2.RemoveNodeResponse.SerializeToString,
             ),
             'GetNode': grpc.unary_unary_rpc_method_handler(
                     servicer.GetNode,
@@ -155,6 +224,87 @@ class RingService:
             '/dataflow.bridge.v1.RingService/AddNode',
             dataflow_dot_bridge_dot_v1_dot_ring__service__pb2.AddNodeRequest.SerializeToString,
             dataflow_dot_bridge_dot_v1_dot_ring__service__pb2.AddNodeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DrainNode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.bridge.v1.RingService/DrainNode',
+            dataflow_dot_bridge_dot_v1_dot_ring__service__pb2.DrainNodeRequest.SerializeToString,
+            dataflow_dot_bridge_dot_v1_dot_ring__service__pb2.DrainNodeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelDrain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.bridge.v1.RingService/CancelDrain',
+            dataflow_dot_bridge_dot_v1_dot_ring__service__pb2.CancelDrainRequest.SerializeToString,
+            dataflow_dot_bridge_dot_v1_dot_ring__service__pb2.CancelDrainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveNode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.bridge.v1.RingService/RemoveNode',
+            dataflow_dot_bridge_dot_v1_dot_ring__service__pb2.RemoveNodeRequest.SerializeToString,
+            dataflow_dot_bridge_dot_v1_dot_ring__service__pb2.RemoveNodeResponse.FromString,
             options,
             channel_credentials,
             insecure,

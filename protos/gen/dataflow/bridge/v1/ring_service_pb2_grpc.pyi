@@ -36,10 +36,37 @@ class RingServiceStub:
     AddNode: _grpc.UnaryUnaryMultiCallable[_ring_service_pb2.AddNodeRequest, _ring_service_pb2.AddNodeResponse]
     """Admits a node: pings it, checks version, eviction policy and durability, writes its incarnation, makes its streams. Only then it joins.
 
-    A member that came back without its data is admitted again under its name.
+    A member that came back without its data is admitted again under its name. A member that is found with its data at another
+    address keeps all but its address and zone. One that was removed and brings batches back joins; validators park those batches.
 
     ALREADY_EXISTS (NODE_EXISTS): a member has that name, and its data.
     FAILED_PRECONDITION (NODE_UNFIT): it answers but may not join, or does not answer; metadata says which check failed.
+    UNAVAILABLE (POSTGRES_UNAVAILABLE): membership cannot be written now.
+    """
+    DrainNode: _grpc.UnaryUnaryMultiCallable[_ring_service_pb2.DrainNodeRequest, _ring_service_pb2.DrainNodeResponse]
+    """Lets a node take no new batches; it is DRAINED when validators have emptied it. Of a node that is drained already nothing changes.
+
+    NOT_FOUND (NODE_NOT_FOUND).
+    FAILED_PRECONDITION (LAST_ACTIVE_NODE): no other node takes batches.
+    UNAVAILABLE (POSTGRES_UNAVAILABLE): membership cannot be written now.
+    """
+    CancelDrain: _grpc.UnaryUnaryMultiCallable[_ring_service_pb2.CancelDrainRequest, _ring_service_pb2.CancelDrainResponse]
+    """Lets a draining or drained node take batches again. Of an ACTIVE node nothing changes.
+
+    NOT_FOUND (NODE_NOT_FOUND).
+    FAILED_PRECONDITION (NODE_AWAY): it does not answer. (NODE_UNFIT): it has lost its streams.
+    UNAVAILABLE (POSTGRES_UNAVAILABLE): membership cannot be written now.
+    """
+    RemoveNode: _grpc.UnaryUnaryMultiCallable[_ring_service_pb2.RemoveNodeRequest, _ring_service_pb2.RemoveNodeResponse]
+    """Ends a node's membership and takes its streams away, so that late appends fail. Of a removed node nothing changes.
+
+    By force also one that is not drained, or does not answer. What it holds stays on its server, out of reach of bridges and
+    validators; batches whose other copy is on a member are judged all the same, and copied again. When the node is added
+    again, validators park what it brings back.
+
+    NOT_FOUND (NODE_NOT_FOUND): there never was such a node.
+    FAILED_PRECONDITION (NODE_NOT_DRAINED): it is not DRAINED, or holds batches. (NODE_AWAY): it does not answer. Both only without force.
+    FAILED_PRECONDITION (LAST_ACTIVE_NODE): no other node takes batches; also by force.
     UNAVAILABLE (POSTGRES_UNAVAILABLE): membership cannot be written now.
     """
     GetNode: _grpc.UnaryUnaryMultiCallable[_ring_service_pb2.GetNodeRequest, _ring_service_pb2.GetNodeResponse]
@@ -68,10 +95,37 @@ class RingServiceAsyncStub(RingServiceStub):
     AddNode: _aio.UnaryUnaryMultiCallable[_ring_service_pb2.AddNodeRequest, _ring_service_pb2.AddNodeResponse]  # type: ignore[assignment]
     """Admits a node: pings it, checks version, eviction policy and durability, writes its incarnation, makes its streams. Only then it joins.
 
-    A member that came back without its data is admitted again under its name.
+    A member that came back without its data is admitted again under its name. A member that is found with its data at another
+    address keeps all but its address and zone. One that was removed and brings batches back joins; validators park those batches.
 
     ALREADY_EXISTS (NODE_EXISTS): a member has that name, and its data.
     FAILED_PRECONDITION (NODE_UNFIT): it answers but may not join, or does not answer; metadata says which check failed.
+    UNAVAILABLE (POSTGRES_UNAVAILABLE): membership cannot be written now.
+    """
+    DrainNode: _aio.UnaryUnaryMultiCallable[_ring_service_pb2.DrainNodeRequest, _ring_service_pb2.DrainNodeResponse]  # type: ignore[assignment]
+    """Lets a node take no new batches; it is DRAINED when validators have emptied it. Of a node that is drained already nothing changes.
+
+    NOT_FOUND (NODE_NOT_FOUND).
+    FAILED_PRECONDITION (LAST_ACTIVE_NODE): no other node takes batches.
+    UNAVAILABLE (POSTGRES_UNAVAILABLE): membership cannot be written now.
+    """
+    CancelDrain: _aio.UnaryUnaryMultiCallable[_ring_service_pb2.CancelDrainRequest, _ring_service_pb2.CancelDrainResponse]  # type: ignore[assignment]
+    """Lets a draining or drained node take batches again. Of an ACTIVE node nothing changes.
+
+    NOT_FOUND (NODE_NOT_FOUND).
+    FAILED_PRECONDITION (NODE_AWAY): it does not answer. (NODE_UNFIT): it has lost its streams.
+    UNAVAILABLE (POSTGRES_UNAVAILABLE): membership cannot be written now.
+    """
+    RemoveNode: _aio.UnaryUnaryMultiCallable[_ring_service_pb2.RemoveNodeRequest, _ring_service_pb2.RemoveNodeResponse]  # type: ignore[assignment]
+    """Ends a node's membership and takes its streams away, so that late appends fail. Of a removed node nothing changes.
+
+    By force also one that is not drained, or does not answer. What it holds stays on its server, out of reach of bridges and
+    validators; batches whose other copy is on a member are judged all the same, and copied again. When the node is added
+    again, validators park what it brings back.
+
+    NOT_FOUND (NODE_NOT_FOUND): there never was such a node.
+    FAILED_PRECONDITION (NODE_NOT_DRAINED): it is not DRAINED, or holds batches. (NODE_AWAY): it does not answer. Both only without force.
+    FAILED_PRECONDITION (LAST_ACTIVE_NODE): no other node takes batches; also by force.
     UNAVAILABLE (POSTGRES_UNAVAILABLE): membership cannot be written now.
     """
     GetNode: _aio.UnaryUnaryMultiCallable[_ring_service_pb2.GetNodeRequest, _ring_service_pb2.GetNodeResponse]  # type: ignore[assignment]
@@ -103,10 +157,55 @@ class RingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ring_service_pb2.AddNodeResponse, _abc.Awaitable[_ring_service_pb2.AddNodeResponse]]:
         """Admits a node: pings it, checks version, eviction policy and durability, writes its incarnation, makes its streams. Only then it joins.
 
-        A member that came back without its data is admitted again under its name.
+        A member that came back without its data is admitted again under its name. A member that is found with its data at another
+        address keeps all but its address and zone. One that was removed and brings batches back joins; validators park those batches.
 
         ALREADY_EXISTS (NODE_EXISTS): a member has that name, and its data.
         FAILED_PRECONDITION (NODE_UNFIT): it answers but may not join, or does not answer; metadata says which check failed.
+        UNAVAILABLE (POSTGRES_UNAVAILABLE): membership cannot be written now.
+        """
+
+    @_abc_1.abstractmethod
+    def DrainNode(
+        self,
+        request: _ring_service_pb2.DrainNodeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ring_service_pb2.DrainNodeResponse, _abc.Awaitable[_ring_service_pb2.DrainNodeResponse]]:
+        """Lets a node take no new batches; it is DRAINED when validators have emptied it. Of a node that is drained already nothing changes.
+
+        NOT_FOUND (NODE_NOT_FOUND).
+        FAILED_PRECONDITION (LAST_ACTIVE_NODE): no other node takes batches.
+        UNAVAILABLE (POSTGRES_UNAVAILABLE): membership cannot be written now.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelDrain(
+        self,
+        request: _ring_service_pb2.CancelDrainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ring_service_pb2.CancelDrainResponse, _abc.Awaitable[_ring_service_pb2.CancelDrainResponse]]:
+        """Lets a draining or drained node take batches again. Of an ACTIVE node nothing changes.
+
+        NOT_FOUND (NODE_NOT_FOUND).
+        FAILED_PRECONDITION (NODE_AWAY): it does not answer. (NODE_UNFIT): it has lost its streams.
+        UNAVAILABLE (POSTGRES_UNAVAILABLE): membership cannot be written now.
+        """
+
+    @_abc_1.abstractmethod
+    def RemoveNode(
+        self,
+        request: _ring_service_pb2.RemoveNodeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ring_service_pb2.RemoveNodeResponse, _abc.Awaitable[_ring_service_pb2.RemoveNodeResponse]]:
+        """Ends a node's membership and takes its streams away, so that late appends fail. Of a removed node nothing changes.
+
+        By force also one that is not drained, or does not answer. What it holds stays on its server, out of reach of bridges and
+        validators; batches whose other copy is on a member are judged all the same, and copied again. When the node is added
+        again, validators park what it brings back.
+
+        NOT_FOUND (NODE_NOT_FOUND): there never was such a node.
+        FAILED_PRECONDITION (NODE_NOT_DRAINED): it is not DRAINED, or holds batches. (NODE_AWAY): it does not answer. Both only without force.
+        FAILED_PRECONDITION (LAST_ACTIVE_NODE): no other node takes batches; also by force.
         UNAVAILABLE (POSTGRES_UNAVAILABLE): membership cannot be written now.
         """
 

@@ -54,6 +54,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND. No ring node of that name. Metadata: {"node": "..."}."""
     ERROR_REASON_NODE_UNFIT: _ErrorReason.ValueType  # 24
     """FAILED_PRECONDITION. The node answers but may not join. Metadata: {"node": "...", "check": "version|eviction|durability|incarnation|ping"}."""
+    ERROR_REASON_NODE_NOT_DRAINED: _ErrorReason.ValueType  # 25
+    """FAILED_PRECONDITION. The node is not DRAINED, or holds batches. Metadata: {"node": "...", "state": "...", "batches": "3", "copies": "0"}; the counts where it was asked."""
+    ERROR_REASON_LAST_ACTIVE_NODE: _ErrorReason.ValueType  # 26
+    """FAILED_PRECONDITION. No other node takes batches. Metadata: {"node": "..."}."""
+    ERROR_REASON_NODE_AWAY: _ErrorReason.ValueType  # 27
+    """FAILED_PRECONDITION. The node does not answer, and this cannot be done without it. Metadata: {"node": "..."}."""
     ERROR_REASON_SOURCE_NOT_FOUND: _ErrorReason.ValueType  # 30
     """NOT_FOUND. No source of that name. Metadata: {"source": "..."}."""
     ERROR_REASON_SOURCE_EXISTS: _ErrorReason.ValueType  # 31
@@ -118,6 +124,12 @@ ERROR_REASON_NODE_NOT_FOUND: ErrorReason.ValueType  # 23
 """NOT_FOUND. No ring node of that name. Metadata: {"node": "..."}."""
 ERROR_REASON_NODE_UNFIT: ErrorReason.ValueType  # 24
 """FAILED_PRECONDITION. The node answers but may not join. Metadata: {"node": "...", "check": "version|eviction|durability|incarnation|ping"}."""
+ERROR_REASON_NODE_NOT_DRAINED: ErrorReason.ValueType  # 25
+"""FAILED_PRECONDITION. The node is not DRAINED, or holds batches. Metadata: {"node": "...", "state": "...", "batches": "3", "copies": "0"}; the counts where it was asked."""
+ERROR_REASON_LAST_ACTIVE_NODE: ErrorReason.ValueType  # 26
+"""FAILED_PRECONDITION. No other node takes batches. Metadata: {"node": "..."}."""
+ERROR_REASON_NODE_AWAY: ErrorReason.ValueType  # 27
+"""FAILED_PRECONDITION. The node does not answer, and this cannot be done without it. Metadata: {"node": "..."}."""
 ERROR_REASON_SOURCE_NOT_FOUND: ErrorReason.ValueType  # 30
 """NOT_FOUND. No source of that name. Metadata: {"source": "..."}."""
 ERROR_REASON_SOURCE_EXISTS: ErrorReason.ValueType  # 31
