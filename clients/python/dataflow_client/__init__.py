@@ -14,6 +14,7 @@ from dataflow_client.calls import CallOptions
 from dataflow_client.client import AsyncClient, Client
 from dataflow_client.codes import DataflowError, Violation
 from dataflow_client.messages import OutgoingMessage, PublishResult, Rejected
+from dataflow_client.outbox import StreamLimits
 from dataflow_client.readings import reading_filter
 from dataflow_client.retry import RetryPolicy
 from dataflow_client.targets import Connection, Targets, Tls
@@ -29,6 +30,7 @@ __all__ = [
     "PublishResult",
     "Rejected",
     "RetryPolicy",
+    "StreamLimits",
     "Targets",
     "Tls",
     "Violation",

@@ -68,7 +68,7 @@ class Caller:
         Raises:
             DataflowError: What the server answered last.
         """
-        self._check()
+        self.check()
         policy = retry or self.options.retry
         deadline = self.clock() + (timeout_seconds or self.options.timeout_seconds)
         for attempt in itertools.count(1):
@@ -97,7 +97,7 @@ class Caller:
         Raises:
             DataflowError: The call failed.
         """
-        self._check()
+        self.check()
         deadline = self.clock() + timeout_seconds
         for attempt in itertools.count(1):
             call = method(request, timeout=deadline - self.clock(), metadata=self.metadata)
@@ -117,7 +117,12 @@ class Caller:
                 call.cancel()
             self.sleep(pause)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Refuses to call nobody.
+
+        Raises:
+            UnavailableError: No target was named.
+        """
         if self.missing:
             raise UnavailableError(self.missing)
 
@@ -148,7 +153,7 @@ class AsyncCaller:
         Raises:
             DataflowError: What the server answered last.
         """
-        self._check()
+        self.check()
         policy = retry or self.options.retry
         deadline = time.monotonic() + (timeout_seconds or self.options.timeout_seconds)
         for attempt in itertools.count(1):
@@ -177,7 +182,7 @@ class AsyncCaller:
         Raises:
             DataflowError: The call failed.
         """
-        self._check()
+        self.check()
         deadline = time.monotonic() + timeout_seconds
         for attempt in itertools.count(1):
             call = method(request, timeout=deadline - time.monotonic(), metadata=self.metadata)
@@ -198,7 +203,12 @@ class AsyncCaller:
                 call.cancel()
             await asyncio.sleep(pause)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Refuses to call nobody.
+
+        Raises:
+            UnavailableError: No target was named.
+        """
         if self.missing:
             raise UnavailableError(self.missing)
 

@@ -1,14 +1,18 @@
 """Publishing messages: `dataflow.bridge.v1.IngestService`."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
+from contextlib import aclosing
 
 import grpc
 from dataflow.bridge.v1.ingest_service_pb2_grpc import IngestServiceStub
 from grpc import aio
 
+from dataflow_client.async_streams import AsyncMessageStream
 from dataflow_client.calls import AsyncCaller, Caller
 from dataflow_client.codes import DataflowError
 from dataflow_client.messages import OutgoingBatch, OutgoingMessage, Packer, PublishResult, batches
+from dataflow_client.outbox import StreamLimits
+from dataflow_client.streams import MessageStream
 
 
 class Ingest:
@@ -52,6 +56,36 @@ class Ingest:
         """
         for batch in batches(messages):
             yield self._send(batch, timeout_seconds)
+
+    def stream(
+        self,
+        messages: Iterable[OutgoingMessage],
+        *,
+        limits: StreamLimits | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Generator[PublishResult, None, None]:
+        """Publishes over one stream, many batches on their way at once, and yields what became of each, in order.
+
+        For much input and for endless input: nothing waits for a full batch longer than `linger_seconds`. What is not
+        acknowledged is kept, up to the limits, and sent again with the same message ids on a new stream, to another
+        bridge where there is one, when a stream breaks. When the input ends, so do the results, after the last one.
+        Closing the iterator ends the stream.
+
+        Args:
+            messages: Any number of them; read in a thread of its own, ahead of the results.
+            limits: Of batches, and of what is kept.
+            timeout_seconds: How long nothing may be acknowledged while something waits for it; None for the client's
+                `publish_timeout_seconds`.
+
+        Raises:
+            DataflowError: The server refuses, or nothing was acknowledged for too long. What was not yielded may be
+                stored or not: publishing the same objects again stores nothing twice.
+            ValueError: A message alone is beyond 4 MiB; those before it were published.
+            Exception: What the input raised, after the results of all before it.
+        """
+        self._caller.check()
+        timeout = timeout_seconds or self._caller.options.publish_timeout_seconds
+        yield from MessageStream(self._stub, self._caller, limits or StreamLimits(), timeout).results(messages)
 
     def _send(self, batch: OutgoingBatch, timeout_seconds: float | None) -> PublishResult:
         options = self._caller.options
@@ -113,6 +147,39 @@ class AsyncIngest:
         """
         async for batch in _async_batches(messages):
             yield await self._send(batch, timeout_seconds)
+
+    async def stream(
+        self,
+        messages: Iterable[OutgoingMessage] | AsyncIterable[OutgoingMessage],
+        *,
+        limits: StreamLimits | None = None,
+        timeout_seconds: float | None = None,
+    ) -> AsyncGenerator[PublishResult, None]:
+        """Publishes over one stream, many batches on their way at once, and yields what became of each, in order.
+
+        For much input and for endless input: nothing waits for a full batch longer than `linger_seconds`. What is not
+        acknowledged is kept, up to the limits, and sent again with the same message ids on a new stream, to another
+        bridge where there is one, when a stream breaks. When the input ends, so do the results, after the last one.
+        Close the iterator (`contextlib.aclosing`) to end the stream early.
+
+        Args:
+            messages: Any number of them; read ahead of the results.
+            limits: Of batches, and of what is kept.
+            timeout_seconds: How long nothing may be acknowledged while something waits for it; None for the client's
+                `publish_timeout_seconds`.
+
+        Raises:
+            DataflowError: The server refuses, or nothing was acknowledged for too long. What was not yielded may be
+                stored or not: publishing the same objects again stores nothing twice.
+            ValueError: A message alone is beyond 4 MiB; those before it were published.
+            Exception: What the input raised, after the results of all before it.
+        """
+        self._caller.check()
+        timeout = timeout_seconds or self._caller.options.publish_timeout_seconds
+        run = AsyncMessageStream(self._stub, self._caller, limits or StreamLimits(), timeout)
+        async with aclosing(run.results(messages)) as results:
+            async for result in results:
+                yield result
 
     async def _send(self, batch: OutgoingBatch, timeout_seconds: float | None) -> PublishResult:
         options = self._caller.options

@@ -83,8 +83,21 @@ class OutgoingBatch:
 class Packer:
     """Packs messages one by one, so that both finite and endless input stays bounded."""
 
-    def __init__(self, max_messages: int = MAX_BATCH_MESSAGES, max_bytes: int = MAX_BATCH_BYTES) -> None:
+    def __init__(
+        self,
+        max_messages: int = MAX_BATCH_MESSAGES,
+        max_bytes: int = MAX_BATCH_BYTES,
+        wanted_bytes: int | None = None,
+    ) -> None:
+        """Makes an empty packer.
+
+        Args:
+            max_messages: Of one batch.
+            max_bytes: No batch and no message goes beyond it.
+            wanted_bytes: A batch closes when it would pass this size; only a message alone may. None: `max_bytes`.
+        """
         self._max_messages, self._max_bytes = max_messages, max_bytes
+        self._wanted_bytes = max_bytes if wanted_bytes is None else wanted_bytes
         self._packed: list[pb.PublishMessage] = []
         self._bytes = 0
         self._first_index = 0
@@ -102,11 +115,16 @@ class Packer:
             raise ValueError(
                 f"message {position} on {message.topic!r} takes {size} bytes, more than the {self._max_bytes} of a request"
             )
-        full = len(self._packed) >= self._max_messages or self._bytes + size > self._max_bytes
+        full = self.is_full or self._bytes + size > self._wanted_bytes
         batch = self.flush() if full else None
         self._packed.append(packed)
         self._bytes += size
         return batch
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next message opens another batch."""
+        return len(self._packed) >= self._max_messages
 
     def flush(self) -> OutgoingBatch | None:
         """Returns what is left; None where nothing is."""

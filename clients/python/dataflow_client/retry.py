@@ -24,6 +24,8 @@ class RetryPolicy:
         attempt: int,
         remaining_seconds: float,
         uniform: Callable[[float, float], float] = random.uniform,
+        *,
+        transient: bool | None = None,
     ) -> float | None:
         """Returns the seconds to wait before the next try, or None to give up and raise the error.
 
@@ -35,11 +37,13 @@ class RetryPolicy:
             attempt: Number of the try that failed, from 1.
             remaining_seconds: What is left of the call's deadline.
             uniform: Draws the jitter.
+            transient: The caller's own judgement whether another try may help; None: by the code, as above.
         """
         asked = error.retry_after
-        transient = isinstance(error, UnavailableError) or (
-            isinstance(error, ResourceExhaustedError) and asked is not None
-        )
+        if transient is None:
+            transient = isinstance(error, UnavailableError) or (
+                isinstance(error, ResourceExhaustedError) and asked is not None
+            )
         if not transient or attempt >= self.max_attempts:
             return None
         # The exponent is capped: a policy with many attempts would otherwise overflow a float.

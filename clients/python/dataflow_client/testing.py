@@ -105,7 +105,7 @@ class Script:
         }
 
     def on(self, method: str, *answers: Answer) -> None:
-        """Answers calls of a method in this order; the last answer repeats."""
+        """Answers calls of a method in this order; the last answer repeats. Of a stream, each request is a call."""
         if not any(known.name == method for known in self._methods.values()):
             raise KeyError(method)
         self._answers[method] = list(answers)
@@ -145,9 +145,16 @@ class _Handler(grpc.GenericRpcHandler):
         method = self._script.method(handler_call_details.method)
         if method is None:
             return None
+        request = message_factory.GetMessageClass(method.input_type)
+        if method.client_streaming:
+
+            def serve_each(messages: Iterator[Message], context: grpc.ServicerContext) -> Iterator[Message]:
+                for message in messages:
+                    yield from self._parts(method.name, message, context)
+
+            return grpc.stream_stream_rpc_method_handler(serve_each, request.FromString, _serialized)
         make = grpc.unary_stream_rpc_method_handler if method.server_streaming else grpc.unary_unary_rpc_method_handler
         behaviour = self._stream if method.server_streaming else self._unary
-        request = message_factory.GetMessageClass(method.input_type)
 
         def serve(message: Message, context: grpc.ServicerContext) -> Any:
             return behaviour(method.name, message, context)
@@ -195,6 +202,14 @@ class _AsyncHandler(_Handler):
             async for part in parts(message, context):
                 return part
             return None
+
+        async def each(messages: AsyncIterator[Message], context: Any) -> AsyncIterator[Message]:
+            async for message in messages:
+                async for part in parts(message, context):
+                    yield part
+
+        if method.client_streaming:
+            return grpc.stream_stream_rpc_method_handler(each, request.FromString, _serialized)
 
         if method.server_streaming:
             return grpc.unary_stream_rpc_method_handler(parts, request.FromString, _serialized)
