@@ -13,6 +13,7 @@ from typing import Final
 
 import asyncpg
 import psutil
+from dataflow_mesh.database import DATABASE, OWNER, READER, provision
 
 from dataflow_stack import launch
 from dataflow_stack.child import ChildSpec
@@ -21,9 +22,6 @@ from dataflow_stack.layout import Layout
 from dataflow_stack.privileges import DIRECTORY_FD, ServerUser, directory_of, give
 from dataflow_stack.record import Passwords
 
-DATABASE: Final = "dataflow"
-OWNER: Final = "dataflow"
-READER: Final = "dataflow_reader"
 _SUPERUSER: Final = "postgres"
 _PROBE_SECONDS: Final = 3.0
 _INITDB_SECONDS: Final = 120
@@ -92,22 +90,7 @@ class Postgres:
         """Makes the roles and the database, or brings an older data directory up to what is wanted."""
         connection = await self._connect()
         try:
-            for role, password in ((OWNER, self.passwords.owner), (READER, self.passwords.reader)):
-                if not await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", role):
-                    await connection.execute(f"CREATE ROLE {role}")
-                # The password is hexadecimal: DDL takes no parameters.
-                await connection.execute(f"ALTER ROLE {role} LOGIN PASSWORD '{password}'")
-            await connection.execute(f"ALTER ROLE {READER} SET default_transaction_read_only = on")
-            if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", DATABASE):
-                await connection.execute(f"CREATE DATABASE {DATABASE} OWNER {OWNER}")
-            await connection.execute(f"REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC")
-            await connection.execute(f"GRANT CONNECT ON DATABASE {DATABASE} TO {READER}")
-            # Not every build has it, and Postgres's own method costs more than it saves.
-            if await connection.fetchval(
-                "SELECT 'lz4' = ANY (enumvals) FROM pg_settings WHERE name = 'wal_compression'"
-            ):
-                await connection.execute("ALTER SYSTEM SET wal_compression = 'lz4'")
-                await connection.execute("SELECT pg_reload_conf()")
+            await provision(connection, owner_password=self.passwords.owner, reader_password=self.passwords.reader)
         finally:
             await connection.close(timeout=_PROBE_SECONDS)
 
