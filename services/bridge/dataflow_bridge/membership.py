@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -19,16 +16,21 @@ from dataflow_mesh.errors import PostgresUnavailableError
 from dataflow_mesh.migrate import migrate
 from dataflow_mesh.postgres import Pool
 from dataflow_ring.append import Appender
-from dataflow_ring.connection import redact
-from dataflow_ring.nodes import Durability, Node, NodeUnfitError, State, admit, lost_its_data
+from dataflow_ring.nodes import Durability, Node, State, find_incarnation
 
-from dataflow_bridge.errors import NodeExistsError, UnfitNodeError
+from dataflow_bridge import node_control
+from dataflow_bridge.errors import NodeExistsError
+from dataflow_bridge.member_file import Member, MemberFile
+from dataflow_bridge.node_control import Removal, changing
+
+__all__ = ["Member", "Membership"]
 
 logger = logging.getLogger(__name__)
 
-_LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('dataflow.ring.membership', 0))"
-_NODES: Final = "SELECT name, url, state, zone, incarnation, durability, admit_time FROM bridge.node ORDER BY name"
-_INCARNATIONS: Final = "SELECT name, state, incarnation FROM bridge.node"
+_NODES: Final = """
+SELECT name, url, state, zone, incarnation, durability, admit_time, state_time, down_since FROM bridge.node
+WHERE state <> 'REMOVED' ORDER BY name
+"""
 _FOLLOW_SECONDS: Final = 1.0
 _AWAY: Final = (
     asyncpg.PostgresConnectionError,
@@ -39,14 +41,6 @@ _AWAY: Final = (
     EOFError,
     TimeoutError,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A node with what only the membership knows of it."""
-
-    node: Node
-    admit_time: datetime
 
 
 class Membership:
@@ -65,7 +59,7 @@ class Membership:
         self.observations: dict[str, list[asyncpg.Record]] = {}
         self._pool = pool
         self._appender = appender
-        self._file = state_dir / "ring.json"
+        self._file = MemberFile(state_dir / "ring.json")
         self._observer = observer
         self._migrated = False
 
@@ -77,25 +71,44 @@ class Membership:
             PostgresUnavailableError: Postgres is away, and this bridge has never known any members.
         """
         try:
-            await self.refresh()
-        except _AWAY as error:
-            self._load()
+            await self._start_with_postgres(seeds)
+        except (*_AWAY, PostgresUnavailableError) as error:
+            if not self.members:
+                self.members = self._file.load()
             if not self.members:
                 raise PostgresUnavailableError(
                     "Postgres does not answer, and this bridge has no last-known ring members to start with"
                 ) from error
+            self.stale = True
             logger.warning("started with last-known ring members", extra={"action": "membership.stale"})
+            self.members = [await self._at_its_seed(member, seeds) for member in self.members]
             await self._appender.set_members(member.node for member in self.members)
-            return
+
+    async def _start_with_postgres(self, seeds: Mapping[str, str]) -> None:
+        await self.refresh()
         # Also those that were removed: a seed is admitted once, then only by AddNode.
         known = {record["name"] for record in await self._pool.fetch("SELECT name FROM bridge.node", timeout=3.0)}
+        urls = {member.node.name: member.node.url for member in self.members}
         for name, url in seeds.items():
             if name not in known:
                 with contextlib.suppress(NodeExistsError):  # another bridge was faster
                     await self.add(name, url, "")
+            elif urls.get(name, url) != url and await self._is_at(name, url):
+                await self.add(name, url, next(m.node.zone for m in self.members if m.node.name == name))
         if not seeds.keys() <= {member.node.name for member in self.members}:
             # With fewer members than there are, fewer copies would be asked for: never serve with those of before.
             await self.refresh()
+
+    async def _at_its_seed(self, member: Member, seeds: Mapping[str, str]) -> Member:
+        """Return the member with the address that it is configured with now, if the same node answers there."""
+        url = seeds.get(member.node.name, member.node.url)
+        if url == member.node.url or await find_incarnation(url) != member.node.incarnation:
+            return member
+        return replace(member, node=replace(member.node, url=url))
+
+    async def _is_at(self, name: str, url: str) -> bool:
+        incarnations = {member.node.name: member.node.incarnation for member in self.members}
+        return await find_incarnation(url) == incarnations.get(name, "")
 
     async def follow(self) -> None:
         """Follow changes for ever, and write down what this bridge observes."""
@@ -133,9 +146,10 @@ class Membership:
                     Durability(record["durability"]),
                 ),
                 record["admit_time"],
+                record["state_time"],
+                record["down_since"],
             )
             for record in records
-            if record["state"] != State.REMOVED
         ]
         self.observations = {}
         for record in observations:
@@ -145,7 +159,7 @@ class Membership:
             self.members = members
             await self._appender.set_members(member.node for member in members)
             try:
-                self._save()
+                self._file.save(members)
             except OSError as error:  # a full disk must not keep the change from the ring
                 logger.warning(
                     "ring members cannot be remembered",
@@ -153,62 +167,37 @@ class Membership:
                 )
 
     async def add(self, name: str, url: str, zone: str) -> Member:
-        """Admit a node and make it a member; one that came back without its data is admitted again under its name.
+        """Admit a node and make it a member; see `node_control.add`.
 
         Raises:
-            NodeExistsError: A member has that name.
-            UnfitNodeError: It may not join; nothing was changed in the membership.
-            PostgresUnavailableError: By way of the driver's errors.
+            PostgresUnavailableError: Postgres does not answer; nothing was changed in it.
         """
-        async with self._pool.acquire(timeout=3.0) as connection, connection.transaction():
-            await connection.execute(
-                "SET LOCAL idle_in_transaction_session_timeout = '60s'"
-            )  # a dead server takes its time
-            await connection.execute(_LOCK)
-            rows = await connection.fetch(_INCARNATIONS)
-            is_member = any(row["name"] == name and row["state"] != State.REMOVED for row in rows)
-            if is_member and not await lost_its_data(url):
-                raise NodeExistsError(f"a ring node {name!r} is a member, with its data", metadata={"node": name})
-            await self._refuse_twins(connection, name, url)
-            try:
-                admission = await admit(url, known={row["incarnation"] for row in rows})
-            except NodeUnfitError as error:
-                raise UnfitNodeError(str(error), metadata={"node": name, "check": error.check}) from error
-            await connection.execute(
-                """INSERT INTO bridge.node (name, url, state, zone, incarnation, durability)
-                   VALUES ($1, $2, 'ACTIVE', $3, $4, $5)
-                   ON CONFLICT (name) DO UPDATE SET url = excluded.url, state = excluded.state, zone = excluded.zone,
-                       incarnation = excluded.incarnation, durability = excluded.durability, admit_time = now()""",
-                name,
-                url,
-                zone,
-                admission.incarnation,
-                admission.durability.value,
-            )
-        logger.info(
-            "ring node admitted",
-            extra={
-                "action": "membership.add",
-                "node": name,
-                "url": redact(url),
-                "durability": admission.durability.value,
-            },
-        )
+        async with changing(self._pool) as connection:
+            await node_control.add(connection, name, url, zone)
+        return await self._changed(name)
+
+    async def drain(self, name: str) -> Member:
+        """Let a node take no new batches; see `node_control.drain`."""
+        async with changing(self._pool) as connection:
+            await node_control.drain(connection, name)
+        return await self._changed(name)
+
+    async def cancel_drain(self, name: str) -> Member:
+        """Let a node take batches again; see `node_control.cancel_drain`."""
+        async with changing(self._pool) as connection:
+            await node_control.cancel_drain(connection, name)
+        return await self._changed(name)
+
+    async def remove(self, name: str, *, force: bool) -> Removal:
+        """End a node's membership; see `node_control.remove`."""
+        async with changing(self._pool) as connection:
+            removal = await node_control.remove(connection, name, force=force)
+        await self.refresh()
+        return removal
+
+    async def _changed(self, name: str) -> Member:
         await self.refresh()
         return next(member for member in self.members if member.node.name == name)
-
-    @staticmethod
-    async def _refuse_twins(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record], name: str, url: str) -> None:
-        """One server is one node: two copies on it would be one."""
-        other = await connection.fetchval(
-            "SELECT name FROM bridge.node WHERE state <> 'REMOVED' AND name <> $2 AND split_part(url, '@', -1) = $1",
-            url.rpartition("@")[2],
-            name,
-        )
-        if other:
-            raise UnfitNodeError(
-                f"{redact(url)} is the ring node {other!r} already", metadata={"node": name, "check": "incarnation"}
-            )
 
     async def _observe(self) -> None:
         nodes = self._appender.nodes
@@ -229,50 +218,3 @@ class Membership:
                     [appender.latency_seconds for appender in nodes],
                     timeout=3.0,
                 )
-
-    def _save(self) -> None:
-        rows = [
-            {
-                "name": member.node.name,
-                "url": member.node.url,
-                "state": member.node.state.value,
-                "zone": member.node.zone,
-                "incarnation": member.node.incarnation,
-                "durability": member.node.durability.value,
-                "admit_time": member.admit_time.isoformat(),
-            }
-            for member in self.members
-        ]
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._file.with_suffix(".new")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(rows, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._file)
-
-    def _load(self) -> None:
-        try:
-            rows = json.loads(self._file.read_text())
-            self.members = [
-                Member(
-                    Node(
-                        row["name"],
-                        row["url"],
-                        State(row["state"]),
-                        row["incarnation"],
-                        row["zone"],
-                        Durability(row["durability"]),
-                    ),
-                    datetime.fromisoformat(row["admit_time"]),
-                )
-                for row in rows
-            ]
-        except FileNotFoundError:
-            self.members = []
-        except (ValueError, KeyError, TypeError) as error:
-            logger.warning(
-                "last-known ring members unreadable", extra={"action": "membership.unreadable", "detail": str(error)}
-            )
-            self.members = []

@@ -37,6 +37,32 @@ class RingServicer(ring_service_pb2_grpc.RingServiceServicer):
         member = await self._membership.add(request.name, request.url, request.zone)
         return ring_service_pb2.AddNodeResponse(node=self._node(member))
 
+    async def DrainNode(
+        self, request: ring_service_pb2.DrainNodeRequest, context: ServicerContext[object, object]
+    ) -> ring_service_pb2.DrainNodeResponse:
+        """Let a node take no new batches."""
+        return ring_service_pb2.DrainNodeResponse(node=self._node(await self._membership.drain(request.name)))
+
+    async def CancelDrain(
+        self, request: ring_service_pb2.CancelDrainRequest, context: ServicerContext[object, object]
+    ) -> ring_service_pb2.CancelDrainResponse:
+        """Let a node take batches again."""
+        return ring_service_pb2.CancelDrainResponse(node=self._node(await self._membership.cancel_drain(request.name)))
+
+    async def RemoveNode(
+        self, request: ring_service_pb2.RemoveNodeRequest, context: ServicerContext[object, object]
+    ) -> ring_service_pb2.RemoveNodeResponse:
+        """End a node's membership and say what is abandoned."""
+        seen = {appender.node.name: appender.fill for appender in self._appender.nodes}.get(request.name)
+        removal = await self._membership.remove(request.name, force=request.force)
+        if removal.reached or seen is None:
+            return ring_service_pb2.RemoveNodeResponse(
+                reached=removal.reached, abandoned_batches=removal.batches, abandoned_copies=removal.copies
+            )
+        return ring_service_pb2.RemoveNodeResponse(
+            reached=False, abandoned_batches=seen.batches, abandoned_copies=seen.copies
+        )
+
     async def GetNode(
         self, request: ring_service_pb2.GetNodeRequest, context: ServicerContext[object, object]
     ) -> ring_service_pb2.GetNodeResponse:
