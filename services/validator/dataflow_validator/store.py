@@ -46,6 +46,7 @@ async def store(
     *,
     isolate: bool = False,
     stopped: Mapping[str, str] = MappingProxyType({}),
+    unpark: bool = False,
 ) -> Stored:
     """Store a group of judged batches in one transaction.
 
@@ -56,6 +57,7 @@ async def store(
             after a transaction failed because of its data.
         stopped: Contracts whose table does not work, and what is wrong: their items go to quarantine as UNSTORABLE, so
             that a table holds up nobody whose items travel in the same batches.
+        unpark: The batches are parked; those that are stored (now, or long ago) are so no longer.
 
     Raises:
         CatalogChangedError: Nothing was stored; judge again.
@@ -65,7 +67,9 @@ async def store(
     """
     async with connection.transaction():
         claimed = await _claim(connection, group)
+        unparked = await _unpark(connection, group) if unpark else {}
         if not claimed:
+            await _log_unparked(connection, group, unparked)
             return Stored(0)
         tallies = [Tally() for _ in claimed]
         unstored: list[tuple[QuarantineRow, int]] = [
@@ -78,7 +82,7 @@ async def store(
             lane = ReadingRows(connection, name, claimed, tallies, isolate=isolate)
             unstored += await of_lane(name, lane.store())
         await quarantine(connection, unstored, tallies, isolate=isolate, stopped=stopped)
-        await _log(connection, claimed, tallies)
+        await _log(connection, claimed, tallies, unparked)
     return Stored(
         len(claimed),
         sum(tally.totals[Outcome.STORED] for tally in tallies),
@@ -124,7 +128,27 @@ async def _claim(connection: Connection, group: Sequence[JudgedBatch]) -> list[J
     return [judged for judged in ordered if judged.batch_id in mine]
 
 
-async def _log(connection: Connection, claimed: Sequence[JudgedBatch], tallies: Sequence[Tally]) -> None:
+async def _unpark(connection: Connection, group: Sequence[JudgedBatch]) -> dict[UUID, int]:
+    """Return how many messages each of the batches brings back from the parked ones."""
+    records = await connection.fetch(_SQL["unpark_batches"], [judged.batch_id for judged in group])
+    return {record["batch_id"]: record["messages"] or 0 for record in records}
+
+
+async def _log_unparked(connection: Connection, group: Sequence[JudgedBatch], unparked: Mapping[UUID, int]) -> None:
+    """Balance the ledger for batches that were parked though they had been stored."""
+    stored_before = [judged for judged in group if judged.batch_id in unparked]
+    if stored_before:
+        await _log(connection, stored_before, [Tally() for _ in stored_before], unparked, items=False)
+
+
+async def _log(
+    connection: Connection,
+    claimed: Sequence[JudgedBatch],
+    tallies: Sequence[Tally],
+    unparked: Mapping[UUID, int],
+    *,
+    items: bool = True,
+) -> None:
     batches = [judged.batch for judged in claimed]
     ids = [judged.batch_id for judged in claimed]
     await connection.execute(
@@ -135,11 +159,11 @@ async def _log(connection: Connection, claimed: Sequence[JudgedBatch], tallies: 
         [batch.sequence for batch in batches],
         [batch.acknowledged_through for batch in batches],
         [judged.entry.node for judged in claimed],
-        [judged.items for judged in claimed],
+        [judged.items if items else 0 for judged in claimed],
         [tally.totals[Outcome.STORED] for tally in tallies],
         [tally.totals[Outcome.DUPLICATE] for tally in tallies],
         [tally.totals[Outcome.CONFLICT] for tally in tallies],
         [tally.totals[Outcome.QUARANTINED] for tally in tallies],
-        [0 for _ in tallies],
+        [-unparked.get(batch_id, 0) for batch_id in ids],
         [orjson.dumps(tally.counts).decode() for tally in tallies],
     )

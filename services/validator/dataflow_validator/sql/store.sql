@@ -60,4 +60,19 @@ UPDATE validator.suspect SET lone_deaths = lone_deaths - 1, update_time = now() 
 DELETE FROM validator.suspect WHERE batch_id = $1;
 
 -- name: park_batch
-INSERT INTO validator.parked (batch_id, node, reason, bytes) VALUES ($1, $2, $3, $4) ON CONFLICT (batch_id) DO NOTHING;
+-- Accounted for in the ledger from now on, where the header could be read ($5 to $9; $8 is -1 where not).
+WITH parked AS (
+    INSERT INTO validator.parked (batch_id, node, reason, bytes, bridge_id, boot_id, sequence, message_count)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    ON CONFLICT (batch_id) DO NOTHING
+    RETURNING batch_id, node, bridge_id, boot_id, sequence, message_count
+)
+INSERT INTO validator.ledger
+    (batch_id, bridge_id, boot_id, sequence, acknowledged_through, node,
+     items, stored, duplicate, conflict, quarantined, parked, counts)
+SELECT batch_id, bridge_id, boot_id, sequence, $9, node, message_count, 0, 0, 0, 0, message_count, '{}'
+FROM parked WHERE boot_id IS NOT NULL;
+
+-- name: unpark_batches
+-- In the transaction that stores them; the ledger's rows of the parking are balanced by those that come now.
+DELETE FROM validator.parked WHERE batch_id = ANY ($1::uuid[]) RETURNING batch_id, greatest(message_count, 0) AS messages;
