@@ -16,6 +16,7 @@ from dataflow_bridge.listener.testing import (
     token_authenticator,
     until,
 )
+from dataflow_bridge.session_store import Claim, StoredWill
 from dataflow_bridge.sessions import Session, Sessions
 from mqtt5 import (
     ConnAckPacket,
@@ -282,7 +283,7 @@ class _Nobody:
 
     def displaced(self) -> None:
         assert self.session is not None
-        self._sessions.detach(self.session, None, 0)
+        self._sessions.detach(self.session, self, None, 0)
 
     def recorded(self, packet_id: int) -> None:
         pass
@@ -292,15 +293,21 @@ def test_bounds_sessions_without_a_connection() -> None:
     """Beyond the bound the session that was left first goes, with its Will."""
     sessions = Sessions(ManualClock(), max_detached=2, max_detached_packet_ids=10)
     wills: list[str] = []
+    sessions.publish = lambda will, message_id, durable: wills.append(will.topic)
+    opened: list[tuple[Session, bool]] = []
+    holder = _Nobody(sessions)
     for name in "abc":
-        session, _ = sessions.open(("x", name), _Nobody(sessions), clean_start=False, expiry_seconds=100)
-        sessions.detach(session, lambda name=name: wills.append(name), 50)  # type: ignore[misc]
+        claim = Claim(("x", name), None, clean_start=False, expiry_seconds=100)
+        sessions.begin(claim, holder, lambda session, present: opened.append((session, present)))
+        sessions.detach(opened[-1][0], holder, StoredWill(name, b"", None, None, None), 50)
     assert len(sessions) == 2
     assert wills == ["a"]
-    big, present = sessions.open(("x", "b"), _Nobody(sessions), clean_start=False, expiry_seconds=100)
+    claim = Claim(("x", "b"), None, clean_start=False, expiry_seconds=100)
+    sessions.begin(claim, holder, lambda session, present: opened.append((session, present)))
+    big, present = opened[-1]
     assert present
     big.incoming.update(dict.fromkeys(range(11), True))
-    sessions.detach(big, None, 0)
+    sessions.detach(big, holder, None, 0)
     assert len(sessions) == 0
 
 

@@ -7,6 +7,7 @@ import logging
 import ssl
 import sys
 from contextlib import AsyncExitStack
+from uuid import UUID
 
 from dataflow.bridge.v1 import ingest_service_pb2_grpc, ring_service_pb2_grpc
 from dataflow_mesh.access import Tokens
@@ -32,6 +33,9 @@ from dataflow_bridge.listener.settings import ListenerSettings
 from dataflow_bridge.membership import Membership
 from dataflow_bridge.metrics import report
 from dataflow_bridge.ring_service import RingServicer
+from dataflow_bridge.session_claims import SessionClaims
+from dataflow_bridge.session_table import SessionTable
+from dataflow_bridge.session_watch import SessionWatch
 from dataflow_bridge.sessions import Sessions
 from dataflow_bridge.settings import BridgeSettings
 
@@ -79,8 +83,15 @@ async def serve(process: Process, settings: BridgeSettings) -> None:
             ],
             tokens=tokens,
         )
-        loopback = all(is_loopback(a) for a in (settings.mqtt_listen, settings.mqtt_websocket_listen) if a)
         clock = SystemClock()
+        boot_id = UUID(bytes=batcher.boot_id)
+        claims = SessionClaims(SessionTable(pool, settings.bridge_id, boot_id), clock)
+        sessions = Sessions(clock, claims)
+        watch = SessionWatch(settings.postgres_dsn, f"{settings.bridge_id} sessions", boot_id, sessions, {})
+        process.spawn(claims.run(), name="session claims")
+        process.spawn(watch.watch(), name="session watch")
+        process.spawn(watch.notice_freezes(), name="freezes")
+        loopback = all(is_loopback(a) for a in (settings.mqtt_listen, settings.mqtt_websocket_listen) if a)
         listener = Listener(
             ListenerSettings(
                 listen=settings.mqtt_listen,
@@ -90,7 +101,7 @@ async def serve(process: Process, settings: BridgeSettings) -> None:
             batcher,
             TokenAuthenticator(tokens, allow_anonymous=loopback or settings.mqtt_allow_anonymous),
             budget,
-            Sessions(clock),
+            sessions,
             clock,
             tls=_tls(settings),
             drain_seconds=settings.drain_seconds / 2,
@@ -109,6 +120,7 @@ async def serve(process: Process, settings: BridgeSettings) -> None:
             logger.warning("the ring did not take all batches in time", extra={"action": "bridge.drain_timeout"})
         else:
             await instance.end()
+        await claims.drain(settings.drain_seconds / 8)
 
 
 async def _start_membership(membership: Membership, settings: BridgeSettings, process: Process) -> None:

@@ -1,19 +1,27 @@
-"""MQTT sessions in this bridge's memory: what outlives a connection, for how long, and how many of them."""
+"""MQTT sessions of one bridge: what outlives a connection, for how long, and who has it.
+
+The store decides which bridge has a client id, by an epoch that each claim raises. This memory keeps what only the bridge
+of the connection needs: packet ids, timers, the connection itself. While the store is away it is all there is.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
+from dataflow_bridge.session_claims import NoClaim, SessionClaims
+from dataflow_bridge.session_store import Claim, Claimed, Late, Release, SessionKey, Standing, StoredWill
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dataflow_bridge.listener.seams import Clock, TimerHandle
 
-SessionKey = tuple[str, str]
-"""Name of the identity, client id: clients of different identities never share, take over or end a session."""
-
 NEVER_EXPIRES: Final = 0xFFFFFFFF
+LEFT_WILL_SECONDS: Final = 1.0
+"""How long another bridge may take to say that the client whose connection was taken over had said goodbye."""
+_RECHECK_AT_ONCE: Final = 1_000
+_DOUBT_SECONDS: Final = 1.0
 
 
 class Holder(Protocol):
@@ -26,6 +34,13 @@ class Holder(Protocol):
         """Note that a QoS 2 message became durable which an earlier connection of the session had sent."""
 
 
+class WillPublisher(Protocol):
+    """Puts Wills on their way."""
+
+    def __call__(self, will: StoredWill, message_id: str | None, durable: Callable[[], None] | None) -> None:
+        """Submit a Will as an ordinary message; call `durable` when it is."""
+
+
 @dataclass(slots=True, eq=False)
 class Session:
     """The state of one client id."""
@@ -33,13 +48,19 @@ class Session:
     key: SessionKey
     expiry_seconds: int
     holder: Holder | None
+    epoch: int | None = None
+    """Under which the store has given it to this bridge; None for one that only this bridge knows."""
+    claim: Claim | None = None
+    """What its connection asked for."""
+    opened_at: float = 0.0
+    """When it connected, on the monotonic clock."""
     incoming: dict[int, bool] = field(default_factory=dict)
     """QoS 2 messages between PUBLISH and PUBREL, by packet id; true when durable, which is when PUBREC goes out."""
-    subscriptions: set[str] = field(default_factory=set)
-    """Granted filters."""
+    subscriptions: dict[str, int] = field(default_factory=dict)
+    """Granted filters with their QoS."""
     _expiry_timer: TimerHandle | None = None
     _will_timer: TimerHandle | None = None
-    _will: Callable[[], None] | None = None
+    _will: StoredWill | None = None
 
     def durable(self, packet_id: int, sender: Holder) -> None:
         """Note that a QoS 2 message became durable, and tell the connection that has the session by now."""
@@ -50,68 +71,169 @@ class Session:
 
 
 class Sessions:
-    """All sessions of one bridge process.
+    """All sessions that this bridge process knows.
 
     Sessions without a connection are bounded in number and in the packet ids that they keep; beyond that the one which
-    was left first goes, and its client is truthfully told `Session Present 0`.
+    was left first goes, and its client is truthfully told `Session Present 0`, unless the store still has it.
+
+    Args:
+        clock: Time and timers.
+        claims: Asks the store; None for a listener that shares its clients with nobody.
+        max_detached: Sessions without a connection.
+        max_detached_packet_ids: Packet ids that they keep together.
     """
 
-    def __init__(self, clock: Clock, *, max_detached: int = 10_000, max_detached_packet_ids: int = 1_000_000) -> None:
-        """Start without sessions, as after every start of the process."""
+    def __init__(
+        self,
+        clock: Clock,
+        claims: SessionClaims | None = None,
+        *,
+        max_detached: int = 10_000,
+        max_detached_packet_ids: int = 1_000_000,
+    ) -> None:
+        self.publish: WillPublisher = _publish_nothing
+        """Set by the listener."""
+        self.wills_ignored = 0
+        """Wills of connections whose session somebody else has by now."""
         self._clock = clock
+        self._claims = claims
         self._max_detached = max_detached
         self._max_detached_packet_ids = max_detached_packet_ids
         self._sessions: dict[SessionKey, Session] = {}
+        self._by_epoch: dict[int, Session] = {}
         self._detached: dict[SessionKey, int] = {}
         self._detached_packet_ids = 0
+        self._doubtful = False
+        if claims is not None:
+            claims.came_back = self.reclaim
 
     def __len__(self) -> int:
         """Return how many sessions there are."""
         return len(self._sessions)
 
-    def open(self, key: SessionKey, holder: Holder, *, clean_start: bool, expiry_seconds: int) -> tuple[Session, bool]:
-        """Give `holder` the session of `key`, taking it from the connection that has it.
+    @property
+    def unclaimed(self) -> int:
+        """How many connections have a session that only this bridge knows."""
+        return sum(session.epoch is None and session.holder is not None for session in self._sessions.values())
 
-        Returns:
-            The session, and whether it was there before (Session Present).
+    # Opening.
+
+    def begin(self, claim: Claim, holder: Holder, opened: Callable[[Session, bool], None]) -> None:
+        """Give `holder` the session of a client, taking it from the connection that has it, on whichever bridge.
+
+        Calls `opened` once, at once or later, with the session and whether it was there before (Session Present).
         """
-        session = self._sessions.get(key)
+        if self._claims is None:
+            opened(*self._open(claim, holder))
+            return
+        asked_at = self._clock.monotonic()
+
+        def answered(answer: Claimed | NoClaim) -> None:
+            if isinstance(answer, Claimed):
+                opened(*self._open_claimed(claim, answer, holder, asked_at))
+            else:
+                opened(*self._open(claim, holder, asked_at))
+
+        self._claims.claim(claim, answered)
+
+    def _open(self, claim: Claim, holder: Holder, asked_at: float = 0.0) -> tuple[Session, bool]:
+        """Open a session by what this bridge knows."""
+        session = self._sessions.get(claim.key)
         if session is not None and session.holder is not None:
             session.holder.displaced()
-            session = self._sessions.get(key)
+            session = self._sessions.get(claim.key)
         if session is not None:
             self._reattach(session)
-            if clean_start:
+            if claim.clean_start:
                 self._end(session)
                 session = None
         present = session is not None
         if session is None:
-            session = Session(key, expiry_seconds, holder)
-            self._sessions[key] = session
+            session = self._sessions[claim.key] = Session(claim.key, claim.expiry_seconds, holder)
         else:
             # The client came back in time, so nobody hears of its absence [MQTT-3.1.3-9].
             session._will = None  # noqa: SLF001 - the two classes of this file are one
             session.holder = holder
-            session.expiry_seconds = expiry_seconds
+            session.expiry_seconds = claim.expiry_seconds
+            self._note_epoch(session, None)
+        session.claim = claim
+        session.opened_at = asked_at
         return session, present
 
-    def detach(self, session: Session, will: Callable[[], None] | None, will_delay_seconds: int) -> None:
-        """Note that the connection of the session is gone.
+    def _open_claimed(self, claim: Claim, claimed: Claimed, holder: Holder, asked_at: float) -> tuple[Session, bool]:
+        """Open a session that the store has given to this bridge."""
+        session = self._sessions.get(claim.key)
+        if session is not None and session.epoch is None:
+            # From when the store was away: it knows less than this bridge.
+            session, present = self._open(claim, holder, asked_at)
+            if not present and claimed.present:
+                present = True
+                session.subscriptions = dict(claimed.subscriptions)
+            self._leave_will(claim.key, claimed)
+        else:
+            known = session is not None and session.epoch == claimed.previous_epoch
+            waits = session is None or session.holder is not None or session._will is not None  # noqa: SLF001
+            before = session.holder if session is not None else None
+            present = claimed.present
+            if session is not None and known and present:
+                self._reattach(session)
+                session._will = None  # noqa: SLF001
+                session.expiry_seconds = claim.expiry_seconds
+                session.holder = holder
+            else:
+                if session is not None:
+                    self._forget(session)
+                session = self._sessions[claim.key] = Session(claim.key, claim.expiry_seconds, holder)
+                session.subscriptions = dict(claimed.subscriptions) if present else {}
+            if before is not None:
+                before.displaced()
+            if not known or waits:
+                self._leave_will(claim.key, claimed, at_once=known)
+        self._note_epoch(session, claimed.epoch)
+        session.claim = claim
+        session.opened_at = asked_at
+        return session, present
+
+    def _leave_will(self, key: SessionKey, claimed: Claimed, *, at_once: bool = False) -> None:
+        """Publish the Will that a claim made due; after a moment where another bridge may know of a goodbye."""
+        will, epoch, claims = claimed.left_will, claimed.previous_epoch, self._claims
+        if will is None or epoch is None or claims is None:
+            return
+        if at_once or claimed.taken_from is None:
+            self._publish(key, epoch, will)
+            return
+        self._clock.call_later(
+            LEFT_WILL_SECONDS,
+            lambda: claims.left(key, epoch, lambda due: self._publish(due.key, due.epoch, due.will)),
+        )
+
+    # Leaving.
+
+    def detach(self, session: Session, holder: Holder, will: StoredWill | None, will_delay_seconds: int) -> None:
+        """Note that a connection is gone; nothing happens to a session that another one has by now.
 
         Args:
-            session: Attached session.
-            will: Publishes the Will; None when there is none or the client took it back.
+            session: As given to the connection.
+            holder: The connection.
+            will: Its Will; None when there is none or the client took it back.
             will_delay_seconds: After this time, or when the session ends if that is earlier, the Will is published.
         """
+        if session.holder is not holder:
+            return  # its Will was published by the claim that took the session, if it was due
         session.holder = None
         session._will = will  # noqa: SLF001
+        delay = min(will_delay_seconds, session.expiry_seconds)
+        epoch = session.epoch
+        if self._claims is not None and epoch is not None:
+            release = Release(session.key, epoch, session.expiry_seconds, will is not None)
+            self._claims.release(release, lambda held: self._released(session, epoch, held, at_once=not delay))
+        elif not delay:
+            self._publish_own(session)
         if not session.expiry_seconds:
-            self._end(session)
+            self._remove(session)
             return
-        if will is not None and not will_delay_seconds:
-            _publish_will(session)
-        elif will is not None:
-            session._will_timer = self._clock.call_later(will_delay_seconds, lambda: _publish_will(session))  # noqa: SLF001
+        if session._will is not None and delay:  # noqa: SLF001
+            session._will_timer = self._clock.call_later(delay, lambda: self._will_due(session))  # noqa: SLF001
         if session.expiry_seconds != NEVER_EXPIRES:
             session._expiry_timer = self._clock.call_later(  # noqa: SLF001
                 session.expiry_seconds, lambda: self._expire(session)
@@ -121,13 +243,135 @@ class Sessions:
         while len(self._detached) > self._max_detached or self._detached_packet_ids > self._max_detached_packet_ids:
             self._expire(self._sessions[next(iter(self._detached))])
 
+    def _released(self, session: Session, epoch: int, held: bool | None, *, at_once: bool) -> None:
+        """Publish the Will of a connection that had its session to the end."""
+        if session.epoch != epoch:
+            return
+        if held is False:
+            self._ignore_will(session)
+            self._forget(session)
+        elif at_once and held:
+            self._publish_own(session)
+        elif at_once:
+            self._will_due(session)
+
+    def _will_due(self, session: Session) -> None:
+        """Publish the Will, if the session is still this bridge's."""
+        claims, epoch = self._claims, session.epoch
+        if session._will is None or session.holder is not None:  # noqa: SLF001
+            return
+        if claims is None or epoch is None:
+            self._publish_own(session)
+            return
+
+        def answered(holds: bool | None) -> None:
+            if session.epoch != epoch or session.holder is not None:
+                return
+            if holds is False:
+                self._ignore_will(session)
+            elif holds or not self._doubtful:
+                self._publish_own(session)
+            else:
+                # This process was frozen and cannot ask what happened meanwhile.
+                self._clock.call_later(_DOUBT_SECONDS, lambda: self._will_due(session))
+
+        claims.due(session.key, epoch, answered)
+
+    # What happens elsewhere.
+
+    def subscribed(self, session: Session) -> None:
+        """Keep what a session is subscribed to."""
+        if self._claims is not None and session.epoch is not None:
+            self._claims.subscribe(session.key, session.epoch, dict(session.subscriptions))
+
+    def lost(self, epoch: int) -> None:
+        """End the connection whose epoch this was: its client has connected to another bridge."""
+        session = self._by_epoch.get(epoch)
+        if session is not None:
+            before = session.holder
+            if before is not None and session.claim is not None:
+                self.wills_ignored += session.claim.will is not None
+            self._ignore_will(session)
+            self._forget(session)
+            if before is not None:
+                before.displaced()
+
+    def reclaim(self) -> None:
+        """Claim all connections that were let in while the store was away."""
+        for session in list(self._sessions.values()):
+            if session.holder is not None and session.epoch is None:
+                self._claim_late(session)
+
+    def doubt(self) -> None:
+        """Publish no Will unasked until `recheck` has looked: this process did not run for a while."""
+        self._doubtful = True
+
+    async def recheck(self) -> None:
+        """Look which sessions are still this bridge's: word of a take-over may have been missed.
+
+        Raises:
+            SessionStoreAwayError: The store does not answer.
+        """
+        if self._claims is None:
+            return
+        held = list(self._by_epoch.items())
+        for start in range(0, len(held), _RECHECK_AT_ONCE):
+            part = held[start : start + _RECHECK_AT_ONCE]
+            standings = await self._claims.store.standing({session.key: epoch for epoch, session in part})
+            for (epoch, session), standing in zip(part, standings, strict=True):
+                if session.epoch != epoch:
+                    continue
+                if standing is Standing.LOST:
+                    self.lost(epoch)
+                elif standing is Standing.DROPPED and session.holder is not None:
+                    self._claim_late(session)
+        self._doubtful = False
+
+    def _claim_late(self, session: Session) -> None:
+        """Claim the session of a connection that is there already."""
+        claim, claims, holder, before = session.claim, self._claims, session.holder, session.epoch
+        if claim is None or claims is None:
+            return
+        late = Late(self._clock.monotonic() - session.opened_at, before or 0, dict(session.subscriptions))
+
+        def answered(answer: Claimed | NoClaim) -> None:
+            if session.holder is not holder or session.epoch != before:
+                return
+            if isinstance(answer, Claimed):
+                self._note_epoch(session, answer.epoch)
+                self._leave_will(session.key, answer)
+            elif answer is NoClaim.BEATEN:
+                self._forget(session)
+                if holder is not None:
+                    holder.displaced()
+
+        claims.claim(
+            Claim(
+                claim.key, claim.device_id, False, session.expiry_seconds, claim.will, claim.will_delay_seconds, late
+            ),
+            answered,
+        )
+
     def close(self) -> None:
-        """End all sessions without a connection and publish their Wills that still wait: the process stops."""
+        """End the sessions without a connection that only this bridge knows, and publish their Wills that still wait.
+
+        The others belong to the bridge that their client connects to next; until then the leader minds their Wills.
+        """
         for key in list(self._detached):
-            self._expire(self._sessions[key])
+            if self._sessions[key].epoch is None:
+                self._expire(self._sessions[key])
+
+    # The table.
+
+    def _note_epoch(self, session: Session, epoch: int | None) -> None:
+        if session.epoch is not None:
+            self._by_epoch.pop(session.epoch, None)
+        session.epoch = epoch
+        if epoch is not None:
+            self._by_epoch[epoch] = session
 
     def _expire(self, session: Session) -> None:
-        """End a detached session."""
+        """End a detached session; in the store the leader does it, with the Will."""
         self._reattach(session)
         self._end(session)
 
@@ -141,13 +385,47 @@ class Sessions:
 
     def _end(self, session: Session) -> None:
         """Forget a session; a Will that still waits is published now [MQTT-3.1.2-8]."""
+        self._will_due(session)
+        self._remove(session)
+
+    def _forget(self, session: Session) -> None:
+        """Let go of a session that somebody else has, or that this bridge begins anew."""
+        self._reattach(session)
+        session.holder = None
+        session._will = None  # noqa: SLF001
+        self._remove(session)
+        self._note_epoch(session, None)
+
+    def _remove(self, session: Session) -> None:
         if self._sessions.get(session.key) is session:
             del self._sessions[session.key]
-        _publish_will(session)
+        if session.epoch is not None:
+            self._by_epoch.pop(session.epoch, None)
+
+    # Wills.
+
+    def _ignore_will(self, session: Session) -> None:
+        will, session._will = session._will, None  # noqa: SLF001
+        self.wills_ignored += will is not None
+
+    def _publish_own(self, session: Session) -> None:
+        """Publish the Will once."""
+        will, session._will = session._will, None  # noqa: SLF001
+        if will is not None and session.epoch is not None:
+            self._publish(session.key, session.epoch, will)
+        elif will is not None:
+            self.publish(will, will.message_id, None)
+
+    def _publish(self, key: SessionKey, epoch: int, will: StoredWill) -> None:
+        """Publish the Will of an epoch; whoever publishes it a second time gives it the same message id."""
+        claims = self._claims
+
+        def durable() -> None:
+            if claims is not None:
+                claims.published(key, epoch)
+
+        self.publish(will, will.message_id or f"will-{epoch}", durable)
 
 
-def _publish_will(session: Session) -> None:
-    """Publish the Will once."""
-    will, session._will = session._will, None  # noqa: SLF001
-    if will is not None:
-        will()
+def _publish_nothing(will: StoredWill, message_id: str | None, durable: Callable[[], None] | None) -> None:
+    del will, message_id, durable

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dataflow_bridge.listener.dialect import Welcome
 from dataflow_bridge.listener.handshake import REFUSAL_CODES, ConnectRefused, check_connect, keep_alive_of
+from dataflow_bridge.listener.publish import MESSAGE_ID_PROPERTY
 from dataflow_bridge.listener.reason import Reason
 from dataflow_bridge.listener.seams import Credentials, Identity, Refusal
+from dataflow_bridge.session_store import Claim, StoredWill
 
 if TYPE_CHECKING:
-    from mqtt5 import ConnectPacket
+    from mqtt5 import ConnectPacket, Will
 
     from dataflow_bridge.listener.context import ListenerContext
     from dataflow_bridge.listener.limits import Allowance
-    from dataflow_bridge.sessions import Holder, Session
+    from dataflow_bridge.sessions import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Applicant:
+    """A client that may come in, once it has its session."""
+
+    identity: Identity
+    claim: Claim
+    welcome: Welcome
+    """Without Session Present, which is not known yet."""
+    keep_alive_seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +44,10 @@ class Admission:
     welcome: Welcome
 
 
-def admit(
-    packet: ConnectPacket,
-    context: ListenerContext,
-    holder: Holder,
-    *,
-    peer: str,
-    certificate_name: str | None,
-    five: bool,
-) -> Admission:
-    """Judge a CONNECT and open its session, taking it from the connection that has it.
+def judge(
+    packet: ConnectPacket, context: ListenerContext, *, peer: str, certificate_name: str | None, five: bool
+) -> Applicant:
+    """Judge a CONNECT.
 
     Raises:
         ConnectRefused: With the code to answer.
@@ -56,20 +63,19 @@ def admit(
     if isinstance(judged, Refusal):
         raise ConnectRefused(REFUSAL_CODES[judged.reason], judged.detail)
     assigned = None if packet.client_id else f"auto-{uuid.uuid4().hex}"
-    client_id = assigned or packet.client_id
     expiry = min(packet.session_expiry_interval, settings.max_session_expiry_seconds)
-    # Before the limit is looked at: a client that takes its own session over needs no second place.
-    session, present = context.sessions.open(
-        (judged.name, client_id), holder, clean_start=packet.clean_start, expiry_seconds=expiry
+    will = packet.will
+    claim = Claim(
+        (judged.name, assigned or packet.client_id),
+        judged.device_id,
+        packet.clean_start,
+        expiry,
+        None if will is None else _stored(will, judged.device_id),
+        0 if will is None else will.will_delay_interval,
     )
-    allowance = context.allowances.enter(judged.device_id)
-    if allowance is None:
-        context.sessions.detach(session, None, 0)
-        text = "the device has as many connections as it may"
-        raise ConnectRefused(Reason.QUOTA_EXCEEDED, text)
     keep_alive = keep_alive_of(packet, settings, five=five)
     welcome = Welcome(
-        session_present=present,
+        session_present=False,
         session_expiry_seconds=expiry if expiry != packet.session_expiry_interval else None,
         assigned_client_id=assigned,
         server_keep_alive_seconds=keep_alive if keep_alive != packet.keep_alive else None,
@@ -77,4 +83,31 @@ def admit(
         topic_alias_maximum=settings.topic_alias_maximum,
         max_packet_bytes=settings.max_packet_bytes,
     )
-    return Admission(judged, client_id, session, allowance, keep_alive, welcome)
+    return Applicant(judged, claim, welcome, keep_alive)
+
+
+def admit(applicant: Applicant, context: ListenerContext, session: Session, *, present: bool) -> Admission:
+    """Let a client in that has its session.
+
+    Raises:
+        ConnectRefused: With the code to answer.
+    """
+    # Only now the limit is looked at: a client that takes its own session over needs no second place.
+    allowance = context.allowances.enter(applicant.identity.device_id)
+    if allowance is None:
+        text = "the device has as many connections as it may"
+        raise ConnectRefused(Reason.QUOTA_EXCEEDED, text)
+    return Admission(
+        applicant.identity,
+        applicant.claim.key[1],
+        session,
+        allowance,
+        applicant.keep_alive_seconds,
+        replace(applicant.welcome, session_present=present),
+    )
+
+
+def _stored(will: Will, device_id: str | None) -> StoredWill:
+    """Return what of a Will is published."""
+    message_id = next((value for name, value in will.user_properties if name == MESSAGE_ID_PROPERTY), None)
+    return StoredWill(will.topic, will.payload or b"", device_id, will.content_type, message_id)

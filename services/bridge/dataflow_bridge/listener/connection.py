@@ -151,6 +151,15 @@ class Connection(asyncio.Protocol):
         """Whether the connection is not read now: then its keep-alive does not run."""
         return bool(self._pause.kinds)
 
+    def hold(self) -> None:
+        """Read nothing until the client has its session."""
+        self._pause.begin(PauseKind.SESSION)
+
+    def unhold(self) -> None:
+        """Go on: the client is in."""
+        if self._pause.end(PauseKind.SESSION):
+            self.go_on()
+
     def note_keep_alive(self, keep_alive_seconds: int) -> None:
         """Bound pauses by the keep-alive of the client."""
         self._pause.note_keep_alive(keep_alive_seconds)

@@ -15,12 +15,13 @@ from dataflow_bridge.listener.publish import Topics
 from dataflow_bridge.listener.seams import message_cost
 
 if TYPE_CHECKING:
-    from mqtt5 import Will
+    from collections.abc import Callable
 
     from dataflow_bridge.listener.budget import Budget
     from dataflow_bridge.listener.connection import Connection
     from dataflow_bridge.listener.seams import Authenticator, Clock, Identity, Intake
     from dataflow_bridge.listener.settings import ListenerSettings
+    from dataflow_bridge.session_store import StoredWill
     from dataflow_bridge.sessions import Sessions
 
 SOURCE: Final = "mqtt"
@@ -57,6 +58,7 @@ class ListenerContext:
         self.topics = Topics(self.settings.max_topic_bytes)
         self.allowances = Allowances(self.clock, self.settings.device_limits)
         self.connect_rate = Rate(self.clock, self.settings.connects_per_second)
+        self.sessions.publish = self.publish_will
 
     def stop(self) -> None:
         """Read from nobody any more; close each connection once its acknowledgements are out."""
@@ -101,20 +103,35 @@ class ListenerContext:
             0,
         )
 
-    def publish_will(self, will: Will, device_id: str | None) -> None:
-        """Submit a Last Will as an ordinary message."""
-        payload = will.payload or b""
-        message_id = next((value for name, value in will.user_properties if name == "message-id"), None)
-        self.budget.take(message_cost(will.topic, payload))
+    def publish_will(self, will: StoredWill, message_id: str | None, durable: Callable[[], None] | None) -> None:
+        """Submit a Last Will as an ordinary message; `durable` is called when it is."""
+        self.budget.take(message_cost(will.topic, will.payload))
         self.intake.submit(
             will.topic,
-            payload,
-            device_id,
+            will.payload,
+            will.device_id,
             will.content_type,
             message_id,
             False,
             self.clock.wall_us(),
             SOURCE,
-            None,
+            None if durable is None else _WillAck(durable),
             0,
         )
+
+
+class _WillAck:
+    """The `Ack` of a Will."""
+
+    __slots__ = ("_durable",)
+
+    def __init__(self, durable: Callable[[], None]) -> None:
+        self._durable = durable
+
+    def acknowledged(self, tokens: list[int]) -> None:
+        """Tell that it is durable."""
+        del tokens
+        self._durable()
+
+    def failed(self, tokens: list[int]) -> None:
+        """Do nothing: it stays in the store, and another bridge publishes it."""

@@ -16,7 +16,7 @@ from mqtt5 import (
 )
 
 from dataflow_bridge.listener import handshake
-from dataflow_bridge.listener.admission import Admission, admit
+from dataflow_bridge.listener.admission import Admission, admit, judge
 from dataflow_bridge.listener.deadlines import Deadlines
 from dataflow_bridge.listener.mqtt5_dialect import Mqtt5
 from dataflow_bridge.listener.publish import PublishReader
@@ -26,14 +26,14 @@ from dataflow_bridge.listener.subscriptions import own_filters, subscribe, unsub
 from dataflow_bridge.listener.violation import Violation, protocol_error
 
 if TYPE_CHECKING:
-    from mqtt5 import Will
-
+    from dataflow_bridge.listener.admission import Applicant
     from dataflow_bridge.listener.connection import Connection
     from dataflow_bridge.listener.context import Event, ListenerContext
     from dataflow_bridge.listener.dialect import Dialect
     from dataflow_bridge.listener.limits import Rate
     from dataflow_bridge.listener.publish import Publish, Refused
     from dataflow_bridge.listener.transport import ByteTransport
+    from dataflow_bridge.session_store import Claim
     from dataflow_bridge.sessions import Session
 
 _PINGRESP: Final = b"\xd0\x00"
@@ -48,6 +48,7 @@ class Conversation:
     __slots__ = (
         "_admission",
         "_certificate_name",
+        "_claim",
         "_connection",
         "_context",
         "_deadlines",
@@ -56,7 +57,6 @@ class Conversation:
         "_own_filters",
         "_qos2",
         "_taken_over",
-        "_will",
         "device_id",
         "five",
         "publishes",
@@ -73,7 +73,7 @@ class Conversation:
         self._admission: Admission | None = None
         self._qos2: Qos2 | None = None
         self._certificate_name: str | None = None
-        self._will: Will | None = None
+        self._claim: Claim | None = None
         self._keep_will = True
         self._taken_over = False
         self._own_filters: frozenset[str] = frozenset()
@@ -139,29 +139,44 @@ class Conversation:
             dialect.note_connect(read)
             self.five = True
         try:
-            self._accept(read, dialect)
+            self._apply(read)
         except handshake.ConnectRefused as refused:
             self._refuse(refused.code, refused.text)
             return 0
         return end
 
-    def _accept(self, packet: ConnectPacket, dialect: Dialect) -> None:
-        """Let a client in.
+    def _apply(self, packet: ConnectPacket) -> None:
+        """Judge a client and ask for its session; it is let in when it has that.
 
         Raises:
             ConnectRefused: With the code to answer.
         """
         context = self._context
-        admission = admit(
-            packet,
-            context,
-            self,
-            peer=self._connection.peer,
-            certificate_name=self._certificate_name,
-            five=self.five,
+        applicant = judge(
+            packet, context, peer=self._connection.peer, certificate_name=self._certificate_name, five=self.five
         )
+        context.sessions.begin(
+            applicant.claim, self, lambda session, present: self._opened(applicant, session, present=present)
+        )
+        if not self.accepted and not self._connection.closed:
+            self._connection.hold()
+
+    def _opened(self, applicant: Applicant, session: Session, *, present: bool) -> None:
+        """Let a client in whose session was opened, unless it has gone meanwhile."""
+        context, dialect = self._context, self._dialect
+        assert dialect is not None
+        if self._connection.closed or context.stopping:
+            context.sessions.detach(session, self, None, 0)
+            self._connection.close()
+            return
+        try:
+            admission = admit(applicant, context, session, present=present)
+        except handshake.ConnectRefused as refused:
+            context.sessions.detach(session, self, None, 0)
+            self._refuse(refused.code, refused.text)
+            return
         self._admission = admission
-        self._will = packet.will
+        self._claim = applicant.claim
         self.device_id = admission.identity.device_id
         self.rate = admission.allowance.rate
         self._own_filters = own_filters(self.device_id)
@@ -174,6 +189,7 @@ class Conversation:
         context.counters.connects_accepted += 1
         self._connection.write(dialect.welcome(admission.welcome))
         self._publish_event("connected", "session_resumed" if admission.welcome.session_present else "new_session")
+        self._connection.unhold()
 
     def _refuse(self, code: Reason, text: str) -> None:
         """Answer a CONNECT with a refusal and close."""
@@ -209,10 +225,12 @@ class Conversation:
                     raise Violation(Reason.SUBSCRIPTION_IDS_NOT_SUPPORTED, text)
                 _bound(len(asked.topic_filters))
                 codes = subscribe(asked.topic_filters, self._own_filters, session.subscriptions)
+                self._context.sessions.subscribed(session)
                 self._connection.write(dialect.suback(asked.packet_id, codes))
             case UnsubscribePacket() as asked:
                 _bound(len(asked.patterns))
                 codes_back = unsubscribe(asked.patterns, session.subscriptions)
+                self._context.sessions.subscribed(session)
                 self._connection.write(dialect.unsuback(asked.packet_id, codes_back))
             case DisconnectPacket() as said:
                 self._disconnect(session, said)
@@ -303,12 +321,12 @@ class Conversation:
         context = self._context
         context.allowances.leave(self.device_id, self._admission.allowance)
         context.counters.disconnects[reason] += 1
-        will, device_id = self._will, self.device_id
         # When the bridge stops, its clients go to another one: they are not lost.
-        if will is None or not self._keep_will or context.stopping:
-            context.sessions.detach(session, None, 0)
+        claim = self._claim if self._keep_will and not context.stopping else None
+        if claim is None:
+            context.sessions.detach(session, self, None, 0)
         else:
-            context.sessions.detach(session, lambda: context.publish_will(will, device_id), will.will_delay_interval)
+            context.sessions.detach(session, self, claim.will, claim.will_delay_seconds)
         self._publish_event("take_over" if self._taken_over else "disconnected", reason)
 
     def _publish_event(self, event: Event, reason: str) -> None:

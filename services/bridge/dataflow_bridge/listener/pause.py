@@ -22,6 +22,8 @@ class PauseKind(enum.IntEnum):
     """Its device sends more messages than it may."""
     ANSWERS = 4
     """It does not read its answers."""
+    SESSION = 8
+    """Its session is being claimed; that takes a moment at most, and is no overload."""
 
 
 _FAREWELLS: Final = {
@@ -53,7 +55,9 @@ class Pause:
 
     def begin(self, kind: PauseKind, seconds: float = 0.0) -> None:
         """Stop reading for a reason; `seconds` is how long a rate needs."""
-        if not self._limit_timer:
+        if kind == PauseKind.SESSION:
+            self._connection.halt_reading()
+        elif not self._limit_timer:
             self._context.counters.pauses += 1
             self._connection.halt_reading()
             self._limit_timer = self._context.clock.call_later(self.limit_seconds, self._expire)

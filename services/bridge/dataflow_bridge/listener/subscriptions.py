@@ -18,8 +18,8 @@ def own_filters(device_id: str | None) -> frozenset[str]:
     return frozenset((f"devices/{device_id}/commands/#", f"devices/{device_id}/config"))
 
 
-def subscribe(filters: list[TopicFilter], own: frozenset[str], granted: set[str]) -> list[Reason]:
-    """Return the code for each filter, and note in `granted` what is granted; QoS is 1 at most."""
+def subscribe(filters: list[TopicFilter], own: frozenset[str], granted: dict[str, int]) -> list[Reason]:
+    """Return the code for each filter, and note in `granted` what is granted, with its QoS, which is 1 at most."""
     codes: list[Reason] = []
     for asked in filters:
         if asked.pattern.startswith("$share/"):
@@ -27,19 +27,19 @@ def subscribe(filters: list[TopicFilter], own: frozenset[str], granted: set[str]
         elif not is_topic_filter(asked.pattern):
             codes.append(Reason.TOPIC_FILTER_INVALID)
         elif asked.pattern in own:
-            granted.add(asked.pattern)
+            granted[asked.pattern] = min(int(asked.max_qos), 1)
             codes.append(Reason.GRANTED_QOS_1 if int(asked.max_qos) else Reason.SUCCESS)
         else:
             codes.append(Reason.NOT_AUTHORIZED)
     return codes
 
 
-def unsubscribe(patterns: list[str], granted: set[str]) -> list[Reason]:
+def unsubscribe(patterns: list[str], granted: dict[str, int]) -> list[Reason]:
     """Return the code for each filter, and take it out of `granted`."""
     codes: list[Reason] = []
     for pattern in patterns:
         if pattern in granted:
-            granted.remove(pattern)
+            del granted[pattern]
             codes.append(Reason.SUCCESS)
         elif is_topic_filter(pattern):
             codes.append(Reason.NO_SUBSCRIPTION_EXISTED)
