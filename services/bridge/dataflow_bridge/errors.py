@@ -75,3 +75,24 @@ class RequestIdReusedError(DataflowError):
 
     code = grpc.StatusCode.ALREADY_EXISTS
     reason = reasons.ERROR_REASON_REQUEST_ID_REUSED
+
+
+class NodeNotDrainedError(DataflowError):
+    """The ring node may still hold batches: drain it, and wait until it is DRAINED."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = reasons.ERROR_REASON_NODE_NOT_DRAINED
+
+
+class LastActiveNodeError(DataflowError):
+    """No other ring node takes batches: add one first."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = reasons.ERROR_REASON_LAST_ACTIVE_NODE
+
+
+class NodeAwayError(DataflowError):
+    """The ring node does not answer, and this cannot be done without it."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = reasons.ERROR_REASON_NODE_AWAY
