@@ -272,9 +272,7 @@ class Runner:
             ):
                 await asyncio.sleep(0.05)
         await asyncio.sleep(0.05)  # for the snapshot that sees the last of them
-        rows = await database.fetch(
-            f"SELECT n, stored_xid::text AS xid FROM readings.{_CONTRACT} WHERE n BETWEEN $1 AND $2", first, last
-        )
+        rows = await database.fetch(f"SELECT n, stored_xid::text AS xid FROM readings.{_CONTRACT} WHERE n >= $1", first)
         seen = first_seen({int(row["xid"]) for row in rows}, self._snapshots)
         times = sorted({moment for moment in seen.values() if moment >= wall})
         return {
@@ -282,7 +280,7 @@ class Runner:
             "held_rows": max(
                 seen[int(row["xid"])] - publisher.wall(publisher.due[row["n"]])
                 for row in rows
-                if int(row["xid"]) in seen
+                if row["n"] <= last and int(row["xid"]) in seen
             ),
         }
 

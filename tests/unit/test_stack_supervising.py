@@ -46,11 +46,17 @@ def test_time_in_which_nobody_looked_does_not_count(tmp_path: Path) -> None:
     assert not heartbeat.stopped(70.5)
 
 
-def test_wait_doubles_with_early_deaths_and_ends_after_a_long_life() -> None:
-    """Early deaths wait longer and longer, up to a limit; a long life is a new beginning."""
-    backoff = Backoff(first_seconds=0.1, longest_seconds=1.0, forget_seconds=30.0)
+def test_process_that_served_is_started_again_at_once() -> None:
+    """Whoever depends on it waits for nothing but its start."""
+    backoff = Backoff(first_seconds=0.1, longest_seconds=1.0, forget_seconds=2.0)
+    assert [backoff.after(served) for served in (2.0, 600.0, 3.0)] == [0.0, 0.0, 0.0]
+
+
+def test_wait_doubles_with_early_deaths_and_ends_after_a_life_that_served() -> None:
+    """Early deaths wait longer and longer, up to a limit; a life that served is a new beginning."""
+    backoff = Backoff(first_seconds=0.1, longest_seconds=1.0, forget_seconds=2.0)
     assert [round(backoff.after(0.5), 3) for _ in range(6)] == [0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
-    assert backoff.after(31.0) == 0.1
+    assert [backoff.after(2.5), backoff.after(0.0)] == [0.0, 0.1]
 
 
 def test_large_log_is_turned_over_in_place(tmp_path: Path) -> None:

@@ -93,6 +93,7 @@ class Child:
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
         self._served = asyncio.Event()
+        self._serving_since: float | None = None
         self._backoff = Backoff()
 
     @property
@@ -128,7 +129,7 @@ class Child:
         """Starts it, and starts it again whenever it dies, until `stop`."""
         while not self._stopping.is_set():
             self.health = Health.STARTING
-            started = time.monotonic()
+            self._serving_since = None
             process = self._process = await self._start()
             self._on_start()
             watching = [asyncio.create_task(self._follow(), name=f"follow {self.name}")]
@@ -145,13 +146,14 @@ class Child:
             if code == 0 and self.spec.may_end:
                 _log.info("%s has ended", self.name)
                 break
-            wait = self._backoff.after(time.monotonic() - started)
+            wait = self._backoff.after(0.0 if self._serving_since is None else time.monotonic() - self._serving_since)
             self.health = Health.WAITING
             self.restarts += 1
             self.early_deaths += 0 if self._served.is_set() else 1
             _log.warning("%s ended (%s); starting it again in %.1f s", self.name, describe_exit(code), wait)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), wait)
+            if wait:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), wait)
         self.health = Health.ENDED
 
     async def stop(self) -> None:
@@ -211,6 +213,7 @@ class Child:
         while True:
             if await self._serves(self):
                 self._served.set()
+                self._serving_since = self._serving_since or time.monotonic()
                 self.health = Health.SERVING
             elif self.health is Health.SERVING:
                 self.health = Health.NOT_SERVING
