@@ -56,6 +56,11 @@ class RedisServer:
         """The server's process id."""
         return self._running().pid
 
+    @property
+    def running(self) -> bool:
+        """Whether the server was started and has not ended."""
+        return self._process is not None and self._process.running
+
     def start(self) -> None:
         """Starts the server over the data it has and returns when it answers PING."""
         options = self._options | {"port": str(self.port), "bind": "127.0.0.1", "dir": str(self.directory)}

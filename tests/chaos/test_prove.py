@@ -1,73 +1,90 @@
-"""Processes are killed while devices publish with every kind of message id; afterwards every acknowledged item is found.
+"""Everything breaks while everybody publishes; afterwards every acknowledged item is found, once.
 
-The long form is `python -m tests.chaos.kill_campaign`. What proves that its check can fail is here too: each test below
-the first spoils the tables in a transaction that is rolled back, and the check must name what was spoiled.
+The long form is `make prove`. What proves that its check can fail is here too: each test below the first ones spoils the
+tables in a transaction that is rolled back, and the check must name what was spoiled. `test_prove_mutants.py` does the
+same to the services.
 """
 
 import asyncio
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import asyncpg
 import pytest
 from dataflow_stack.testing import LocalStack
 
-from tests.chaos.campaign_check import Findings, reconcile
-from tests.chaos.kill_campaign import Plan, Report, run_campaign
+from tests.chaos.prove.campaign import Outcome, run_campaign
+from tests.chaos.prove.checker import Findings, reconcile
+from tests.chaos.prove.plan import FAULTS, Plan
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
-PLAN = Plan(seed=20_260_801, kills=1, rate=400, most_pause_seconds=1.5)
-
-
-@dataclass(frozen=True, slots=True)
-class Campaign:
-    """What the campaign left."""
-
-    report: Report
-    postgres: str
+_FEW = (
+    "kill bridge",
+    "kill validator",
+    "kill redis",
+    "freeze validator",
+    "cut clients",
+    "cut node",
+    "edit contract",
+    "wipe",
+)
+PLAN = Plan(
+    seed=20_260_801,
+    faults=len(_FEW),
+    messages=8_000,
+    rate=500,
+    pause_seconds=1.5,
+    weights={name: FAULTS[name] for name in _FEW},
+    most_seconds=180,
+)
 
 
 @pytest.fixture(scope="module")
-def campaign() -> Iterator[Campaign]:
-    """Run one campaign for all tests of this module; its stack stays up for them."""
-    with LocalStack.running() as stack:
-        yield Campaign(asyncio.run(run_campaign(stack, PLAN)), stack.status()["postgres"])
+def stack() -> Iterator[LocalStack]:
+    """Run a stack with two bridges for all tests of this module."""
+    with LocalStack.running(("--no-fleet", "--bridges", "2")) as running:
+        yield running
 
 
-def test_killing_every_kind_of_process_loses_nothing_and_stores_nothing_twice(campaign: Campaign) -> None:
+@pytest.fixture(scope="module")
+def outcome(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """Run one campaign for all tests of this module."""
+    return asyncio.run(run_campaign(stack, PLAN, tmp_path_factory.mktemp("journal")))
+
+
+def test_breaking_everything_loses_nothing_and_stores_nothing_twice(outcome: Outcome) -> None:
     """Acknowledged items are rows, duplicates, conflicts or quarantined, once each."""
-    report = campaign.report
-    assert sum(report.broken.values()) == PLAN.kills * len(PLAN.targets)
+    report = outcome.report
+    assert set(report.history.counts()) >= set(PLAN.weights) - {"wipe"}
     assert not report.violations, json.dumps(report.document(), indent=2)
 
 
-def test_the_campaign_published_every_kind_of_item(campaign: Campaign) -> None:
+def test_the_campaign_published_every_kind_of_item(outcome: Outcome) -> None:
     """A campaign without conflicts or duplicates would prove less than it says."""
-    counts = campaign.report.findings.counts
+    counts = outcome.report.findings.counts
     assert counts["ledger"]["duplicate"] > 0
-    assert set(counts["found"]) == {"kill_a", "kill_b", "kill_b_timeless", "kill_c", "kill_d"}
+    assert set(counts["found"]) == {"prove_a", "prove_b", "prove_b_timeless", "prove_c", "prove_d"}
     assert all({"row", "refused", "unrouted"} <= found.keys() for found in counts["found"].values())
-    assert all(counts["found"][contract]["conflict"] for contract in ("kill_a", "kill_b", "kill_b_timeless"))
+    assert all(counts["found"][contract]["conflict"] for contract in ("prove_a", "prove_b", "prove_b_timeless"))
 
 
 _TWIN = """
-INSERT INTO readings.kill_{contract} (device_id, event_time, receive_time, message_id, content_hash, revision, n)
+INSERT INTO readings.prove_{contract} (device_id, event_time, receive_time, message_id, content_hash, revision, n)
 SELECT device_id, event_time, receive_time, gen_random_uuid(), content_hash, revision, n
-FROM readings.kill_{contract} WHERE {condition} LIMIT 1
+FROM readings.prove_{contract} WHERE {condition} LIMIT 1
 """
 _QUARANTINE_TWIN = """
 INSERT INTO validator.quarantine (contract, revision, kind, device_id, topic, payload, element, reasons, receive_time,
     message_id, id_kind, content_hash, batch_id, position)
 SELECT contract, revision, kind, device_id, topic, payload, element, reasons, receive_time, gen_random_uuid(), id_kind,
     content_hash, batch_id, position
-FROM validator.quarantine WHERE contract = 'kill_a' AND kind = 'REFUSED' LIMIT 1
+FROM validator.quarantine WHERE contract = 'prove_a' AND kind = 'REFUSED' LIMIT 1
 """
 _UNCONTESTED = """
-DELETE FROM readings.kill_a WHERE seq IN (
+DELETE FROM readings.prove_a WHERE seq IN (
     SELECT (convert_from(payload, 'UTF8')::jsonb ->> 'seq')::bigint FROM validator.quarantine
-    WHERE contract = 'kill_a' AND kind = 'CONFLICT')
+    WHERE contract = 'prove_a' AND kind = 'CONFLICT')
 """
 
 
@@ -75,11 +92,11 @@ DELETE FROM readings.kill_a WHERE seq IN (
     ("spoil", "named"),
     [
         (
-            "DELETE FROM readings.kill_a WHERE n = (SELECT min(n) FROM readings.kill_a)",
+            "DELETE FROM readings.prove_a WHERE n = (SELECT min(n) FROM readings.prove_a)",
             "lost: acknowledged, and nowhere",
         ),
         (
-            "DELETE FROM validator.quarantine WHERE contract = 'kill_c'",
+            "DELETE FROM validator.quarantine WHERE contract = 'prove_c'",
             "lost: acknowledged, and nowhere",
         ),
         (_TWIN.format(contract="a", condition="true"), "twice: of a kind that is recognised"),
@@ -95,14 +112,14 @@ DELETE FROM readings.kill_a WHERE seq IN (
             _TWIN.format(contract="d", condition="NOT maybe_duplicate"),
             "twice: more often than it was sent again",
         ),
-        ("UPDATE readings.kill_d SET maybe_duplicate = true", "marked maybe_duplicate, and never sent again"),
+        ("UPDATE readings.prove_d SET maybe_duplicate = true", "marked maybe_duplicate, and never sent again"),
         (
-            "UPDATE readings.kill_b SET n = -n WHERE n = (SELECT min(n) FROM readings.kill_b)",
+            "UPDATE readings.prove_b SET n = -n WHERE n = (SELECT min(n) FROM readings.prove_b)",
             "foreign: stored, and never sent",
         ),
         ("UPDATE validator.quarantine SET kind = 'UNSTORABLE' WHERE kind = 'REFUSED'", "wrong place"),
         (
-            "UPDATE validator.quarantine SET id_kind = 'd' WHERE contract = 'kill_b'",
+            "UPDATE validator.quarantine SET id_kind = 'd' WHERE contract = 'prove_b'",
             "wrong kind of message id in quarantine",
         ),
         (
@@ -125,20 +142,20 @@ DELETE FROM readings.kill_a WHERE seq IN (
         ),
     ],
 )
-async def test_the_check_names_what_is_spoiled(campaign: Campaign, spoil: str, named: str) -> None:
+async def test_the_check_names_what_is_spoiled(stack: LocalStack, outcome: Outcome, spoil: str, named: str) -> None:
     """Tables that were tampered with do not pass."""
-    findings = await _spoiled(campaign, spoil)
+    findings = await _spoiled(stack, outcome, spoil)
     assert named in findings.violations
 
 
-async def _spoiled(campaign: Campaign, statement: str) -> Findings:
-    connection = await asyncpg.connect(campaign.postgres)
+async def _spoiled(stack: LocalStack, outcome: Outcome, statement: str) -> Findings:
+    connection = await asyncpg.connect(stack.status()["postgres"])
     try:
         transaction = connection.transaction()
         await transaction.start()
         done = await connection.execute(statement)
         assert not done.endswith(" 0"), f"nothing was spoiled: {done}"
-        findings = await reconcile(connection, campaign.report.journal, deaths=campaign.report.deaths)
+        findings = await reconcile(connection, outcome.journal, deaths=outcome.deaths)
         await transaction.rollback()
         return findings
     finally:
