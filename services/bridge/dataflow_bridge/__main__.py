@@ -9,7 +9,7 @@ import sys
 from contextlib import AsyncExitStack
 from uuid import UUID
 
-from dataflow.bridge.v1 import ingest_service_pb2_grpc, ring_service_pb2_grpc
+from dataflow.bridge.v1 import ingest_service_pb2_grpc, ring_service_pb2_grpc, source_service_pb2_grpc
 from dataflow_mesh.access import Tokens
 from dataflow_mesh.errors import PostgresUnavailableError
 from dataflow_mesh.lifecycle import Process, run
@@ -38,6 +38,8 @@ from dataflow_bridge.session_table import SessionTable
 from dataflow_bridge.session_watch import SessionWatch
 from dataflow_bridge.sessions import Sessions
 from dataflow_bridge.settings import BridgeSettings
+from dataflow_bridge.source_readers import SourceReaders
+from dataflow_bridge.source_service import SourceServicer
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +82,11 @@ async def serve(process: Process, settings: BridgeSettings) -> None:
                     RingServicer(membership, appender, settings.bridge_id, process.stopping),
                     "dataflow.bridge.v1.RingService",
                 ),
+                (
+                    source_service_pb2_grpc.add_SourceServiceServicer_to_server,
+                    SourceServicer(pool),
+                    "dataflow.bridge.v1.SourceService",
+                ),
             ],
             tokens=tokens,
         )
@@ -108,10 +115,12 @@ async def serve(process: Process, settings: BridgeSettings) -> None:
         )
         await stack.enter_async_context(server)
         await stack.enter_async_context(listener)
+        sources = SourceReaders(pool, batcher, budget, settings.bridge_id, batcher.boot_id)
+        process.spawn(sources.run(), name="sources")
         process.spawn(report(listener.counters, batcher, appender, process.stopping), name="metrics", may_end=True)
         await process.stopping.wait()
         await server.set_serving("", False)
-        await listener.stop(settings.drain_seconds / 2)
+        await asyncio.gather(listener.stop(settings.drain_seconds / 2), sources.stop(settings.drain_seconds / 2))
         await server.stop()
         try:
             async with asyncio.timeout(settings.drain_seconds / 4):
