@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PATIENCE_SECONDS: Final = 0.3
-"""How long a client waits for its session to be claimed before it is served from memory."""
+"""How long one statement may take before those who wait for a claim are served from memory."""
+_LATE_TIMER_SECONDS: Final = 0.05
+"""A timer of a busy loop may come before an answer that has long arrived: so it looks twice."""
 PROBE_SECONDS: Final = 0.5
-_MAX_BATCH: Final = 500
+_MAX_BATCH: Final = 200
 _MAX_RELEASES: Final = 200_000
 """Ends of connections that wait for the store; those beyond it the leader finds."""
 
@@ -49,7 +51,6 @@ class _Keyed(Protocol):
 @dataclass(slots=True, eq=False)
 class _AskedClaim:
     claim: Claim
-    asked_at: float
     answer: Callable[[Claimed | NoClaim], None] | None
 
     @property
@@ -104,14 +105,12 @@ class SessionClaims:
         self._idle.set()
 
     def claim(self, claim: Claim, answer: Callable[[Claimed | NoClaim], None]) -> None:
-        """Ask for a session; `answer` is called once, after at most `PATIENCE_SECONDS`."""
+        """Ask for a session; `answer` is called once: with the claim, or soon after the store fails to answer."""
         if self.away and claim.late is None:
             self.served_unclaimed += 1
             answer(NoClaim.AWAY)
             return
-        self._claims.append(_AskedClaim(claim, self._clock.monotonic(), answer))
-        if self._patience is None:
-            self._watch_patience()
+        self._claims.append(_AskedClaim(claim, answer))
         self._work()
 
     def release(self, release: Release, answer: Callable[[bool | None], None]) -> None:
@@ -156,12 +155,17 @@ class SessionClaims:
             else:
                 await self._wake.wait()
             self._wake.clear()
+            self._be_patient(PATIENCE_SECONDS)
             try:
                 await self._round()
             except SessionStoreAwayError as error:
                 self._went_away(str(error))
             else:
                 self._came_back()
+            finally:
+                if self._patience is not None:
+                    self._patience.cancel()
+                    self._patience = None
                 if not self._waiting():
                     self._idle.set()
 
@@ -218,9 +222,9 @@ class SessionClaims:
         self._running = _take(self._claims)
         if not self._running:
             return
+        self._be_patient(PATIENCE_SECONDS)
         found = await self.store.claim([asked.claim for asked in self._running])
         batch, self._running = self._running, []
-        self._watch_patience()
         for asked, claimed in zip(batch, found, strict=True):
             # One that was let in meanwhile has no use for the answer: it is claimed again, late.
             if asked.answer is not None:
@@ -255,20 +259,19 @@ class SessionClaims:
             for will in wills:
                 waiting[will.key][1](will)
 
-    def _watch_patience(self) -> None:
-        """Look again when the patience of the client that has waited longest is over."""
+    def _be_patient(self, seconds: float, *, again: bool = False) -> None:
+        """Look after a while whether the statement that runs now is still the same one."""
         if self._patience is not None:
             self._patience.cancel()
-            self._patience = None
-        waiting = self._running or self._claims
-        if waiting:
-            left = waiting[0].asked_at + PATIENCE_SECONDS - self._clock.monotonic()
-            self._patience = self._clock.call_later(max(left, 0.0), self._overdue)
+        self._patience = self._clock.call_later(seconds, lambda: self._overdue(again=again))
 
-    def _overdue(self) -> None:
-        """Let in who has waited long enough, and from now on everybody at once."""
+    def _overdue(self, *, again: bool) -> None:
+        """Let in who waits, and from now on everybody at once."""
         self._patience = None
-        self._went_away("no answer in time")
+        if not again:
+            self._be_patient(_LATE_TIMER_SECONDS, again=True)
+        else:
+            self._went_away("no answer in time")
 
     def _went_away(self, detail: str) -> None:
         if not self.away:
