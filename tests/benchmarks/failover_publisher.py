@@ -186,7 +186,7 @@ class _Connection(asyncio.Protocol):
         self._sequence += 1
         packet = mqtt_wire.publish(self._topic, payload, qos=1, packet_id=packet_id, protocol=Protocol.V3_1_1)
         self.flights[packet_id] = _Flight(number, packet, self.ready)
-        if self.ready and self._transport is not None:
+        if self.ready and self._transport is not None and not self._transport.is_closing():
             self._transport.write(packet)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -221,7 +221,8 @@ class _Connection(asyncio.Protocol):
     def _go_on(self) -> None:
         """Sends again what has no acknowledgement, in its order."""
         self.ready = True
-        assert self._transport is not None
         for flight in self.flights.values():
+            if self._transport is None or self._transport.is_closing():
+                return
             self._transport.write(mqtt_wire.as_duplicate(flight.packet) if flight.sent else flight.packet)
             flight.sent = True
