@@ -11,7 +11,10 @@ import pytest
 from dataflow.validator.v1 import quarantine_pb2, quarantine_service_pb2, quarantine_service_pb2_grpc
 from dataflow_mesh.postgres import Pool
 from dataflow_mesh.testing import PostgresCluster, in_process_server, postgres_cluster
+from dataflow_validator.parked_retry import ParkedRetry
+from dataflow_validator.partitions import Partitions
 from dataflow_validator.quarantine_service import SERVICE, QuarantineServicer
+from dataflow_validator.registry import Registry
 from dataflow_validator.testing import reason_of, validator_database
 
 pytestmark = pytest.mark.postgres
@@ -85,7 +88,7 @@ async def setup(cluster: PostgresCluster) -> AsyncIterator[Setup]:
     async with validator_database(cluster) as pool:
         service = (
             quarantine_service_pb2_grpc.add_QuarantineServiceServicer_to_server,
-            QuarantineServicer(pool),
+            QuarantineServicer(pool, ParkedRetry(pool, Registry(), Partitions())),
             SERVICE,
         )
         async with in_process_server([service]) as server:

@@ -1,18 +1,18 @@
 """Retention on a real Postgres: what is old by commit time goes, all else stays."""
 
-import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import pytest
+from dataflow_mesh.lease import Lease, LeaseLostError
 from dataflow_mesh.postgres import Pool
 from dataflow_mesh.testing import PostgresCluster, postgres_cluster
 from dataflow_validator.contract_records import create_contract
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType
 from dataflow_validator.partitions import Partitions
 from dataflow_validator.registry import Registry
-from dataflow_validator.retention import Retention, RetentionSettings, Round
+from dataflow_validator.retention import Retention
 from dataflow_validator.testing import validator_database
 
 pytestmark = pytest.mark.postgres
@@ -40,7 +40,9 @@ async def retention(pool: Pool) -> Retention:
     registry = Registry()
     async with pool.acquire() as connection:
         await registry.refresh(connection)
-    return Retention(pool, Partitions(), registry, RetentionSettings(interval=timedelta(hours=1)))
+    lease = Lease(pool, "validator", "upkeep", "one", expire_seconds=3600.0)
+    await lease.claim()
+    return Retention(pool, Partitions(), registry, lease)
 
 
 async def partitions(pool: Pool) -> list[str]:
@@ -53,7 +55,7 @@ async def partitions(pool: Pool) -> list[str]:
 
 async def test_partitions_are_there_before_they_are_needed(pool: Pool) -> None:
     """This month and the next of each contract, today and three days of raw log and ledger."""
-    await (await retention(pool)).round()
+    await (await retention(pool)).ahead()
     today = await pool.fetchval("SELECT (now() AT TIME ZONE 'UTC')::date")
     following = (today.replace(day=1) + timedelta(days=32)).replace(day=1)
     days = [today + timedelta(days=number) for number in range(4)]
@@ -91,35 +93,13 @@ async def test_old_rows_of_the_default_partitions_go_too(pool: Pool) -> None:
     assert done.strays == await pool.fetchval("SELECT 5 - count(*) FROM validator.raw_log") > 0
 
 
-async def test_several_validators_clean_up_together(pool: Pool) -> None:
-    """Rounds at the same time neither fail nor remove too much."""
+async def test_a_validator_that_was_frozen_throws_nothing_away(pool: Pool) -> None:
+    """The lease passed to another one meanwhile; what the sleeper would delete stays."""
     await pool.execute(
-        "INSERT INTO validator.batch SELECT gen_random_uuid(), 'b', gen_random_uuid(), 1, 1, now() - make_interval(days => d % 14) "
-        "FROM generate_series(1, 14000) d"
+        "INSERT INTO validator.batch VALUES (gen_random_uuid(), 'b', gen_random_uuid(), 1, 1, now() - interval '9 days')"
     )
-    rounds = await asyncio.gather(*[(await retention(pool)).round() for _ in range(3)])
-    left = await pool.fetchval("SELECT count(*) FROM validator.batch")
-    assert sum(done.batches for done in rounds) == 14_000 - left
-    await (await retention(pool)).round()
-    assert (
-        await pool.fetchval("SELECT count(*) FROM validator.batch WHERE commit_time < now() - interval '7 days'") == 0
-    )
-    assert (
-        await pool.fetchval("SELECT count(*) FROM validator.batch WHERE commit_time > now() - interval '6.5 days'")
-        == 7_000
-    )
-
-
-async def test_the_task_ends_when_told_to(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A round happens first; stopping does not wait for the interval."""
-    kept, stopping = await retention(pool), asyncio.Event()
-    do_round = kept.round
-
-    async def round_and_tell() -> Round:
-        done = await do_round()
-        stopping.set()
-        return done
-
-    monkeypatch.setattr(kept, "round", round_and_tell)
-    await kept.run(stopping)
-    assert await partitions(pool)
+    sleeper = await retention(pool)
+    await pool.execute("UPDATE validator.lease SET holder = 'other', epoch = epoch + 1")
+    with pytest.raises(LeaseLostError):
+        await sleeper.round()
+    assert await pool.fetchval("SELECT count(*) FROM validator.batch") == 1

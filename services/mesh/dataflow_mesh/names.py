@@ -183,6 +183,12 @@ VALIDATOR_LAG = Metric(
 VALIDATOR_SUSPECTS = Metric(
     "dataflow.validator.suspects", Kind.COUNTER, "{batch}", "Batches processed alone because their reader died."
 )
+VALIDATOR_LEDGER_MISSING = Metric(
+    "dataflow.validator.ledger_missing",
+    Kind.GAUGE,
+    "{batch}",
+    "Acknowledged batches that are in no table and on no node of the ring: lost. All validators show the same.",
+)
 
 # Insight.
 INSIGHT_ASKS = Metric(

@@ -1,21 +1,25 @@
-"""A validator process: reads the ring, judges, stores, and answers about contracts, routes, readings and quarantine."""
+"""A validator process: reads the ring, judges, stores, and answers about contracts, routes, readings, quarantine, ledger."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import sys
+import uuid
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from importlib import resources
 from typing import Final
 
 from dataflow.validator.v1 import (
     contract_service_pb2_grpc,
+    ledger_service_pb2_grpc,
     quarantine_service_pb2_grpc,
     reading_service_pb2_grpc,
     route_service_pb2_grpc,
 )
 from dataflow_mesh.access import Tokens
+from dataflow_mesh.lease import Lease
 from dataflow_mesh.lifecycle import Process, run
 from dataflow_mesh.logs import configure_logging
 from dataflow_mesh.migrate import migrate
@@ -27,7 +31,13 @@ from dataflow_ring.consume import ReaderOptions
 
 from dataflow_validator.builtin import ensure_builtin
 from dataflow_validator.contract_service import ContractServicer
+from dataflow_validator.ledger_fold import Fold
+from dataflow_validator.ledger_health import LedgerHealth
+from dataflow_validator.ledger_ring import RingLooker
+from dataflow_validator.ledger_service import LedgerServicer
+from dataflow_validator.ledger_watch import LedgerWatch
 from dataflow_validator.metrics import report
+from dataflow_validator.parked_retry import ParkedRetry
 from dataflow_validator.partitions import Partitions
 from dataflow_validator.pipeline import Pipeline, PipelineOptions
 from dataflow_validator.quarantine_service import QuarantineServicer
@@ -38,10 +48,12 @@ from dataflow_validator.ring_follower import RingFollower
 from dataflow_validator.route_service import RouteServicer
 from dataflow_validator.settings import ValidatorSettings
 from dataflow_validator.store import prepare_connection
+from dataflow_validator.upkeep import LEASE, Upkeep
 
 logger = logging.getLogger(__name__)
 
 _CONNECTIONS: Final = 8
+_UPKEEP_CONNECTIONS: Final = 5
 _COMMAND_SECONDS: Final = 15.0
 _ANSWER_MILLISECONDS: Final = 30_000
 
@@ -82,8 +94,6 @@ async def serve(process: Process, settings: ValidatorSettings) -> None:
         process.spawn(pipeline.run(), name="pipeline")
         process.spawn(follower.follow(pipeline), name="ring")
         process.spawn(report(pipeline, follower, process.stopping), name="metrics", may_end=True)
-        retention = Retention(pool, partitions, registry, RetentionSettings(raw_days=settings.raw_days))
-        process.spawn(retention.run(process.stopping), name="retention", may_end=True)
         # Of their own, so that a slow caller never makes a transaction of the pipeline wait for a connection.
         answers = await stack.enter_async_context(
             await connect_pool(
@@ -93,9 +103,20 @@ async def serve(process: Process, settings: ValidatorSettings) -> None:
                 limits=Limits(statement_ms=_ANSWER_MILLISECONDS),
             )
         )
+        parked_retry = ParkedRetry(answers, registry, partitions)
         server = await stack.enter_async_context(
-            GrpcServer.from_settings(settings, _services(answers, registry), tokens=tokens)
+            GrpcServer.from_settings(settings, _services(answers, registry, parked_retry), tokens=tokens)
         )
+        upkeep = await stack.enter_async_context(
+            await connect_pool(
+                settings.postgres_dsn,
+                application_name=f"{settings.validator_id}-upkeep",
+                max_size=_UPKEEP_CONNECTIONS,
+                limits=Limits(statement_ms=_ANSWER_MILLISECONDS),
+                command_seconds=_COMMAND_SECONDS,
+            )
+        )
+        _upkeep(upkeep, partitions, registry, server, settings).spawn(process)
         await process.stopping.wait()
         await server.set_serving("", False)
         try:
@@ -105,7 +126,27 @@ async def serve(process: Process, settings: ValidatorSettings) -> None:
             logger.warning("not all batches were stored in time", extra={"action": "validator.drain_timeout"})
 
 
-def _services(pool: Pool, registry: Registry) -> list[Service]:
+def _upkeep(
+    pool: Pool, partitions: Partitions, registry: Registry, server: GrpcServer, settings: ValidatorSettings
+) -> Upkeep:
+    # Another holder after each start: what an earlier life of this validator began, it may not go on with.
+    lease = Lease(pool, "validator", LEASE, f"{settings.validator_id}/{uuid.uuid4()}")
+    retention = RetentionSettings(
+        raw_days=settings.raw_days,
+        ledger_days=settings.ledger_days,
+        ledger_minute_days=settings.ledger_minute_days,
+        batch_horizon=timedelta(days=settings.claim_days),
+    )
+    return Upkeep(
+        lease,
+        Fold(pool, lease, settings.ledger_minute_devices),
+        LedgerWatch(pool, lease, RingLooker(pool)),
+        Retention(pool, partitions, registry, lease, retention),
+        LedgerHealth(pool, server.set_serving),
+    )
+
+
+def _services(pool: Pool, registry: Registry, parked_retry: ParkedRetry) -> list[Service]:
     package = "dataflow.validator.v1"
     return [
         (
@@ -125,8 +166,13 @@ def _services(pool: Pool, registry: Registry) -> list[Service]:
         ),
         (
             quarantine_service_pb2_grpc.add_QuarantineServiceServicer_to_server,
-            QuarantineServicer(pool),
+            QuarantineServicer(pool, parked_retry),
             f"{package}.QuarantineService",
+        ),
+        (
+            ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server,
+            LedgerServicer(pool, RingLooker(pool)),
+            f"{package}.LedgerService",
         ),
     ]
 

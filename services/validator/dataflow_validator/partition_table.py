@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Final
 
 import asyncpg
+from dataflow_mesh.lease import Lease
 from dataflow_mesh.postgres import Connection, Pool
 
 from dataflow_validator.contracts.names import quote_identifier
@@ -149,11 +150,20 @@ async def _make(connection: Connection, table: PartitionedTable, start: date, ca
     return Made.READY
 
 
-async def drop_partition(pool: Pool, table: PartitionedTable, partition: str) -> bool:
+async def drop_partition(pool: Pool, table: PartitionedTable, partition: str, lease: Lease | None = None) -> bool:
     """Drops a partition with its rows, in a transaction of its own.
 
     DETACH … CONCURRENTLY is refused where there is a DEFAULT partition; a plain DROP locks the whole table, but only
     while the catalogue changes: the files are removed after the commit.
+
+    Args:
+        pool: Where to take a connection from.
+        table: The table.
+        partition: The partition's name.
+        lease: Only while this process holds it.
+
+    Raises:
+        LeaseLostError: It does not.
 
     Returns:
         Whether it is gone; false when the table stayed locked through all attempts.
@@ -161,7 +171,10 @@ async def drop_partition(pool: Pool, table: PartitionedTable, partition: str) ->
     name = f"{quote_identifier(table.schema)}.{quote_identifier(partition)}"
     for attempt in range(_ATTEMPTS):
         try:
-            async with pool.acquire() as connection, connection.transaction():
+            async with (
+                pool.acquire() as connection,
+                connection.transaction() if lease is None else lease.leading(connection),
+            ):
                 await connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
                 await connection.execute(f"DROP TABLE IF EXISTS {name}")
                 return True

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from dataflow_mesh.lease import Lease
 from dataflow_mesh.logs import fields
 from dataflow_mesh.postgres import Connection, Pool
 
@@ -16,6 +17,7 @@ _LOG = logging.getLogger(__name__)
 
 RAW_LOG: Final = PartitionedTable("validator", "raw_log", "commit_time", Span.DAY)
 LEDGER: Final = PartitionedTable("validator", "ledger", "commit_time", Span.DAY)
+LEDGER_MINUTE: Final = PartitionedTable("validator", "ledger_minute", "minute", Span.DAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +121,26 @@ class Partitions:
         return made
 
     async def ensure_days(self, pool: Pool, *, ahead: int = 3) -> None:
-        """Makes the partitions of raw log and ledger of today and of the days ahead, by the database's clock."""
+        """Makes the partitions of raw log, ledger and its minutes of today and of the days ahead, by the database's clock."""
         async with pool.acquire() as connection:
             today = await _today(connection)
-        for table in (RAW_LOG, LEDGER):
+        for table in (RAW_LOG, LEDGER, LEDGER_MINUTE):
             for day in range(ahead + 1):
                 await make_partition(pool, table, today + timedelta(days=day))
 
-    async def drop_days_before(self, pool: Pool, table: PartitionedTable, keep_days: int) -> list[str]:
+    async def drop_days_before(
+        self, pool: Pool, table: PartitionedTable, keep_days: int, lease: Lease | None = None
+    ) -> list[str]:
         """Drops the day partitions that ended more than `keep_days` days ago, by the database's clock.
+
+        Args:
+            pool: Where to take connections from.
+            table: Of which table.
+            keep_days: How many days stay.
+            lease: Only while this process holds it.
+
+        Raises:
+            LeaseLostError: It does not.
 
         Returns:
             The names of those that are gone; one that stayed locked is left for the next call.
@@ -138,7 +151,11 @@ class Partitions:
         dropped = []
         for name in (str(row["name"]) for row in rows):
             start = table.partition_start(name)
-            if start is not None and table.span.next(start) <= oldest and await drop_partition(pool, table, name):
+            if (
+                start is not None
+                and table.span.next(start) <= oldest
+                and await drop_partition(pool, table, name, lease)
+            ):
                 dropped.append(name)
         return dropped
 

@@ -3,13 +3,15 @@
 import json
 from typing import Final
 
-from dataflow.validator.v1 import quarantine_pb2, quarantine_service_pb2, quarantine_service_pb2_grpc
+from dataflow.validator.v1 import quarantine_pb2, quarantine_service_pb2
 from dataflow_mesh import paging
 from dataflow_mesh.postgres import Pool
 
 from dataflow_validator.contracts.identity import IdKind
 from dataflow_validator.errors import QuarantinedNotFoundError
 from dataflow_validator.pages import Context, Row, read_page, selection, storable
+from dataflow_validator.parked_retry import ParkedRetry
+from dataflow_validator.parked_service import ParkedServicer
 from dataflow_validator.quarantine_queries import COLUMNS, KINDS, Wanted, quarantine_query
 from dataflow_validator.time_messages import from_timestamp, to_timestamp
 
@@ -21,15 +23,16 @@ _KIND_NAMES: Final = {value: kind for kind, value in _KINDS.items()}
 _MAX_BIGINT: Final = 2**63 - 1
 
 
-class QuarantineServicer(quarantine_service_pb2_grpc.QuarantineServiceServicer):
-    """Shows what was not stored, and why.
+class QuarantineServicer(ParkedServicer):
+    """Shows what was not stored, and why; with what it inherits, what is parked.
 
     Args:
         pool: Connections with short limits.
+        parked_retry: Judges and stores parked batches again.
     """
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, pool: Pool, parked_retry: ParkedRetry) -> None:
+        super().__init__(pool, parked_retry)
 
     async def ListQuarantined(
         self,

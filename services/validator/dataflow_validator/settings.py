@@ -24,6 +24,16 @@ class ValidatorSettings(MeshSettings):
         default=3, metadata={"help": "Readers that may die over a batch that they work on alone; then it is parked."}
     )
     raw_days: int = field(default=7, metadata={"help": "Days that the raw log is kept."})
+    ledger_days: int = field(default=7, metadata={"help": "Days that the ledger keeps its row of each batch."})
+    ledger_minute_days: int = field(default=30, metadata={"help": "Days that the ledger's minutes are kept."})
+    ledger_minute_devices: int = field(
+        default=1_000,
+        metadata={"help": "Devices of one minute, bridge and contract that the ledger's minutes count by name."},
+    )
+    claim_days: int = field(
+        default=8,
+        metadata={"help": "Days that batch ids are remembered; more than the bridges' batch_horizon."},
+    )
 
     def problems(self) -> list[str]:
         """Return what is wrong with the values together."""
@@ -39,6 +49,10 @@ class ValidatorSettings(MeshSettings):
                 ("max_batches", self.max_batches),
                 ("max_lone_deaths", self.max_lone_deaths),
                 ("raw_days", self.raw_days),
+                ("ledger_days", self.ledger_days),
+                ("ledger_minute_days", self.ledger_minute_days),
+                ("ledger_minute_devices", self.ledger_minute_devices),
+                ("claim_days", self.claim_days),
             )
             if value < 1
         ]

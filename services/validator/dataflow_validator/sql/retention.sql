@@ -1,7 +1,3 @@
--- name: try_lead
--- One validator at a time cleans up; the others come later. Ends with the transaction.
-SELECT pg_try_advisory_xact_lock(hashtextextended('dataflow validator retention', 0));
-
 -- name: prune_default_raw_log
 DELETE FROM validator.raw_log_default WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM validator.raw_log_default WHERE commit_time < now() - make_interval(days => $1) LIMIT $2));
@@ -9,6 +5,19 @@ DELETE FROM validator.raw_log_default WHERE ctid = ANY (ARRAY(
 -- name: prune_default_ledger
 DELETE FROM validator.ledger_default WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM validator.ledger_default WHERE commit_time < now() - make_interval(days => $1) LIMIT $2));
+
+-- name: prune_default_ledger_minute
+DELETE FROM validator.ledger_minute_default WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM validator.ledger_minute_default WHERE minute < now() - make_interval(days => $1) LIMIT $2));
+
+-- name: prune_ledger_boot
+-- Lives of bridges of which nobody has heard for long: the ledger has no row of theirs any more.
+DELETE FROM validator.ledger_boot WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM validator.ledger_boot WHERE update_time < now() - make_interval(days => $1) LIMIT $2));
+
+-- name: prune_ledger_open
+DELETE FROM validator.ledger_open WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM validator.ledger_open WHERE since < now() - make_interval(days => $1) LIMIT $2));
 
 -- name: prune_batch
 DELETE FROM validator.batch WHERE ctid = ANY (ARRAY(
