@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import shutil
 import signal
 import socket
@@ -14,8 +15,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import grpc
+import grpc.aio
+from dataflow.bridge.v1 import source_service_pb2 as pb
+from dataflow.bridge.v1.source_service_pb2_grpc import SourceServiceStub
 from dataflow_mesh.testing import free_port
 
+SOURCE: Final = "prove"
+"""The name of the source."""
+
+_SOURCE_SECONDS: Final = 60.0
 _START_SECONDS: Final = 20.0
 _STOP_SECONDS: Final = 20.0
 
@@ -43,7 +52,7 @@ class Broker:
         """Held by whoever breaks it."""
         self._configuration = directory / "mosquitto.conf"
         self._configuration.write_text(
-            _SETTINGS.format(port=self.port, directory=directory, user="root"), encoding="utf-8"
+            _SETTINGS.format(port=self.port, directory=directory, user=getpass.getuser()), encoding="utf-8"
         )
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -87,6 +96,33 @@ class Broker:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+async def read_by_bridges(broker: Broker, target: str, token: str) -> None:
+    """Makes a source of the broker, and returns when its sessions exist: what is published from then on is kept for them.
+
+    Args:
+        broker: Running.
+        target: Of the bridges.
+        token: Of an administrator.
+
+    Raises:
+        TimeoutError: That took too long.
+        grpc.aio.AioRpcError: It was refused.
+    """
+    metadata = (("authorization", f"Bearer {token}"),)
+    async with asyncio.timeout(_SOURCE_SECONDS), grpc.aio.insecure_channel(target) as channel:
+        stub = SourceServiceStub(channel)
+        request = pb.CreateSourceRequest(
+            name=SOURCE, url=f"mqtt://127.0.0.1:{broker.port}", filters=["#"], slots=2, request_id=SOURCE
+        )
+        await stub.CreateSource(request, timeout=20.0, metadata=metadata)
+        while True:
+            response = await stub.GetSource(pb.GetSourceRequest(name=SOURCE), timeout=5.0, metadata=metadata)
+            slots = response.source.status.slots
+            if len(slots) == request.slots and all(slot.connected for slot in slots):
+                return
+            await asyncio.sleep(0.2)
 
 
 def program_path() -> str | None:

@@ -17,6 +17,7 @@ from dataflow_client.targets import Connection, Targets
 from dataflow_stack.testing import LocalStack
 
 from tests.chaos.prove import nodes
+from tests.chaos.prove.broker import Broker, program_path, read_by_bridges, running_broker
 from tests.chaos.prove.checker import Findings, reconcile
 from tests.chaos.prove.faults import Faults, System
 from tests.chaos.prove.history import History
@@ -32,6 +33,8 @@ from tests.chaos.prove.report import Report
 _EMPTY_SECONDS: Final = 300.0
 _FAULT_SECONDS: Final = 400.0
 """A fault that is not over by then is a finding of its own; each has tighter limits inside."""
+_QUIET_SECONDS: Final = 6.0
+"""A bridge takes the session of one that died over, and connects again to a broker, in less."""
 _ROUTES_SECONDS: Final = 2.0
 """Validators follow a new route within a second."""
 _PROGRESS_SECONDS: Final = 10.0
@@ -64,10 +67,15 @@ async def run_campaign(stack: LocalStack, plan: Plan, journal_dir: Path) -> Outc
         system = await _system(opened, stack, document, client, plan)
         await provision(client)
         await asyncio.sleep(_ROUTES_SECONDS)
-        token = _token(document)
-        proxied = ("127.0.0.1", system.clients.port)
         load = Load(
-            plan, journal, mqtt=(host, int(port)), proxied_mqtt=proxied, grpc=document["grpc"]["bridge"], token=token
+            plan,
+            journal,
+            mqtt=(host, int(port)),
+            proxied_mqtt=("127.0.0.1", system.clients.port),
+            grpc=document["grpc"]["bridge"],
+            token=_token(document),
+            ingest=client.ingest,
+            broker=None if system.broker is None else ("127.0.0.1", system.broker.port),
         )
         publishing = asyncio.create_task(load.run(), name="load")
         watching = asyncio.create_task(_tell(journal, history, plan), name="progress")
@@ -82,6 +90,8 @@ async def run_campaign(stack: LocalStack, plan: Plan, journal_dir: Path) -> Outc
             finally:
                 watching.cancel()
         published_seconds = journal.now
+        if system.broker is not None:
+            await _until_read(document["postgres"])
         left = await nodes.until_empty(_urls(system), _EMPTY_SECONDS)
         deaths = _deaths(system.processes, history)
         findings = await _account(document["postgres"], journal, deaths, history)
@@ -121,8 +131,18 @@ async def _system(
         extra=extra,
         members=members,
         clients=await opened.enter_async_context(Proxy(host, int(port))),
-        broker=None,
+        broker=await _broker(opened, document) if _wants_broker(plan) else None,
     )
+
+
+def _wants_broker(plan: Plan) -> bool:
+    return any(fault.endswith("broker") for fault in plan.weights) and program_path() is not None
+
+
+async def _broker(opened: AsyncExitStack, document: dict[str, Any]) -> Broker:
+    broker = await asyncio.to_thread(opened.enter_context, running_broker())
+    await read_by_bridges(broker, document["grpc"]["bridge"], _token(document))
+    return broker
 
 
 async def _break_things(plan: Plan, faults: Faults, history: History, began: float) -> list[str]:
@@ -170,6 +190,21 @@ async def _account(dsn: str, journal: Journal, deaths: int, history: History) ->
         return Findings(violations={"postgres: does not answer": [str(error)]})
     try:
         return await reconcile(connection, journal, deaths=deaths, history=history)
+    finally:
+        await connection.close()
+
+
+async def _until_read(dsn: str) -> None:
+    """Waits until nothing more comes from the broker: until the ledger has not grown for a while."""
+    deadline = time.monotonic() + _EMPTY_SECONDS
+    items, since = -1, time.monotonic()
+    connection = await asyncpg.connect(dsn, timeout=30)
+    try:
+        while time.monotonic() < min(deadline, since + _QUIET_SECONDS):
+            found = await connection.fetchval("SELECT coalesce(sum(items), 0) FROM validator.ledger", timeout=60)
+            if found != items:
+                items, since = found, time.monotonic()
+            await asyncio.sleep(0.5)
     finally:
         await connection.close()
 

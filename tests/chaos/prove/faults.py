@@ -289,6 +289,7 @@ class Faults:
             await nodes.fill_disk(node, seconds)
             if not node.server.running:
                 event.detail += ", it died"
+                await asyncio.to_thread(node.server.stop)  # its guard would take it for forgotten, and clear up
                 await asyncio.to_thread(node.server.start)
             self._history.end(event)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -16,6 +17,8 @@ import grpc
 import grpc.aio
 from dataflow.bridge.v1 import ingest_service_pb2 as pb
 from dataflow.bridge.v1.ingest_service_pb2_grpc import IngestServiceStub
+from dataflow_client import DataflowError, OutgoingMessage
+from dataflow_client.ingest import AsyncIngest
 from dataflow_simulator.mqtt_wire import Protocol
 from dataflow_simulator.publisher import ClientSettings, Publisher, PublishError
 
@@ -88,8 +91,15 @@ class _LoggingPublisher(Publisher):
         super()._resend()
 
 
-async def publish_mqtt(sender: Sender, host: str, port: int, protocol: Protocol) -> None:
+async def publish_mqtt(sender: Sender, host: str, port: int, protocol: Protocol, *, counted: bool = True) -> None:
     """Publishes at QoS 1 and (every seventh message) 2 until `stop`, and returns when everything is acknowledged.
+
+    Args:
+        sender: What is published.
+        host: Of the listener, or of a broker.
+        port: Of the same.
+        protocol: MQTT 3.1.1 or 5.
+        counted: False for a broker, which may send again what it was sent once.
 
     Raises:
         SenderError: Something was not acknowledged within minutes, or was refused for good.
@@ -109,7 +119,7 @@ async def publish_mqtt(sender: Sender, host: str, port: int, protocol: Protocol)
         async with _LoggingPublisher(settings, sender.journal) as client:
             async for messages in sender.due(_TICK_SECONDS):
                 for message in messages:
-                    number = sender.journal.add_sending(sender.name, message.topic, message.numbers, counted=True)
+                    number = sender.journal.add_sending(sender.name, message.topic, message.numbers, counted=counted)
                     qos = 2 if chance.random() < 0.15 else 1
                     await client.publish(number, message.topic, message.payload, qos=qos, message_id=message.message_id)
             if not await client.drain(GIVE_UP_SECONDS):
@@ -152,6 +162,32 @@ async def publish_unary(sender: Sender, target: str, token: str) -> None:
                 raise SenderError(f"{sender.name}: rejected: {response.rejected[0].error_message}")
             for sending in sendings:
                 sender.journal.acknowledged(sending)
+
+
+async def publish_stream(sender: Sender, ingest: AsyncIngest) -> None:
+    """Publishes over StreamMessages, as the SDK does it, until `stop`; returns when everything is acknowledged.
+
+    Raises:
+        SenderError: A message was rejected, or nothing was acknowledged for minutes.
+    """
+    open_sendings: deque[int] = deque()
+
+    async def outgoing() -> AsyncIterator[OutgoingMessage]:
+        async for messages in sender.due(_TICK_SECONDS):
+            for message, sending in zip(messages, log_sendings(sender, messages, counted=False), strict=True):
+                open_sendings.append(sending)
+                yield OutgoingMessage(message.topic, message.payload, message_id=message.message_id or "")
+
+    try:
+        async for result in ingest.stream(outgoing(), timeout_seconds=GIVE_UP_SECONDS):
+            if result.rejected:
+                raise SenderError(f"{sender.name}: rejected: {result.rejected[0].error_message}")
+            for _ in range(result.accepted_count):
+                sender.journal.acknowledged(open_sendings.popleft())
+    except DataflowError as error:
+        raise SenderError(f"{sender.name}: {error}") from error
+    if open_sendings:
+        raise SenderError(f"{sender.name}: {len(open_sendings)} messages were not answered")
 
 
 def log_sendings(sender: Sender, messages: Sequence[Message], *, counted: bool) -> list[int]:
