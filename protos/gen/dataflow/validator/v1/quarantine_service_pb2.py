@@ -24,30 +24,59 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from dataflow.access.v1 import role_pb2 as dataflow_dot_access_dot_v1_dot_role__pb2
+from dataflow.validator.v1 import parked_pb2 as dataflow_dot_validator_dot_v1_dot_parked__pb2
 from dataflow.validator.v1 import quarantine_pb2 as dataflow_dot_validator_dot_v1_dot_quarantine__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.dataflow/validator/v1/quarantine_service.proto\x12\x15\x64\x61taflow.validator.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1d\x64\x61taflow/access/v1/role.proto\x1a&dataflow/validator/v1/quarantine.proto\"x\n\x16ListQuarantinedRequest\x12\x37\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\'.dataflow.validator.v1.QuarantineFilter\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"i\n\x17ListQuarantinedResponse\x12\x35\n\x05items\x18\x01 \x03(\x0b\x32&.dataflow.validator.v1.QuarantinedItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"7\n\x15GetQuarantinedRequest\x12\x1e\n\rquarantine_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"N\n\x16GetQuarantinedResponse\x12\x34\n\x04item\x18\x01 \x01(\x0b\x32&.dataflow.validator.v1.QuarantinedItem2\x88\x02\n\x11QuarantineService\x12z\n\x0fListQuarantined\x12-.dataflow.validator.v1.ListQuarantinedRequest\x1a..dataflow.validator.v1.ListQuarantinedResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12w\n\x0eGetQuarantined\x12,.dataflow.validator.v1.GetQuarantinedRequest\x1a-.dataflow.validator.v1.GetQuarantinedResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.dataflow/validator/v1/quarantine_service.proto\x12\x15\x64\x61taflow.validator.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1d\x64\x61taflow/access/v1/role.proto\x1a\"dataflow/validator/v1/parked.proto\x1a&dataflow/validator/v1/quarantine.proto\":\n\x11ListParkedRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"b\n\x12ListParkedResponse\x12\x33\n\x07\x62\x61tches\x18\x01 \x03(\x0b\x32\".dataflow.validator.v1.ParkedBatch\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"<\n\x12RetryParkedRequest\x12&\n\tbatch_ids\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\x08\x01\x10\x64\x18\x01\"\x05r\x03\xb0\x01\x01\"K\n\x13RetryParkedResponse\x12\x34\n\x07\x62\x61tches\x18\x01 \x03(\x0b\x32#.dataflow.validator.v1.RetriedBatch\"\x9e\x01\n\x13\x45xportParkedRequest\x12#\n\tbatch_ids\x18\x01 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\xe8\x07\"\x05r\x03\xb0\x01\x01\x12=\n\x06\x66ormat\x18\x02 \x01(\x0e\x32#.dataflow.validator.v1.ExportFormatB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12#\n\x0e\x61\x66ter_batch_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"v\n\x14\x45xportParkedResponse\x12\x31\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\".dataflow.validator.v1.ParkedBatch\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0c\n\x04last\x18\x03 \x01(\x08\x12\x0f\n\x07problem\x18\x04 \x01(\t\"x\n\x16ListQuarantinedRequest\x12\x37\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\'.dataflow.validator.v1.QuarantineFilter\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"i\n\x17ListQuarantinedResponse\x12\x35\n\x05items\x18\x01 \x03(\x0b\x32&.dataflow.validator.v1.QuarantinedItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"7\n\x15GetQuarantinedRequest\x12\x1e\n\rquarantine_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"N\n\x16GetQuarantinedResponse\x12\x34\n\x04item\x18\x01 \x01(\x0b\x32&.dataflow.validator.v1.QuarantinedItem*b\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45XPORT_FORMAT_BYTES\x10\x01\x12\x1a\n\x16\x45XPORT_FORMAT_MESSAGES\x10\x02\x32\xda\x04\n\x11QuarantineService\x12z\n\x0fListQuarantined\x12-.dataflow.validator.v1.ListQuarantinedRequest\x1a..dataflow.validator.v1.ListQuarantinedResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12w\n\x0eGetQuarantined\x12,.dataflow.validator.v1.GetQuarantinedRequest\x1a-.dataflow.validator.v1.GetQuarantinedResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12k\n\nListParked\x12(.dataflow.validator.v1.ListParkedRequest\x1a).dataflow.validator.v1.ListParkedResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12n\n\x0bRetryParked\x12).dataflow.validator.v1.RetryParkedRequest\x1a*.dataflow.validator.v1.RetryParkedResponse\"\x08\x90\x02\x02\x8a\xb5\x18\x01\x03\x12s\n\x0c\x45xportParked\x12*.dataflow.validator.v1.ExportParkedRequest\x1a+.dataflow.validator.v1.ExportParkedResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x03\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dataflow.validator.v1.quarantine_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_RETRYPARKEDREQUEST'].fields_by_name['batch_ids']._loaded_options = None
+  _globals['_RETRYPARKEDREQUEST'].fields_by_name['batch_ids']._serialized_options = b'\272H\020\222\001\r\010\001\020d\030\001\"\005r\003\260\001\001'
+  _globals['_EXPORTPARKEDREQUEST'].fields_by_name['batch_ids']._loaded_options = None
+  _globals['_EXPORTPARKEDREQUEST'].fields_by_name['batch_ids']._serialized_options = b'\272H\r\222\001\n\020\350\007\"\005r\003\260\001\001'
+  _globals['_EXPORTPARKEDREQUEST'].fields_by_name['format']._loaded_options = None
+  _globals['_EXPORTPARKEDREQUEST'].fields_by_name['format']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_EXPORTPARKEDREQUEST'].fields_by_name['after_batch_id']._loaded_options = None
+  _globals['_EXPORTPARKEDREQUEST'].fields_by_name['after_batch_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_GETQUARANTINEDREQUEST'].fields_by_name['quarantine_id']._loaded_options = None
   _globals['_GETQUARANTINEDREQUEST'].fields_by_name['quarantine_id']._serialized_options = b'\272H\004r\002\020\001'
   _globals['_QUARANTINESERVICE'].methods_by_name['ListQuarantined']._loaded_options = None
   _globals['_QUARANTINESERVICE'].methods_by_name['ListQuarantined']._serialized_options = b'\220\002\001\212\265\030\001\002'
   _globals['_QUARANTINESERVICE'].methods_by_name['GetQuarantined']._loaded_options = None
   _globals['_QUARANTINESERVICE'].methods_by_name['GetQuarantined']._serialized_options = b'\220\002\001\212\265\030\001\002'
-  _globals['_LISTQUARANTINEDREQUEST']._serialized_start=173
-  _globals['_LISTQUARANTINEDREQUEST']._serialized_end=293
-  _globals['_LISTQUARANTINEDRESPONSE']._serialized_start=295
-  _globals['_LISTQUARANTINEDRESPONSE']._serialized_end=400
-  _globals['_GETQUARANTINEDREQUEST']._serialized_start=402
-  _globals['_GETQUARANTINEDREQUEST']._serialized_end=457
-  _globals['_GETQUARANTINEDRESPONSE']._serialized_start=459
-  _globals['_GETQUARANTINEDRESPONSE']._serialized_end=537
-  _globals['_QUARANTINESERVICE']._serialized_start=540
-  _globals['_QUARANTINESERVICE']._serialized_end=804
+  _globals['_QUARANTINESERVICE'].methods_by_name['ListParked']._loaded_options = None
+  _globals['_QUARANTINESERVICE'].methods_by_name['ListParked']._serialized_options = b'\220\002\001\212\265\030\001\002'
+  _globals['_QUARANTINESERVICE'].methods_by_name['RetryParked']._loaded_options = None
+  _globals['_QUARANTINESERVICE'].methods_by_name['RetryParked']._serialized_options = b'\220\002\002\212\265\030\001\003'
+  _globals['_QUARANTINESERVICE'].methods_by_name['ExportParked']._loaded_options = None
+  _globals['_QUARANTINESERVICE'].methods_by_name['ExportParked']._serialized_options = b'\220\002\001\212\265\030\001\003'
+  _globals['_EXPORTFORMAT']._serialized_start=1155
+  _globals['_EXPORTFORMAT']._serialized_end=1253
+  _globals['_LISTPARKEDREQUEST']._serialized_start=209
+  _globals['_LISTPARKEDREQUEST']._serialized_end=267
+  _globals['_LISTPARKEDRESPONSE']._serialized_start=269
+  _globals['_LISTPARKEDRESPONSE']._serialized_end=367
+  _globals['_RETRYPARKEDREQUEST']._serialized_start=369
+  _globals['_RETRYPARKEDREQUEST']._serialized_end=429
+  _globals['_RETRYPARKEDRESPONSE']._serialized_start=431
+  _globals['_RETRYPARKEDRESPONSE']._serialized_end=506
+  _globals['_EXPORTPARKEDREQUEST']._serialized_start=509
+  _globals['_EXPORTPARKEDREQUEST']._serialized_end=667
+  _globals['_EXPORTPARKEDRESPONSE']._serialized_start=669
+  _globals['_EXPORTPARKEDRESPONSE']._serialized_end=787
+  _globals['_LISTQUARANTINEDREQUEST']._serialized_start=789
+  _globals['_LISTQUARANTINEDREQUEST']._serialized_end=909
+  _globals['_LISTQUARANTINEDRESPONSE']._serialized_start=911
+  _globals['_LISTQUARANTINEDRESPONSE']._serialized_end=1016
+  _globals['_GETQUARANTINEDREQUEST']._serialized_start=1018
+  _globals['_GETQUARANTINEDREQUEST']._serialized_end=1073
+  _globals['_GETQUARANTINEDRESPONSE']._serialized_start=1075
+  _globals['_GETQUARANTINEDRESPONSE']._serialized_end=1153
+  _globals['_QUARANTINESERVICE']._serialized_start=1256
+  _globals['_QUARANTINESERVICE']._serialized_end=1858
 # @@protoc_insertion_point(module_scope)

@@ -45,6 +45,21 @@ class QuarantineServiceStub:
                 request_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.GetQuarantinedRequest.SerializeToString,
                 response_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.GetQuarantinedResponse.FromString,
                 _registered_method=True)
+        self.ListParked = channel.unary_unary(
+                '/dataflow.validator.v1.QuarantineService/ListParked',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ListParkedRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ListParkedResponse.FromString,
+                _registered_method=True)
+        self.RetryParked = channel.unary_unary(
+                '/dataflow.validator.v1.QuarantineService/RetryParked',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.RetryParkedRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.RetryParkedResponse.FromString,
+                _registered_method=True)
+        self.ExportParked = channel.unary_stream(
+                '/dataflow.validator.v1.QuarantineService/ExportParked',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ExportParkedRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ExportParkedResponse.FromString,
+                _registered_method=True)
 
 
 class QuarantineServiceServicer:
@@ -69,6 +84,43 @@ class QuarantineServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListParked(self, request, context):
+        """Parked batches, by id: those that were made first come first.
+
+        INVALID_ARGUMENT (PAGE_TOKEN_INVALID).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryParked(self, request, context):
+        """Judges and stores parked batches as if they came from the ring now, by the active revisions, each in a transaction
+        of its own that also ends its being parked.
+
+        A batch is stored once however often it is retried, while its id is remembered (`batch_horizon`, seven days). One
+        that is parked because it came back later than that may have been stored before: then it rests with the ids of its
+        items. Those from an identity (a), the sender (b) or the payload (c) make no second row; those that a bridge gave (d)
+        do, and are marked `maybe_duplicate` only if they were then. See docs/message-ids.md.
+        A batch that kills its reader kills the validator that retries it: the call then fails with UNAVAILABLE, the
+        validator is restarted, and the batch is parked as before.
+
+        UNAVAILABLE (POSTGRES_UNAVAILABLE): of the batches before, what was stored is stored. A batch that cannot be stored
+        is no error of the call: its outcome says so.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportParked(self, request, context):
+        """Streams parked batches by id: their bytes as they were on the ring, or their messages as JSON lines. Nothing changes.
+
+        A batch larger than a message comes in several; only the first has `batch`, and only the last has `last`. To go on
+        after a broken call, give the id of the last whole batch as `after_batch_id`. A slow reader slows the stream.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_QuarantineServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -81,6 +133,21 @@ def add_QuarantineServiceServicer_to_server(servicer, server):
                     servicer.GetQuarantined,
                     request_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.GetQuarantinedRequest.FromString,
                     response_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.GetQuarantinedResponse.SerializeToString,
+            ),
+            'ListParked': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListParked,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ListParkedRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ListParkedResponse.SerializeToString,
+            ),
+            'RetryParked': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryParked,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.RetryParkedRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.RetryParkedResponse.SerializeToString,
+            ),
+            'ExportParked': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportParked,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ExportParkedRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ExportParkedResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -138,6 +205,87 @@ class QuarantineService:
             '/dataflow.validator.v1.QuarantineService/GetQuarantined',
             dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.GetQuarantinedRequest.SerializeToString,
             dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.GetQuarantinedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListParked(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.validator.v1.QuarantineService/ListParked',
+            dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ListParkedRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ListParkedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryParked(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.validator.v1.QuarantineService/RetryParked',
+            dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.RetryParkedRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.RetryParkedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportParked(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dataflow.validator.v1.QuarantineService/ExportParked',
+            dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ExportParkedRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ExportParkedResponse.FromString,
             options,
             channel_credentials,
             insecure,
