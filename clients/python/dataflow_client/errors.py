@@ -50,7 +50,10 @@ __all__ = [
     "InternalError",
     "InvalidArgumentError",
     "InvalidRequestError",
+    "LastActiveNodeError",
+    "NodeAwayError",
     "NodeExistsError",
+    "NodeNotDrainedError",
     "NodeNotFoundError",
     "NodeUnfitError",
     "NotFoundError",
@@ -171,6 +174,27 @@ class NodeUnfitError(FailedPreconditionError):
     """
 
 
+class NodeNotDrainedError(FailedPreconditionError):
+    """The node is not DRAINED, or holds batches.
+
+    Metadata: {"node": "...", "state": "...", "batches": "3", "copies": "0"}; the counts where it was asked.
+    """
+
+
+class LastActiveNodeError(FailedPreconditionError):
+    """No other node takes batches.
+
+    Metadata: {"node": "..."}.
+    """
+
+
+class NodeAwayError(FailedPreconditionError):
+    """The node does not answer, and this cannot be done without it.
+
+    Metadata: {"node": "..."}.
+    """
+
+
 class SourceNotFoundError(NotFoundError):
     """No source of that name.
 
@@ -279,6 +303,9 @@ BY_REASON: Mapping[str, type[DataflowError]] = MappingProxyType(
         "NODE_EXISTS": NodeExistsError,
         "NODE_NOT_FOUND": NodeNotFoundError,
         "NODE_UNFIT": NodeUnfitError,
+        "NODE_NOT_DRAINED": NodeNotDrainedError,
+        "LAST_ACTIVE_NODE": LastActiveNodeError,
+        "NODE_AWAY": NodeAwayError,
         "SOURCE_NOT_FOUND": SourceNotFoundError,
         "SOURCE_EXISTS": SourceExistsError,
         "SOURCE_INVALID": SourceInvalidError,
