@@ -19,6 +19,7 @@ from dataflow_client.quarantine import AsyncQuarantine, Quarantine
 from dataflow_client.readings import AsyncReadings, Readings
 from dataflow_client.ring import AsyncRing, Ring
 from dataflow_client.routes import AsyncRoutes, Routes
+from dataflow_client.sources import AsyncSources, Sources
 from dataflow_client.targets import Connection
 
 
@@ -46,6 +47,7 @@ class Client:
         insight = Caller(options, metadata, targets.insight, missing("insight", targets.insight))
         self.ingest = Ingest(self._channels.bridge, bridge)
         self.ring = Ring(self._channels.bridge, bridge)
+        self.sources = Sources(self._channels.bridge, bridge)
         self.contracts = Contracts(self._channels.validator, validator)
         self.routes = Routes(self._channels.validator, validator)
         self.readings = Readings(self._channels.validator, validator)
@@ -115,6 +117,7 @@ class AsyncClient:
         insight = AsyncCaller(options, metadata, targets.insight, missing("insight", targets.insight))
         self.ingest = AsyncIngest(self._channels.bridge, bridge)
         self.ring = AsyncRing(self._channels.bridge, bridge)
+        self.sources = AsyncSources(self._channels.bridge, bridge)
         self.contracts = AsyncContracts(self._channels.validator, validator)
         self.routes = AsyncRoutes(self._channels.validator, validator)
         self.readings = AsyncReadings(self._channels.validator, validator)
