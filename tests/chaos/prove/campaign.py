@@ -29,6 +29,7 @@ from tests.chaos.prove.plan import Plan, Step
 from tests.chaos.prove.processes import Processes, RecoveryError
 from tests.chaos.prove.proxy import Proxy
 from tests.chaos.prove.report import Report
+from tests.chaos.prove.sampler import Sampler
 
 _EMPTY_SECONDS: Final = 300.0
 _FAULT_SECONDS: Final = 400.0
@@ -78,7 +79,11 @@ async def run_campaign(stack: LocalStack, plan: Plan, journal_dir: Path) -> Outc
             broker=None if system.broker is None else ("127.0.0.1", system.broker.port),
         )
         publishing = asyncio.create_task(load.run(), name="load")
-        watching = asyncio.create_task(_tell(journal, history, plan), name="progress")
+        sampler = Sampler(document["grpc"]["validator"], _token(document), lambda: journal.now)
+        watching = [
+            asyncio.create_task(sampler.run(), name="ledger-samples"),
+            asyncio.create_task(_tell(journal, history, plan), name="progress"),
+        ]
         problems: list[str] = []
         try:
             problems += await _break_things(plan, Faults(system, history), history, began)
@@ -88,13 +93,20 @@ async def run_campaign(stack: LocalStack, plan: Plan, journal_dir: Path) -> Outc
             try:
                 await publishing
             finally:
-                watching.cancel()
+                for task in watching:
+                    task.cancel()
+                await asyncio.gather(*watching, return_exceptions=True)
         published_seconds = journal.now
         if system.broker is not None:
             await _until_read(document["postgres"])
         left = await nodes.until_empty(_urls(system), _EMPTY_SECONDS)
         deaths = _deaths(system.processes, history)
         findings = await _account(document["postgres"], journal, deaths, history)
+        if sampler.samples.missing:
+            findings.violations["ledger: missing at a sample"] = sampler.samples.missing
+        if left_over := await sampler.last():
+            findings.violations["ledger: not complete at the end"] = [left_over]
+        findings.counts["ledger_samples"] = sampler.samples.document()
         if problems:
             findings.violations["service: did not come back"] = problems
         if load.problems:

@@ -78,6 +78,7 @@ class Report:
             f"| of them | {_listed({name: ledger.get(name, 0) for name in _OUTCOMES})} |",
             f"| extra rows of kind d | {counts.get('extra_rows_of_kind_d', 0)} |",
             f"| of them marked `maybe_duplicate` | {counts.get('extra_rows_of_kind_d_marked', 0)} |",
+            f"| ledger checked during the run | {_listed(counts.get('ledger_samples', {}))} |",
             f"| faults | {len(self.history.events)}: {_listed(self.history.counts())} |",
         ]
         if self.history.skipped:
