@@ -48,7 +48,7 @@ def spec_of(kind: str) -> contract_pb2.ContractSpec:
         fields=[contract_pb2.Field(name=name, type=type_) for name, type_ in types.items()],
         identity=["device_id", "n"] if kind == "a" else [],
     )
-    spec.event_time.field = "ts"
+    spec.event_time_field = "ts"
     return spec
 
 
@@ -75,7 +75,6 @@ class Account:
         sent: Messages given to the client.
         acknowledged: When each was acknowledged, by its number; seconds since the epoch.
         refused: Messages that were answered with a refusal.
-        longest_gaps: The longest time without an acknowledgement within each span, as `mark` begins them.
     """
 
     sent: int = 0
@@ -148,7 +147,7 @@ class PahoPublisher(threading.Thread):
         payload = json.dumps({"device_id": device, "n": number, "ts": datetime.now(UTC).isoformat()})
         properties = None
         if self.kind == "b":
-            properties = Properties(PacketTypes.PUBLISH)
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.UserProperty = ("message-id", str(uuid.uuid4()))
         sent = self._client.publish(f"compose/{self.kind}/{device}/telemetry", payload, qos=1, properties=properties)
         assert sent.rc in {MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN}, sent.rc
