@@ -14,7 +14,9 @@ from dataflow_client.channels import AsyncChannels, Channels, open_async_channel
 from dataflow_client.contracts import AsyncContracts, Contracts
 from dataflow_client.environment import connection_from
 from dataflow_client.ingest import AsyncIngest, Ingest
+from dataflow_client.ledger import AsyncLedger, Ledger
 from dataflow_client.messages import OutgoingMessage, PublishResult
+from dataflow_client.parked import AsyncParkedBatches, ParkedBatches
 from dataflow_client.quarantine import AsyncQuarantine, Quarantine
 from dataflow_client.readings import AsyncReadings, Readings
 from dataflow_client.ring import AsyncRing, Ring
@@ -52,6 +54,8 @@ class Client:
         self.routes = Routes(self._channels.validator, validator)
         self.readings = Readings(self._channels.validator, validator)
         self.quarantine = Quarantine(self._channels.validator, validator)
+        self.parked = ParkedBatches(self._channels.validator, validator)
+        self.ledger = Ledger(self._channels.validator, validator)
         self.asking = Ask(self._channels.insight, insight)
 
     @classmethod
@@ -122,6 +126,8 @@ class AsyncClient:
         self.routes = AsyncRoutes(self._channels.validator, validator)
         self.readings = AsyncReadings(self._channels.validator, validator)
         self.quarantine = AsyncQuarantine(self._channels.validator, validator)
+        self.parked = AsyncParkedBatches(self._channels.validator, validator)
+        self.ledger = AsyncLedger(self._channels.validator, validator)
         self.asking = AsyncAsk(self._channels.insight, insight)
 
     @classmethod
