@@ -253,16 +253,19 @@ class Faults:
             self._history.end(event)
 
     async def _is_safe(self) -> bool:
-        """Waits until no batch is left of before the last wipe; False when that takes too long."""
+        """Waits until no batch has one copy alone since the last wipe; False when that takes too long.
+
+        That is so when the ring says so, or when no batch is left of before.
+        """
         deadline = time.monotonic() + _SAFE_SECONDS
         urls = [*self._system.stack_nodes.values(), *(node.server.url for node in self._system.extra)]
         while time.monotonic() < deadline:
-            try:
-                oldest = [await nodes.oldest_milliseconds(url) for url in urls]
-            except NodeUnreachableError:
-                oldest = [0.0]
-            if min(oldest) > self._system.safe_after:
-                return True
+            with contextlib.suppress(NodeUnreachableError):
+                if min([await nodes.oldest_milliseconds(url) for url in urls]) > self._system.safe_after:
+                    return True
+            with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                if await _is_replicated(self._system.dsn, self._system.safe_after / 1000):
+                    return True
             await asyncio.sleep(0.3)
         return False
 
@@ -347,6 +350,21 @@ async def _lease_holder(dsn: str) -> str:
     connection = await asyncpg.connect(dsn, timeout=5)
     try:
         return str(await connection.fetchval("SELECT holder FROM bridge.lease WHERE name = 'ring'", timeout=5))
+    finally:
+        await connection.close()
+
+
+async def _is_replicated(dsn: str, after: float) -> bool:
+    """Returns whether the leader has compared all nodes since a moment and found nothing that has too few copies."""
+    connection = await asyncpg.connect(dsn, timeout=5)
+    try:
+        return bool(
+            await connection.fetchval(
+                "SELECT under_replicated = 0 AND observe_time > to_timestamp($1) FROM bridge.replication",
+                after,
+                timeout=5,
+            )
+        )
     finally:
         await connection.close()
 
