@@ -25,7 +25,7 @@ async def test_a_bridge_says_how_far_it_is_and_that_it_has_ended(
     """One row for each life: the ledger compares its sequences with what was committed."""
     async with Appender() as appender, Batcher(appender, "bridge-1", lambda _: None) as batcher:
         await Membership(pool, appender, tmp_path, "bridge-1").start({"node-0": redis_nodes[0].url})
-        instance = Instance(pool, batcher, "bridge-1", appender.appended_bytes.per_second)
+        instance = Instance(pool, batcher, "bridge-1", appender)
         await instance.write()
         (row,) = await pool.fetch("SELECT * FROM bridge.instance")
         assert (row["sequence"], row["acknowledged_through"], row["ended"]) == (0, 0, False)
@@ -54,6 +54,6 @@ async def test_a_bridge_knows_what_the_others_append(
                (gen_random_uuid(), 'bridge-2', 1000, false, now()), (gen_random_uuid(), 'bridge-3', 500, true, now()),
                (gen_random_uuid(), 'bridge-4', 300, false, now() - interval '1 minute')"""
         )
-        instance = Instance(pool, batcher, "bridge-1", appender.appended_bytes.per_second)
+        instance = Instance(pool, batcher, "bridge-1", appender)
         await instance.write()
-        assert instance.others_append_rate == 1000
+        assert appender.others_bytes_per_second == 1000

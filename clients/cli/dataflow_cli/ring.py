@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 
 import click
-from dataflow.bridge.v1 import node_pb2
+from dataflow.bridge.v1 import node_pb2, ring_pb2
 
 from dataflow_cli.context import Access, connection_options, json_option
 from dataflow_cli.output import age, as_document, moment, print_fields, print_json, print_table, size, word
@@ -14,7 +14,7 @@ _STALE = "Postgres is away: this is the bridge's last-known membership."
 
 @click.group()
 def ring() -> None:
-    """Show, watch and admit ring nodes."""
+    """Show, watch, admit, drain and remove ring nodes."""
 
 
 @ring.command("list")
@@ -26,10 +26,12 @@ def list_nodes(access: Access, as_json: bool) -> None:
         pages = list(client.ring.node_pages())
     nodes = [node for page in pages for node in page.nodes]
     stale = any(page.stale for page in pages)
+    status = pages[-1].status if pages else ring_pb2.RingStatus()
     if as_json:
-        print_json({"nodes": [as_document(node) for node in nodes], "stale": stale})
+        print_json({"nodes": [as_document(node) for node in nodes], "stale": stale, "status": as_document(status)})
         return
     _print_nodes(nodes)
+    _print_status(status)
     if stale:
         click.echo(_STALE, err=True)
 
@@ -59,6 +61,49 @@ def add(access: Access, name: str, url: str, zone: str, as_json: bool) -> None:
 
 
 @ring.command()
+@click.argument("name")
+@json_option
+@connection_options
+def drain(access: Access, name: str, as_json: bool) -> None:
+    """Let the node NAME take no new batches; it is DRAINED when validators have emptied it."""
+    with access.client("bridge") as client:
+        _show(client.ring.drain_node(name), as_json=as_json)
+
+
+@ring.command("cancel-drain")
+@click.argument("name")
+@json_option
+@connection_options
+def cancel_drain(access: Access, name: str, as_json: bool) -> None:
+    """Let the draining or drained node NAME take batches again."""
+    with access.client("bridge") as client:
+        _show(client.ring.cancel_drain(name), as_json=as_json)
+
+
+@ring.command()
+@click.argument("name")
+@click.option("--force", is_flag=True, help="Also if it is not DRAINED, or does not answer; says what is abandoned.")
+@json_option
+@connection_options
+def remove(access: Access, name: str, force: bool, as_json: bool) -> None:
+    """End the membership of the node NAME, once it is DRAINED."""
+    with access.client("bridge") as client:
+        removed = client.ring.remove_node(name, force=force)
+    if as_json:
+        print_json(as_document(removed))
+        return
+    click.echo(f"{name} is no longer a member.")
+    if not removed.reached:
+        click.echo("It did not answer; the counts are what was last seen.", err=True)
+    if removed.abandoned_batches or removed.abandoned_copies:
+        click.echo(
+            f"Abandoned on its server: {removed.abandoned_batches} batches, {removed.abandoned_copies} copies. Batches with a "
+            "copy on another node are judged all the same; the rest comes back, to be parked, when the node is added again.",
+            err=True,
+        )
+
+
+@ring.command()
 @click.option("--count", type=click.IntRange(min=1), help="End after so many states.  [default: never]")
 @json_option
 @connection_options
@@ -72,6 +117,7 @@ def watch(access: Access, count: int | None, as_json: bool) -> None:
                 else:
                     click.echo(f"{moment(state.observe_time)}{'  ' + _STALE if state.stale else ''}")
                     _print_nodes(state.nodes)
+                    _print_status(state.status)
                     click.echo()
                 if seen == count:
                     return
@@ -101,6 +147,23 @@ def _print_nodes(nodes: Iterable[node_pb2.Node]) -> None:
     )
 
 
+def _print_status(status: ring_pb2.RingStatus) -> None:
+    missing = str(status.under_replicated) if status.HasField("under_replicated") else "not compared yet"
+    left = age(status.buffer_left) if status.HasField("buffer_left") else "not limited, or nothing arrives"
+    click.echo()
+    print_fields(
+        {
+            "leader": f"{status.leader or 'none'} (epoch {status.leader_epoch})",
+            "under-replicated": missing,
+            "buffer left": left,
+            "free": size(status.free_bytes) if status.free_bytes else "",
+            "appended": f"{size(round(status.append_bytes_per_second))}/s",
+        }
+    )
+    for warning in status.warnings:
+        click.echo(f"warning: {warning}", err=True)
+
+
 def _show(node: node_pb2.Node, *, as_json: bool) -> None:
     if as_json:
         print_json(as_document(node))
@@ -117,6 +180,8 @@ def _show(node: node_pb2.Node, *, as_json: bool) -> None:
             "batches": node.depth,
             "oldest": age(node.oldest_age) if node.HasField("oldest_age") else "",
             "memory": _memory(node),
+            "disk": size(node.disk_used_bytes) if node.disk_used_bytes else "",
+            "away since": moment(node.down_since) if node.HasField("down_since") else "",
         }
     )
     if node.observations:

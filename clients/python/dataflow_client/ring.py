@@ -18,7 +18,7 @@ from dataflow_client.retry import NEVER, RetryPolicy
 
 
 class Ring:
-    """Shows and admits ring nodes."""
+    """Shows, admits, drains and removes ring nodes."""
 
     def __init__(self, channel: grpc.Channel, caller: Caller) -> None:
         self._stub = RingServiceStub(channel)
@@ -34,6 +34,44 @@ class Ring:
         """
         request = ring_service_pb2.AddNodeRequest(name=name, url=url, zone=zone)
         return self._caller.unary(self._stub.AddNode, request, retry=NEVER).node
+
+    def drain_node(self, name: str) -> node_pb2.Node:
+        """Lets a node take no new batches; it is DRAINED when validators have emptied it (`get_node`, `watch`).
+
+        Raises:
+            NodeNotFoundError: No member has that name.
+            LastActiveNodeError: No other node takes batches.
+            DataflowError: The call failed otherwise.
+        """
+        return self._caller.unary(self._stub.DrainNode, ring_service_pb2.DrainNodeRequest(name=name)).node
+
+    def cancel_drain(self, name: str) -> node_pb2.Node:
+        """Lets a draining or drained node take batches again.
+
+        Raises:
+            NodeNotFoundError: No member has that name.
+            NodeAwayError: It does not answer.
+            NodeUnfitError: It has lost its streams.
+            DataflowError: The call failed otherwise.
+        """
+        return self._caller.unary(self._stub.CancelDrain, ring_service_pb2.CancelDrainRequest(name=name)).node
+
+    def remove_node(self, name: str, *, force: bool = False) -> ring_service_pb2.RemoveNodeResponse:
+        """Ends a node's membership and returns what is abandoned: nothing, unless forced.
+
+        Args:
+            name: Of the node.
+            force: Also if it is not drained, or does not answer. What it holds stays on its server.
+
+        Raises:
+            NodeNotFoundError: There never was such a node.
+            NodeNotDrainedError: It is not DRAINED, or holds batches.
+            NodeAwayError: It does not answer.
+            LastActiveNodeError: No other node takes batches; also by force.
+            DataflowError: The call failed otherwise.
+        """
+        request = ring_service_pb2.RemoveNodeRequest(name=name, force=force)
+        return self._caller.unary(self._stub.RemoveNode, request)
 
     def get_node(self, name: str) -> node_pb2.Node:
         """Returns one node.
@@ -57,7 +95,7 @@ class Ring:
         )
 
     def node_pages(self, *, page_size: int = 0) -> Iterator[ring_service_pb2.ListNodesResponse]:
-        """Yields the same in pages, which also say whether Postgres is away and the membership the last known.
+        """Yields the same in pages, which also say how the ring is as a whole (`status`).
 
         Raises:
             DataflowError: The call failed.
@@ -94,7 +132,7 @@ class Ring:
 
 
 class AsyncRing:
-    """Shows and admits ring nodes."""
+    """Shows, admits, drains and removes ring nodes."""
 
     def __init__(self, channel: aio.Channel, caller: AsyncCaller) -> None:
         self._stub = RingServiceStub(channel)
@@ -110,6 +148,46 @@ class AsyncRing:
         """
         request = ring_service_pb2.AddNodeRequest(name=name, url=url, zone=zone)
         return (await self._caller.unary(self._stub.AddNode, request, retry=NEVER)).node
+
+    async def drain_node(self, name: str) -> node_pb2.Node:
+        """Lets a node take no new batches; it is DRAINED when validators have emptied it (`get_node`, `watch`).
+
+        Raises:
+            NodeNotFoundError: No member has that name.
+            LastActiveNodeError: No other node takes batches.
+            DataflowError: The call failed otherwise.
+        """
+        request = ring_service_pb2.DrainNodeRequest(name=name)
+        return (await self._caller.unary(self._stub.DrainNode, request)).node
+
+    async def cancel_drain(self, name: str) -> node_pb2.Node:
+        """Lets a draining or drained node take batches again.
+
+        Raises:
+            NodeNotFoundError: No member has that name.
+            NodeAwayError: It does not answer.
+            NodeUnfitError: It has lost its streams.
+            DataflowError: The call failed otherwise.
+        """
+        request = ring_service_pb2.CancelDrainRequest(name=name)
+        return (await self._caller.unary(self._stub.CancelDrain, request)).node
+
+    async def remove_node(self, name: str, *, force: bool = False) -> ring_service_pb2.RemoveNodeResponse:
+        """Ends a node's membership and returns what is abandoned: nothing, unless forced.
+
+        Args:
+            name: Of the node.
+            force: Also if it is not drained, or does not answer. What it holds stays on its server.
+
+        Raises:
+            NodeNotFoundError: There never was such a node.
+            NodeNotDrainedError: It is not DRAINED, or holds batches.
+            NodeAwayError: It does not answer.
+            LastActiveNodeError: No other node takes batches; also by force.
+            DataflowError: The call failed otherwise.
+        """
+        request = ring_service_pb2.RemoveNodeRequest(name=name, force=force)
+        return await self._caller.unary(self._stub.RemoveNode, request)
 
     async def get_node(self, name: str) -> node_pb2.Node:
         """Returns one node.
@@ -133,7 +211,7 @@ class AsyncRing:
         )
 
     def node_pages(self, *, page_size: int = 0) -> AsyncIterator[ring_service_pb2.ListNodesResponse]:
-        """Yields the same in pages, which also say whether Postgres is away and the membership the last known.
+        """Yields the same in pages, which also say how the ring is as a whole (`status`).
 
         Raises:
             DataflowError: The call failed.

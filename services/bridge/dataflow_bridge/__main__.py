@@ -25,6 +25,7 @@ from dataflow_bridge.clocks import Clocks
 from dataflow_bridge.errors import UnfitNodeError
 from dataflow_bridge.ingest import IngestServicer
 from dataflow_bridge.instance import Instance
+from dataflow_bridge.leader import leading
 from dataflow_bridge.listener.authenticate import TokenAuthenticator
 from dataflow_bridge.listener.budget import Budget
 from dataflow_bridge.listener.clock import SystemClock
@@ -58,7 +59,11 @@ async def serve(process: Process, settings: BridgeSettings) -> None:
             )
         )
         appender = await stack.enter_async_context(
-            Appender(copies=settings.copies, min_copies=settings.min_copies or None)
+            Appender(
+                copies=settings.copies,
+                min_copies=settings.min_copies or None,
+                disk_limit_bytes=settings.node_disk_bytes,
+            )
         )
         membership = Membership(pool, appender, settings.state_dir, settings.bridge_id)
         await _start_membership(membership, settings, process)
@@ -67,8 +72,11 @@ async def serve(process: Process, settings: BridgeSettings) -> None:
         process.spawn(clocks.watch(), name="clocks")
         process.spawn(membership.follow(), name="membership")
         batcher = await stack.enter_async_context(Batcher(appender, settings.bridge_id, budget.release))
-        instance = Instance(pool, batcher, settings.bridge_id, appender.appended_bytes.per_second)
+        instance = Instance(pool, batcher, settings.bridge_id, appender)
         process.spawn(instance.follow(), name="instance")
+        leadership = await stack.enter_async_context(leading(settings, batcher.boot_id, membership, appender))
+        for name, work in leadership.tasks():
+            process.spawn(work, name=name)
         server = GrpcServer.from_settings(
             settings,
             [
@@ -79,7 +87,7 @@ async def serve(process: Process, settings: BridgeSettings) -> None:
                 ),
                 (
                     ring_service_pb2_grpc.add_RingServiceServicer_to_server,
-                    RingServicer(membership, appender, settings.bridge_id, process.stopping),
+                    RingServicer(membership, appender, leadership.recopier, settings.bridge_id, process.stopping),
                     "dataflow.bridge.v1.RingService",
                 ),
                 (
@@ -117,7 +125,11 @@ async def serve(process: Process, settings: BridgeSettings) -> None:
         await stack.enter_async_context(listener)
         sources = SourceReaders(pool, batcher, budget, settings.bridge_id, batcher.boot_id)
         process.spawn(sources.run(), name="sources")
-        process.spawn(report(listener.counters, batcher, appender, process.stopping), name="metrics", may_end=True)
+        process.spawn(
+            report(listener.counters, batcher, appender, process.stopping, leadership.figures),
+            name="metrics",
+            may_end=True,
+        )
         await process.stopping.wait()
         await server.set_serving("", False)
         await asyncio.gather(listener.stop(settings.drain_seconds / 2), sources.stop(settings.drain_seconds / 2))

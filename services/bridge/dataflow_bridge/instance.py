@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
 import asyncpg
 from dataflow_mesh.postgres import Pool, translate
+from dataflow_ring.append import Appender
 
 from dataflow_bridge.batcher import Batcher
 
@@ -41,16 +41,14 @@ class Instance:
         pool: Postgres.
         batcher: Knows how far it is.
         bridge_id: Name of the bridge, the same after a restart.
-        append_rate: Gives the bytes that it appends each second.
+        appender: Knows what this bridge appends, and is told what the others do.
     """
 
-    def __init__(self, pool: Pool, batcher: Batcher, bridge_id: str, append_rate: Callable[[], float]) -> None:
-        self.others_append_rate = 0.0
-        """Bytes that all other bridges append each second; the last known while Postgres is away."""
+    def __init__(self, pool: Pool, batcher: Batcher, bridge_id: str, appender: Appender) -> None:
         self._pool = pool
         self._batcher = batcher
         self._bridge_id = bridge_id
-        self._append_rate = append_rate
+        self._appender = appender
         self._boot_id = UUID(bytes=batcher.boot_id)
         self._writing = asyncio.Lock()
         self._ended = False
@@ -82,11 +80,11 @@ class Instance:
                 self._bridge_id,
                 batcher.sequence,
                 batcher.acknowledged_through,
-                self._append_rate(),
+                self._appender.appended_bytes.per_second(),
                 ended,
                 timeout=_ANSWER_SECONDS,
             )
-            self.others_append_rate = float(
+            self._appender.others_bytes_per_second = float(
                 await connection.fetchval(_OTHERS, self._boot_id, _LIVE_SECONDS, timeout=_ANSWER_SECONDS)
             )
 

@@ -31,6 +31,11 @@ _NODES: Final = """
 SELECT name, url, state, zone, incarnation, durability, admit_time, state_time, down_since FROM bridge.node
 WHERE state <> 'REMOVED' ORDER BY name
 """
+_LEADER: Final = """
+SELECT lease.holder, lease.epoch, replication.under_replicated
+FROM (VALUES ('ring')) AS one (name) LEFT JOIN bridge.lease USING (name)
+LEFT JOIN bridge.replication ON replication.observe_time > now() - interval '10 s'
+"""
 _FOLLOW_SECONDS: Final = 1.0
 _AWAY: Final = (
     asyncpg.PostgresConnectionError,
@@ -60,8 +65,14 @@ class Membership:
         self._pool = pool
         self._appender = appender
         self._file = MemberFile(state_dir / "ring.json")
-        self._observer = observer
-        self._migrated = False
+        self.observer = observer
+        self.leader = ""
+        """The bridge that leads; the last known one while Postgres is away."""
+        self.leader_epoch = 0
+        self.under_replicated: int | None = None
+        """What the leader has found lately."""
+        self.migrated = asyncio.Event()
+        """Set once the tables are there."""
 
     async def start(self, seeds: Mapping[str, str]) -> None:
         """Load the members, and admit the seeds that were never members; without Postgres use the last-known ones.
@@ -127,14 +138,19 @@ class Membership:
     async def refresh(self) -> None:
         """Read the members once."""
         async with self._pool.acquire(timeout=3.0) as connection:
-            if not self._migrated:
+            if not self.migrated.is_set():
                 await migrate(connection, "bridge", resources.files("dataflow_bridge") / "migrations")
-                self._migrated = True
+                self.migrated.set()
             records = await connection.fetch(_NODES, timeout=3.0)
             observations = await connection.fetch(
                 "SELECT * FROM bridge.observation WHERE observe_time > now() - interval '15 s' ORDER BY observer",
                 timeout=3.0,
             )
+            leader = await connection.fetchrow(_LEADER, timeout=3.0)
+        assert leader is not None
+        self.leader = (leader["holder"] or "").rpartition("/")[0]
+        self.leader_epoch = leader["epoch"] or 0
+        self.under_replicated = leader["under_replicated"]
         members = [
             Member(
                 Node(
@@ -211,7 +227,7 @@ class Membership:
                        ORDER BY name
                        ON CONFLICT (node, observer) DO UPDATE SET health = excluded.health, detail = excluded.detail,
                            latency_seconds = excluded.latency_seconds, observe_time = now()""",
-                    self._observer,
+                    self.observer,
                     [appender.node.name for appender in nodes],
                     [appender.health.value for appender in nodes],
                     [appender.detail for appender in nodes],

@@ -18,8 +18,22 @@ from dataflow_bridge.listener.counters import Counters
 _EVERY_SECONDS = 1.0
 
 
-async def report(listener: Counters, batcher: Batcher, appender: Appender, stopping: asyncio.Event) -> None:
-    """Report until the process stops."""
+async def report(
+    listener: Counters,
+    batcher: Batcher,
+    appender: Appender,
+    stopping: asyncio.Event,
+    leadership: Callable[[], tuple[bool, int | None]],
+) -> None:
+    """Report until the process stops.
+
+    Args:
+        listener: Counts what arrives.
+        batcher: Counts what is acknowledged.
+        appender: Knows the ring.
+        stopping: Set when the process stops.
+        leadership: Gives whether this bridge leads, and how many batches are on too few nodes.
+    """
     connections = up_down_counter(names.BRIDGE_CONNECTIONS)
     totals: dict[Counter, Callable[[], int]] = {
         counter(names.BRIDGE_MESSAGES): lambda: batcher.counters.messages,
@@ -42,6 +56,10 @@ async def report(listener: Counters, batcher: Batcher, appender: Appender, stopp
             for health in Health
         ],
     )
+    observe(names.RING_BUFFER_LEFT, lambda: [] if (left := appender.buffer_seconds) is None else [(left, {})])
+    observe(names.RING_FREE, lambda: [] if (free := appender.free_bytes) is None else [(float(free), {})])
+    observe(names.RING_LEADER, lambda: [(float(leadership()[0]), {})])
+    observe(names.RING_COPIES_MISSING, lambda: [] if (missing := leadership()[1]) is None else [(float(missing), {})])
     before = dict.fromkeys(totals, 0)
     open_before = 0
     while not stopping.is_set():

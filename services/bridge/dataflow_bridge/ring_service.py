@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Final
 
-from dataflow.bridge.v1 import node_pb2, ring_service_pb2, ring_service_pb2_grpc
+from dataflow.bridge.v1 import node_pb2, ring_pb2, ring_service_pb2, ring_service_pb2_grpc
 from dataflow_mesh.paging import decode, encode, page_size
 from dataflow_ring.append import Appender, NodeAppender
 from dataflow_ring.connection import redact
@@ -15,6 +15,8 @@ from grpc.aio import ServicerContext
 
 from dataflow_bridge.errors import NodeNotFoundError
 from dataflow_bridge.membership import Member, Membership
+from dataflow_bridge.recopier import Recopier
+from dataflow_bridge.ring_status import ring_status
 
 _LIST: Final = "/dataflow.bridge.v1.RingService/ListNodes"
 _WATCH_LOOK_SECONDS: Final = 0.2
@@ -24,8 +26,16 @@ _WATCH_REPEAT_SECONDS: Final = 15.0
 class RingServicer(ring_service_pb2_grpc.RingServiceServicer):
     """Answers from this bridge's membership and observations."""
 
-    def __init__(self, membership: Membership, appender: Appender, observer: str, stopping: asyncio.Event) -> None:
+    def __init__(
+        self,
+        membership: Membership,
+        appender: Appender,
+        recopier: Recopier,
+        observer: str,
+        stopping: asyncio.Event,
+    ) -> None:
         self._membership = membership
+        self._recopier = recopier
         self._appender = appender
         self._observer = observer
         self._stopping = stopping
@@ -85,24 +95,28 @@ class RingServicer(ring_service_pb2_grpc.RingServiceServicer):
             nodes=[self._node(member) for member in page],
             next_page_token=encode([page[-1].node.name], _LIST, filter_) if len(members) > size else "",
             stale=self._membership.stale,
+            status=self._status(),
         )
 
     async def WatchRing(
         self, request: ring_service_pb2.WatchRingRequest, context: ServicerContext[object, object]
     ) -> AsyncIterator[ring_service_pb2.WatchRingResponse]:
         """Show the ring now and after each change."""
-        shown: list[tuple[str, str, str]] | None = None
+        shown: object = None
         shown_at = 0.0
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
-            state = [
-                (appender.node.name, appender.node.state.value, appender.health.value)
-                for appender in self._appender.nodes
-            ]
+            status = self._status()
+            state = (
+                [(a.node.name, a.node.state.value, a.health.value) for a in self._appender.nodes],
+                (status.stale, status.leader_epoch, bool(status.under_replicated)),
+            )
             if state != shown or loop.time() - shown_at >= _WATCH_REPEAT_SECONDS:
                 shown, shown_at = state, loop.time()
                 response = ring_service_pb2.WatchRingResponse(
-                    nodes=[self._node(member) for member in self._membership.members], stale=self._membership.stale
+                    nodes=[self._node(member) for member in self._membership.members],
+                    stale=self._membership.stale,
+                    status=status,
                 )
                 response.observe_time.FromDatetime(datetime.now(UTC))
                 yield response
@@ -111,6 +125,9 @@ class RingServicer(ring_service_pb2_grpc.RingServiceServicer):
                     await self._stopping.wait()
             except TimeoutError:
                 continue
+
+    def _status(self) -> ring_pb2.RingStatus:
+        return ring_status(self._membership, self._appender, self._recopier)
 
     def _node(self, member: Member) -> node_pb2.Node:
         node = member.node
@@ -123,6 +140,10 @@ class RingServicer(ring_service_pb2_grpc.RingServiceServicer):
             durability=node_pb2.Durability.Value(f"DURABILITY_{node.durability.value}"),
         )
         message.admit_time.FromDatetime(member.admit_time)
+        if member.state_time is not None:
+            message.state_time.FromDatetime(member.state_time)
+        if member.down_since is not None:
+            message.down_since.FromDatetime(member.down_since)
         appenders = {appender.node.name: appender for appender in self._appender.nodes}
         appender = appenders.get(node.name)
         if appender is not None:
@@ -155,3 +176,4 @@ class RingServicer(ring_service_pb2_grpc.RingServiceServicer):
                 message.oldest_age.FromNanoseconds(int(fill.oldest_age_seconds * 1e9))
             message.memory_used_bytes = fill.memory_used_bytes
             message.memory_limit_bytes = fill.memory_limit_bytes
+            message.disk_used_bytes = fill.disk_used_bytes

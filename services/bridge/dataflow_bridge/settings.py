@@ -37,6 +37,14 @@ class BridgeSettings(MeshSettings):
             "help": "Acknowledge with fewer copies when nodes are away; 0: as many as copies. Less suspends promise 5."
         },
     )
+    batch_horizon_hours: float = field(
+        default=24.0,
+        metadata={"help": "A ring node that was away for longer leaves the ring; what it brings back is parked."},
+    )
+    node_disk_bytes: int = field(
+        default=0,
+        metadata={"help": "What the append-only file of one ring node may take; at 80 % it is FULL. 0: not limited."},
+    )
     memory_budget_bytes: int = field(
         default=64 * 1024 * 1024, metadata={"help": "Bytes of messages that may wait in this process."}
     )
@@ -60,6 +68,10 @@ class BridgeSettings(MeshSettings):
             found.append(f"copies: {self.copies} is not in 1 to 5")
         if not 0 <= self.min_copies <= self.copies:
             found.append(f"min_copies: {self.min_copies} is not in 0 to copies ({self.copies})")
+        if self.batch_horizon_hours <= 0:
+            found.append(f"batch_horizon_hours: {self.batch_horizon_hours} is not above 0")
+        if self.node_disk_bytes < 0:
+            found.append(f"node_disk_bytes: {self.node_disk_bytes} is negative")
         if self.memory_budget_bytes < 4 * 1024 * 1024:
             found.append(f"memory_budget_bytes: {self.memory_budget_bytes} is below 4 MiB")
         found += [

@@ -32,6 +32,7 @@ class Attribute(StrEnum):
     HEALTH = "dataflow.health"
     CONTRACT = "dataflow.contract"
     ENGINE = "dataflow.engine"
+    SERVICE = "dataflow.service"
 
 
 _SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -77,6 +78,13 @@ GRPC_DURATION = Metric(
 )
 PROCESS_LOOP_LAG = Metric(
     "dataflow.process.loop_lag", Kind.HISTOGRAM, "s", "How late the event loop ran a timer.", (), _SECONDS
+)
+PROCESS_SERVING = Metric(
+    "dataflow.process.serving",
+    Kind.GAUGE,
+    "{service}",
+    "1 where grpc.health.v1 answers SERVING for this service of this process; an empty name is the whole process.",
+    (Attribute.SERVICE,),
 )
 
 # Bridge.
@@ -148,6 +156,14 @@ RING_FAILOVERS = Metric(
 RING_COPIES_MISSING = Metric(
     "dataflow.ring.copies_missing", Kind.GAUGE, "{batch}", "Batches with fewer copies than wanted."
 )
+RING_BUFFER_LEFT = Metric(
+    "dataflow.ring.buffer_left",
+    Kind.GAUGE,
+    "s",
+    "How long batches could be taken if none were stored, at the rate of the last minute.",
+)
+RING_FREE = Metric("dataflow.ring.free", Kind.GAUGE, "By", "Bytes that the nodes that take batches have left.")
+RING_LEADER = Metric("dataflow.ring.leader", Kind.GAUGE, "{bridge}", "1 for the bridge that leads.")
 
 # Validator.
 VALIDATOR_BATCHES = Metric(
