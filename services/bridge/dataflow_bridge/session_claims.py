@@ -244,8 +244,7 @@ class SessionClaims:
             try:
                 current = await self.store.due({key: epoch for key, (epoch, _) in asked.items()})
             except SessionStoreAwayError:
-                for _, answer in asked.values():
-                    answer(None)
+                self._due = asked | self._due
                 raise
             for key, (_, answer) in asked.items():
                 answer(key in current)
@@ -286,6 +285,9 @@ class SessionClaims:
             if asked.answer is not None:
                 self.served_unclaimed += asked.claim.late is None
                 _tell(asked, NoClaim.AWAY)
+        unanswered, self._due = self._due, {}
+        for _, answer in unanswered.values():
+            answer(None)
 
     def _came_back(self) -> None:
         if self.away:

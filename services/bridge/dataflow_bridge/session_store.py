@@ -135,9 +135,9 @@ class SessionStore(Protocol):
         """
 
     async def release(self, releases: Sequence[Release]) -> list[bool]:
-        """Note that connections ended; tell for each whether it still had the session.
+        """Note that connections ended; tell for each whether it still had the session, with its Will if that is kept.
 
-        Only then its Will may be published. For one that was taken over and has said goodbye, the Will that the claim
+        Only then the Will may be published: the leader has done so when it took this bridge for dead. For one that was taken over and has said goodbye, the Will that the claim
         made due is taken back.
         """
 

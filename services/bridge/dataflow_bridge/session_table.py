@@ -91,7 +91,7 @@ WITH gone AS (
     DELETE FROM bridge.session s USING locked l
     WHERE s.identity = l.identity AND s.client_id = l.client_id AND s.epoch = l.gone_epoch
         AND l.gone_expiry = 0 AND NOT (l.keep_will AND s.will IS NOT NULL)
-    RETURNING s.identity, s.client_id
+    RETURNING s.identity, s.client_id, l.keep_will AS will_is_out
 ), kept AS (
     UPDATE bridge.session s SET
         connected = false,
@@ -104,14 +104,15 @@ WITH gone AS (
     FROM locked l
     WHERE s.identity = l.identity AND s.client_id = l.client_id AND s.epoch = l.gone_epoch
         AND NOT (l.gone_expiry = 0 AND NOT (l.keep_will AND s.will IS NOT NULL))
-    RETURNING s.identity, s.client_id
+    RETURNING s.identity, s.client_id, l.keep_will AND s.will IS NULL AS will_is_out
 ), taken_back AS (
     UPDATE bridge.session s SET left_will = NULL, left_epoch = NULL
     FROM locked l
     WHERE s.identity = l.identity AND s.client_id = l.client_id AND s.left_epoch = l.gone_epoch
         AND s.epoch <> l.gone_epoch AND NOT l.keep_will
 )
-SELECT * FROM ended UNION ALL SELECT * FROM kept
+SELECT identity, client_id FROM kept WHERE NOT will_is_out
+UNION ALL SELECT identity, client_id FROM ended WHERE NOT will_is_out
 """
 
 _SUBSCRIBE: Final = """

@@ -127,15 +127,24 @@ class MemorySessionStore:
                 row.left.pop(release.epoch, None)
             return False
         now = self._shared.now()
+        will_is_out = release.keep_will and row.will is None
         row.will = row.will if release.keep_will else None
         if not release.expiry_seconds and row.will is None:
             del self._shared.rows[release.key]
-            return True
+            return not will_is_out
         row.connected = False
         row.expiry_seconds = release.expiry_seconds
         row.end_time = now + release.expiry_seconds
         row.will_time = None if row.will is None else now + min(row.will_delay_seconds, release.expiry_seconds)
-        return True
+        return not will_is_out
+
+    def bury(self) -> None:
+        """Do what the leader does for a bridge that it takes for dead: its Wills are out."""
+        for row in self._shared.rows.values():
+            if row.boot_id == self.boot_id and row.connected:
+                row.connected = False
+                row.end_time = self._shared.now() + row.expiry_seconds
+                row.will = None
 
     async def subscribe(self, subscriptions: Mapping[SessionKey, tuple[int, Mapping[str, int]]]) -> None:
         """Keep what the sessions, by their epochs, are subscribed to."""

@@ -22,11 +22,14 @@ from dataflow_bridge.listener.listener import Listener
 from dataflow_bridge.listener.seams import Ack, Authenticator, Clock, message_cost
 from dataflow_bridge.listener.settings import ListenerSettings
 from dataflow_bridge.listener.wire import read_size
+from dataflow_bridge.session_claims import SessionClaims
 from dataflow_bridge.sessions import Sessions
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Callable, Mapping
+
+    from dataflow_bridge.session_store import SessionStore
 
 
 def token_authenticator(tokens: Mapping[str, tuple[str, str]], *, allow_anonymous: bool = False) -> TokenAuthenticator:
@@ -270,11 +273,13 @@ async def serve(
     hold: bool = False,
     drain_seconds: float = 0.0,
     tls: ssl.SSLContext | None = None,
+    store: SessionStore | None = None,
 ) -> AsyncIterator[Served]:
     """Serve on a free port of loopback with an intake in memory; anonymous clients may come."""
     clock = clock or SystemClock()
     budget = Budget(memory_budget_bytes)
-    sessions = Sessions(clock)
+    claims = None if store is None else SessionClaims(store, clock)
+    sessions = Sessions(clock, claims)
     intake = MemoryIntake(budget, hold=hold)
     listener = Listener(
         settings or ListenerSettings(listen="127.0.0.1:0"),
@@ -286,8 +291,16 @@ async def serve(
         tls=tls,
         drain_seconds=drain_seconds,
     )
-    async with listener:
-        yield Served(listener, intake, budget, sessions)
+    task = None if claims is None else asyncio.get_running_loop().create_task(claims.run())
+    try:
+        async with listener:
+            yield Served(listener, intake, budget, sessions)
+        if task is not None and task.done():
+            task.result()
+    finally:
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
 
 
 def connect311(
