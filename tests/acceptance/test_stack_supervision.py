@@ -28,6 +28,14 @@ async def test_killed_postgres_comes_back_with_its_data(stack: LocalStack) -> No
     await connection.close()
 
 
+async def test_postgres_that_was_told_to_end_comes_back(stack: LocalStack) -> None:
+    """A plain SIGTERM has Postgres wait for its clients, which never leave: it is ended and started again."""
+    connection = await asyncpg.connect(stack.status()["postgres"])
+    pid = stack.kill("postgres", signal.SIGTERM)
+    stack.comes_back("postgres", pid)
+    connection.terminate()
+
+
 @pytest.mark.parametrize("name", ["bridge-0", "validator-1"])
 def test_frozen_process_is_killed_and_comes_back(stack: LocalStack, name: str) -> None:
     """A process that shows no heartbeat is ended and started again."""

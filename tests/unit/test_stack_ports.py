@@ -9,7 +9,7 @@ from dataflow_stack.ports import Ports
 
 def test_all_ports_of_a_stack_differ() -> None:
     """The largest stack has no two listeners on one port."""
-    used = [port for _, port in Ports(18830).used(16, 16, 16)]
+    used = [port for _, port in Ports(18830).used(16, 16, 16, 16)]
     assert len(used) == len(set(used))
 
 
@@ -26,7 +26,7 @@ def test_taken_port_of_a_known_node_cannot_be_moved() -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        ports = Ports.any_free((port,), 1, 1, 1)
+        ports = Ports.any_free((port,), 1, 1, 1, 1)
         with pytest.raises(StackError, match=rf"port {port} \(redis-0\) is taken") as caught:
-            ports.require_free(1, 1, 1)
+            ports.require_free(1, 1, 1, 1)
     assert "--port-base" not in str(caught.value)

@@ -12,7 +12,7 @@ if __name__ == "__main__":
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--port-base", type=int)
     parser.add_argument("--no-fleet", action="store_true")
-    for name in ("bridges", "validators", "nodes"):
+    for name in ("bridges", "validators", "insights", "nodes"):
         parser.add_argument(f"--{name}", type=int, required=True)
     flags = parser.parse_args()
     sys.exit(
@@ -23,6 +23,7 @@ if __name__ == "__main__":
                 fleet=not flags.no_fleet,
                 bridges=flags.bridges,
                 validators=flags.validators,
+                insights=flags.insights,
                 nodes=flags.nodes,
             )
         )

@@ -55,6 +55,7 @@ class ChildSpec:
         death_signal: What it gets when the supervisor dies.
         stop_seconds: How long the ordered end may take; then it is killed.
         may_end: It may end by itself with exit code 0.
+        ends: Tells that it is ending though we did not ask it to, and may never be done: then it gets our signal.
     """
 
     name: str
@@ -69,6 +70,7 @@ class ChildSpec:
     death_signal: signal.Signals = signal.SIGKILL
     stop_seconds: float = 15.0
     may_end: bool = False
+    ends: Callable[[], bool] | None = None
 
 
 class Child:
@@ -217,8 +219,17 @@ class Child:
                 self.health = Health.SERVING
             elif self.health is Health.SERVING:
                 self.health = Health.NOT_SERVING
+            if self.health is Health.NOT_SERVING and self.spec.ends is not None and self.spec.ends():
+                self._hasten()
             # Often while it starts, so that `up` does not wait; then seldom, so that nobody pays for it.
             await asyncio.sleep(_LOOK_SECONDS if self.health is Health.STARTING else _FOLLOW_SECONDS)
+
+    def _hasten(self) -> None:
+        """Ends in our way what somebody else began to end, so that it can be started again."""
+        if self.pid is not None and self._process is not None:
+            _log.warning("%s was told to end by somebody else: ending it now, to start it again", self.name)
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(self.spec.stop_signal)
 
     async def _guard(self, process: asyncio.subprocess.Process, heartbeat: Heartbeat) -> None:
         """Kills it when its heart has stopped."""

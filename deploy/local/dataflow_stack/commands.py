@@ -38,10 +38,19 @@ _COUNT = click.IntRange(1, MOST_OF_A_KIND)
 @click.option("--no-fleet", is_flag=True, help="Start no simulated devices.")
 @click.option("--bridges", type=_COUNT, default=1, show_default=True, help="Bridge processes, on one port.")
 @click.option("--validators", type=_COUNT, default=2, show_default=True, help="Validator processes, on one port.")
+@click.option("--insights", type=_COUNT, default=1, show_default=True, help="Insight processes, on one port.")
 @click.option("--nodes", type=_COUNT, default=3, show_default=True, help="Redis nodes; those that hold data stay.")
 @data_dir_option
 def up(
-    data_dir: Path, *, detach: bool, port_base: int | None, no_fleet: bool, bridges: int, validators: int, nodes: int
+    data_dir: Path,
+    *,
+    detach: bool,
+    port_base: int | None,
+    no_fleet: bool,
+    bridges: int,
+    validators: int,
+    insights: int,
+    nodes: int,
 ) -> None:
     """Start the whole system on this machine.
 
@@ -54,6 +63,7 @@ def up(
         fleet=not no_fleet,
         bridges=bridges,
         validators=validators,
+        insights=insights,
         nodes=nodes,
     )
     try:
@@ -162,7 +172,8 @@ def _run_detached(options: Options) -> None:
         raise AlreadyRunningError(f"already running on {layout.root} (pid {pid}); see `dataflow status`")
     layout.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
     arguments = ["--data-dir", str(options.data_dir), "--bridges", str(options.bridges)]
-    arguments += ["--validators", str(options.validators), "--nodes", str(options.nodes)]
+    arguments += ["--validators", str(options.validators), "--insights", str(options.insights)]
+    arguments += ["--nodes", str(options.nodes)]
     arguments += ["--port-base", str(options.port_base)] if options.port_base is not None else []
     arguments += [] if options.fleet else ["--no-fleet"]
     reading, writing = os.pipe()

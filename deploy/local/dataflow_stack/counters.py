@@ -9,6 +9,7 @@ NAMES: Final = ("published", "acknowledged", "stored", "quarantined", "duplicate
 """What is counted; items from `stored` on, messages before."""
 
 _SAMPLE: Final = re.compile(r"^(\w+)(?:\{(.*)\})? ([0-9.eE+-]+)$")
+_WHOLE: Final = re.compile(r'dataflow_service=""')
 _OUTCOME: Final = re.compile(r'dataflow_outcome="(\w+)"')
 _MESSAGES: Final = {"dataflow_bridge_messages_total": "published", "dataflow_bridge_acknowledged_total": "acknowledged"}
 
@@ -23,6 +24,13 @@ def counts(text: str) -> dict[str, float]:
         if counted is not None:
             found[counted] = found.get(counted, 0.0) + value
     return found
+
+
+def serves(text: str) -> bool:
+    """Returns whether a process says that it serves as a whole; a single service that does not is another matter."""
+    return any(
+        name == "dataflow_process_serving" and value and _WHOLE.search(labels) for name, labels, value in _samples(text)
+    )
 
 
 def lag_seconds(texts: Iterable[str]) -> float:

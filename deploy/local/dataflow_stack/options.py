@@ -15,6 +15,7 @@ class Options:
         nodes: Redis nodes.
         bridges: Bridge processes; they share their ports.
         validators: Validator processes; they share their port.
+        insights: Insight processes; they share their port.
     """
 
     data_dir: Path
@@ -23,3 +24,4 @@ class Options:
     nodes: int = 3
     bridges: int = 1
     validators: int = 2
+    insights: int = 1

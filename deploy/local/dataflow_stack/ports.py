@@ -12,12 +12,12 @@ from dataflow_stack.errors import StackError
 
 DEFAULT_BASE: Final = 18830
 MOST_OF_A_KIND: Final = 16
-"""Most nodes, bridges or validators of one local stack: their ports lie side by side."""
+"""Most nodes, bridges, validators or insights of one local stack: their ports lie side by side."""
 
 _HOST: Final = "127.0.0.1"
 _REDIS_OFFSET: Final = 10
 _METRICS_OFFSET: Final = 30
-_SPAN: Final = _METRICS_OFFSET + 2 * MOST_OF_A_KIND + 1
+_SPAN: Final = _METRICS_OFFSET + 3 * MOST_OF_A_KIND
 _FREE_RANGE: Final = range(20_000, 32_000)
 """Below Linux's ephemeral ports, so that no outgoing connection takes one between its choice and its use."""
 
@@ -34,7 +34,7 @@ class Ports:
     | base + 5 | console (kept free) |
     | base + 6 | Postgres |
     | base + 10 … | Redis nodes |
-    | base + 30 … | metrics: bridges, validators, insight |
+    | base + 30 … | metrics: bridges, validators, insights |
 
     Attributes:
         base: The first port.
@@ -66,7 +66,7 @@ class Ports:
 
     @property
     def insight(self) -> int:
-        """The gRPC of insight."""
+        """The gRPC of all insights."""
         return self.base + 4
 
     @property
@@ -86,12 +86,11 @@ class Ports:
         """Prometheus endpoint of one validator."""
         return self.base + _METRICS_OFFSET + MOST_OF_A_KIND + index
 
-    @property
-    def insight_metrics(self) -> int:
-        """Prometheus endpoint of insight."""
-        return self.base + _METRICS_OFFSET + 2 * MOST_OF_A_KIND
+    def insight_metrics(self, index: int) -> int:
+        """Prometheus endpoint of one insight."""
+        return self.base + _METRICS_OFFSET + 2 * MOST_OF_A_KIND + index
 
-    def used(self, nodes: int, bridges: int, validators: int) -> Iterator[tuple[str, int]]:
+    def used(self, nodes: int, bridges: int, validators: int, insights: int) -> Iterator[tuple[str, int]]:
         """Yields what listens and where, for a stack of this size."""
         yield "mqtt", self.mqtt
         yield "mqtt over websocket", self.mqtt_websocket
@@ -102,15 +101,15 @@ class Ports:
         yield from ((f"redis-{index}", self.redis(index)) for index in range(nodes))
         yield from ((f"metrics of bridge-{index}", self.bridge_metrics(index)) for index in range(bridges))
         yield from ((f"metrics of validator-{index}", self.validator_metrics(index)) for index in range(validators))
-        yield "metrics of insight-0", self.insight_metrics
+        yield from ((f"metrics of insight-{index}", self.insight_metrics(index)) for index in range(insights))
 
-    def require_free(self, nodes: int, bridges: int, validators: int) -> None:
+    def require_free(self, nodes: int, bridges: int, validators: int, insights: int) -> None:
         """Checks that nobody listens on the ports.
 
         Raises:
             StackError: Somebody does; the message names the port, who it is when that can be seen, and the way out.
         """
-        taken = [(name, port) for name, port in self.used(nodes, bridges, validators) if not is_free(port)]
+        taken = [(name, port) for name, port in self.used(nodes, bridges, validators, insights) if not is_free(port)]
         if taken:
             lines = [f"port {port} ({name}) is taken{_holder(port)}" for name, port in taken]
             if any(port in self.known_redis for _, port in taken):
@@ -123,7 +122,7 @@ class Ports:
             )
 
     @classmethod
-    def any_free(cls, known_redis: tuple[int, ...], nodes: int, bridges: int, validators: int) -> Self:
+    def any_free(cls, known_redis: tuple[int, ...], nodes: int, bridges: int, validators: int, insights: int) -> Self:
         """Returns ports that are all free now; nodes that hold data keep theirs.
 
         Raises:
@@ -132,7 +131,8 @@ class Ports:
         starts = range(_FREE_RANGE.start, _FREE_RANGE.stop - _SPAN, 100)
         for base in random.SystemRandom().sample(starts, len(starts)):
             ports = cls(base + random.SystemRandom().randrange(100 - _SPAN), known_redis)
-            if all(is_free(port) for _, port in ports.used(nodes, bridges, validators) if port not in known_redis):
+            used = ports.used(nodes, bridges, validators, insights)
+            if all(is_free(port) for _, port in used if port not in known_redis):
                 return ports
         raise StackError(f"no free ports between {_FREE_RANGE.start} and {_FREE_RANGE.stop}")
 

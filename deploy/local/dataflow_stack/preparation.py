@@ -80,7 +80,8 @@ def _programs(record: Record) -> tuple[Program, Program]:
 
 def _ports(options: Options, record: Record, nodes: int) -> Ports:
     """Chooses the ports: those asked for, else those of the data directory, else the default ones."""
-    size, known = (nodes, options.bridges, options.validators), record.redis_ports
+    size = (nodes, options.bridges, options.validators, options.insights)
+    known = record.redis_ports
     if options.port_base == 0:
         if record.port_base is not None:
             before = Ports(record.port_base, known)

@@ -4,22 +4,9 @@ import asyncio
 import contextlib
 from typing import Final
 
-import grpc.aio
 import psutil
-from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
 _SECONDS: Final = 2.0
-
-
-async def grpc_serves(port: int) -> bool:
-    """Returns whether a process behind the port answers SERVING to grpc.health.v1."""
-    # A channel for each question: an old one would wait long before it connects to a process that came back.
-    with contextlib.suppress(grpc.aio.AioRpcError):
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            stub = health_pb2_grpc.HealthStub(channel)
-            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_SECONDS)
-            return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
-    return False
 
 
 def listens(pid: int, ports: frozenset[int]) -> bool:

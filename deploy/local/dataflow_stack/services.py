@@ -53,10 +53,24 @@ class Services:
         name = f"validator-{index}"
         return self._spec("validator", name, self.ports.validator_metrics(index), {"VALIDATOR_ID": name})
 
-    def insight(self) -> ChildSpec:
-        """Returns how to start insight."""
-        own = {"INSIGHT_ID": "insight-0", "READ_DSN": self.postgres.read_dsn}
-        return self._spec("insight", "insight-0", self.ports.insight_metrics, own)
+    def insight(self, index: int) -> ChildSpec:
+        """Returns how to start an insight."""
+        name = f"insight-{index}"
+        own = {"INSIGHT_ID": name, "READ_DSN": self.postgres.read_dsn}
+        return self._spec("insight", name, self.ports.insight_metrics(index), own)
+
+    def specification(self, kind: Kind, index: int) -> ChildSpec:
+        """Returns how to start one of a kind."""
+        return {"bridge": self.bridge, "validator": self.validator, "insight": self.insight}[kind](index)
+
+    def metrics_port(self, kind: Kind, index: int) -> int:
+        """Returns the port that one of a kind has for itself."""
+        ports = self.ports
+        return {
+            "bridge": ports.bridge_metrics,
+            "validator": ports.validator_metrics,
+            "insight": ports.insight_metrics,
+        }[kind](index)
 
     def fleet(self) -> ChildSpec:
         """Returns how to start the simulated devices, which find all they need in the data directory."""

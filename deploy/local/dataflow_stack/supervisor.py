@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final
 
 import psutil
@@ -59,6 +59,8 @@ class Supervisor:
         self._counters = counters.Counters()
         self._addresses: status.Document = {}
         self._metrics_ports: dict[str, int] = {}
+        self._metrics: dict[tuple[str, int | None], str] = {}
+        """What each process showed last, by name and pid."""
         self._nodes: tuple[RedisNode, ...] = ()
 
     async def run(self) -> None:
@@ -129,20 +131,27 @@ class Supervisor:
         await postgres.provision()
 
         services = Services(layout=layout, ports=ports, postgres=postgres, nodes=self._nodes)
-        bridges = [services.bridge(index) for index in range(self._options.bridges)]
-        validators = [services.validator(index) for index in range(self._options.validators)]
-        own = [self._run(group, spec, self._probe(services, "bridge", len(bridges))) for spec in bridges]
-        own += [self._run(group, spec, self._probe(services, "validator", len(validators))) for spec in validators]
-        own.append(self._run(group, services.insight(), self._probe(services, "insight", 1)))
-        self._metrics_ports = {spec.name: ports.bridge_metrics(index) for index, spec in enumerate(bridges)}
-        self._metrics_ports |= {spec.name: ports.validator_metrics(index) for index, spec in enumerate(validators)}
-        await self._serving(own)
+        await self._serving([self._run_service(group, services, kind, index) for kind, index in self._wanted()])
 
         document = await self._document()
         status.write(layout, document)
         self._on_ready(document)
         if self._options.fleet and fleet_installed():
             self._run(group, services.fleet(), _lives)
+
+    def _wanted(self) -> Iterator[tuple[Kind, int]]:
+        options = self._options
+        counts: dict[Kind, int] = {
+            "bridge": options.bridges,
+            "validator": options.validators,
+            "insight": options.insights,
+        }
+        return ((kind, index) for kind, count in counts.items() for index in range(count))
+
+    def _run_service(self, group: asyncio.TaskGroup, services: Services, kind: Kind, index: int) -> Child:
+        spec = services.specification(kind, index)
+        self._metrics_ports[spec.name] = services.metrics_port(kind, index)
+        return self._run(group, spec, self._probe(services.listening(kind)))
 
     def _run(self, group: asyncio.TaskGroup, spec: ChildSpec, serves: Probe) -> Child:
         _log.info("starting %s", spec.name)
@@ -178,17 +187,26 @@ class Supervisor:
             for task in waiting:
                 task.cancel()
 
-    def _probe(self, services: Services, kind: Kind, count: int) -> Probe:
+    def _probe(self, ports: frozenset[int]) -> Probe:
+        """Returns what asks one process: by its own metrics, since several share the port on which they serve."""
+
         async def serves(child: Child) -> bool:
             if child.pid is None:
                 return False
-            if child.health is Health.STARTING and not probes.listens(child.pid, services.listening(kind)):
-                return False
-            # Several processes share a port: whoever answers there says nothing about this one.
-            alone = count == 1 or child.health is Health.STARTING
-            return not alone or await probes.grpc_serves(services.grpc_port(kind))
+            if child.health is Health.STARTING:
+                if not probes.listens(child.pid, ports):
+                    return False
+                await self._look(child)
+            return counters.serves(self._metrics.get((child.name, child.pid), ""))
 
         return serves
+
+    async def _look(self, child: Child) -> None:
+        """Reads what a process shows of itself: often while it starts, then once a second for its health and counts."""
+        pid = child.pid
+        text = await probes.metrics(self._metrics_ports[child.name])
+        if pid == child.pid:  # else it is of one that has died, and another has its port
+            self._metrics[child.name, pid] = text
 
     async def _report(self) -> None:
         while True:
@@ -201,9 +219,10 @@ class Supervisor:
 
     async def _document(self) -> status.Document:
         watched = [child for child in self._children if child.pid is not None and child.name in self._metrics_ports]
-        texts = await asyncio.gather(*(probes.metrics(self._metrics_ports[child.name]) for child in watched))
-        seen = {(child.name, child.pid): counters.counts(text) for child, text in zip(watched, texts, strict=True)}
-        self._counters.update(time.monotonic(), seen)
+        await asyncio.gather(*(self._look(child) for child in watched))
+        alive = {(child.name, child.pid) for child in watched}
+        self._metrics = {key: text for key, text in self._metrics.items() if key in alive}
+        self._counters.update(time.monotonic(), {key: counters.counts(text) for key, text in self._metrics.items()})
         depths = await asyncio.gather(*(node.depth() for node in self._nodes))
         return self._addresses | {
             "pid": os.getpid(),
@@ -211,7 +230,7 @@ class Supervisor:
             "totals": {name: int(value) for name, value in self._counters.totals.items()},
             "rates": {name: round(value, 1) for name, value in self._counters.rates.items()},
             "lag": sum(depth or 0 for depth in depths),
-            "lag_seconds": round(counters.lag_seconds(texts), 3),
+            "lag_seconds": round(counters.lag_seconds(self._metrics.values()), 3),
         }
 
     async def _stop(self) -> None:

@@ -22,7 +22,9 @@ from dataflow_mesh.interceptors.errors import ErrorStep
 from dataflow_mesh.interceptors.request_log import RequestLogStep
 from dataflow_mesh.interceptors.validation import ValidationStep
 from dataflow_mesh.logs import fields
+from dataflow_mesh.names import PROCESS_SERVING, Attribute
 from dataflow_mesh.settings import MeshSettings
+from dataflow_mesh.telemetry import observe
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +41,7 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
     # A caller behind a cut network is noticed within 30 s, and one that pings to keep its stream is welcome.
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 0),
@@ -91,13 +94,14 @@ class GrpcServer:
         self._drain_seconds = drain_seconds
         self._drain = DrainStep()
         self._health = health.aio.HealthServicer()
+        self._serving: dict[str, bool] = {}
         self._default_deadline_seconds = default_deadline_seconds
         self._server: grpc.aio.Server | None = None
 
     @classmethod
     def from_settings(cls, settings: MeshSettings, services: Sequence[Service], *, tokens: Tokens) -> Self:
         """Makes the server that the settings describe."""
-        return cls(
+        server = cls(
             settings.grpc_listen,
             services,
             tokens=tokens,
@@ -107,6 +111,8 @@ class GrpcServer:
             tls_client_ca=settings.tls_client_ca,
             drain_seconds=settings.drain_seconds,
         )
+        observe(PROCESS_SERVING, server._observe_serving)
+        return server
 
     @property
     def address(self) -> str:
@@ -117,6 +123,7 @@ class GrpcServer:
         """Says in the health service whether one service can do its work ("" is the whole process)."""
         states = health_pb2.HealthCheckResponse
         await self._health.set(name, states.SERVING if serving else states.NOT_SERVING)
+        self._serving[name] = serving
 
     async def __aenter__(self) -> Self:
         server = grpc.aio.server(interceptors=(Chain(self._steps()),), options=_OPTIONS)
@@ -131,6 +138,7 @@ class GrpcServer:
             raise OSError(f"cannot listen on {self._listen}: {error}") from error
         await server.start()
         self._server = server
+        await self.set_serving("", True)
         _log.info("gRPC served", extra=fields("grpc_served", address=self.address, tls=self._tls[0] is not None))
         return self
 
@@ -145,8 +153,13 @@ class GrpcServer:
         if server is None:
             return
         await self._health.enter_graceful_shutdown()
+        self._serving = dict.fromkeys(self._serving, False)
         self._drain.end_streams(min(STREAM_DRAIN_SECONDS, self._drain_seconds))
         await server.stop(self._drain_seconds)
+
+    def _observe_serving(self) -> list[tuple[float, dict[str, str]]]:
+        """Shows the health of this very process: whoever answers on a port that several share says nothing about it."""
+        return [(float(serving), {Attribute.SERVICE.value: name}) for name, serving in [*self._serving.items()]]
 
     def _steps(self) -> list[Step]:
         pool = descriptor_pool.Default()
