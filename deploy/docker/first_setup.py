@@ -1,7 +1,8 @@
-"""Makes what a new system needs before the first message: the packaged contracts with their routes, and Mosquitto as a
-source. What exists is left as it is, so that this may run at each start.
+"""Makes what a new system needs before its first message: contracts, routes, and Mosquitto as a source.
 
     python first_setup.py mqtt://mosquitto:1883 DIRECTORY-OF-PASSWORDS
+
+What exists is left as it is, so that this may run at each start.
 """
 
 import asyncio
@@ -12,10 +13,10 @@ from pathlib import Path
 from dataflow_client import AsyncClient
 from dataflow_client.environment import connection_from
 from dataflow_client.errors import SourceExistsError
-from dataflow_simulator.packaged import packaged_contract
+from dataflow_simulator.packaged import ContractName, packaged_contract
 from dataflow_simulator.provision import provision_patiently
 
-_CONTRACTS = ("station", "room", "climate")
+_CONTRACTS: tuple[ContractName, ...] = ("station", "room", "climate")
 _PATIENCE_SECONDS = 120.0
 _SOURCE = "mosquitto"
 _USER = "dataflow"
