@@ -35,7 +35,9 @@ from dataflow_bridge.membership import Membership
 from dataflow_bridge.metrics import report
 from dataflow_bridge.ring_service import RingServicer
 from dataflow_bridge.session_claims import SessionClaims
+from dataflow_bridge.session_metrics import report_sessions
 from dataflow_bridge.session_table import SessionTable
+from dataflow_bridge.session_upkeep import SessionUpkeep
 from dataflow_bridge.session_watch import SessionWatch
 from dataflow_bridge.sessions import Sessions
 from dataflow_bridge.settings import BridgeSettings
@@ -100,12 +102,16 @@ async def serve(process: Process, settings: BridgeSettings) -> None:
         )
         clock = SystemClock()
         boot_id = UUID(bytes=batcher.boot_id)
-        claims = SessionClaims(SessionTable(pool, settings.bridge_id, boot_id), clock)
+        table = SessionTable(pool, settings.bridge_id, boot_id)
+        claims = SessionClaims(table, clock)
         sessions = Sessions(clock, claims)
+        upkeep = SessionUpkeep(pool, table, sessions)
         watch = SessionWatch(settings.postgres_dsn, f"{settings.bridge_id} sessions", boot_id, sessions, {})
         process.spawn(claims.run(), name="session claims")
         process.spawn(watch.watch(), name="session watch")
         process.spawn(watch.notice_freezes(), name="freezes")
+        process.spawn(upkeep.run(leadership.lease), name="session upkeep")
+        report_sessions(sessions, claims, upkeep)
         loopback = all(is_loopback(a) for a in (settings.mqtt_listen, settings.mqtt_websocket_listen) if a)
         listener = Listener(
             ListenerSettings(

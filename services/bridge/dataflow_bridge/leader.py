@@ -179,7 +179,7 @@ class Leadership:
 
     def __init__(self, lease: Lease, membership: Membership, recopier: Recopier, leader: Leader) -> None:
         self.recopier = recopier
-        self._lease = lease
+        self.lease = lease
         self._membership = membership
         self._leader = leader
         self._claiming: asyncio.Task[None] | None = None
@@ -190,7 +190,7 @@ class Leadership:
 
     def figures(self) -> tuple[bool, int | None]:
         """Return whether this bridge leads, and how many batches are on too few nodes, for telemetry."""
-        return self._lease.epoch is not None, under_replicated(self._membership, self.recopier)
+        return self.lease.epoch is not None, under_replicated(self._membership, self.recopier)
 
     async def end(self) -> None:
         """Give the leadership back, so that no other bridge has to wait until it expires."""
@@ -200,7 +200,7 @@ class Leadership:
 
     async def _claim(self) -> None:
         await self._membership.migrated.wait()
-        self._claiming = asyncio.create_task(self._lease.run(), name="lease-claims")
+        self._claiming = asyncio.create_task(self.lease.run(), name="lease-claims")
         try:
             await asyncio.wait([self._claiming])
             if not self._claiming.cancelled():

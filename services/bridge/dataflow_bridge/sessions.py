@@ -114,7 +114,7 @@ class Sessions:
     @property
     def unclaimed(self) -> int:
         """How many connections have a session that only this bridge knows."""
-        return sum(session.epoch is None and session.holder is not None for session in self._sessions.values())
+        return sum(session.epoch is None and session.holder is not None for session in list(self._sessions.values()))
 
     # Opening.
 

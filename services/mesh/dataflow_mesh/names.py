@@ -130,6 +130,33 @@ BRIDGE_APPEND_DURATION = Metric(
     (),
     _SECONDS,
 )
+BRIDGE_SESSIONS = Metric("dataflow.bridge.sessions", Kind.GAUGE, "{session}", "MQTT sessions that this bridge keeps.")
+BRIDGE_SESSIONS_UNCLAIMED = Metric(
+    "dataflow.bridge.sessions_unclaimed",
+    Kind.GAUGE,
+    "{session}",
+    "Connections that were let in without a claim in Postgres, and still have none.",
+)
+BRIDGE_SESSIONS_STALE = Metric(
+    "dataflow.bridge.sessions_stale",
+    Kind.GAUGE,
+    "1",
+    "1 while sessions cannot be claimed and clients are served from memory.",
+)
+BRIDGE_CLAIMS = Metric(
+    "dataflow.bridge.claims",
+    Kind.GAUGE,
+    "{claim}",
+    "Clients let in since the start: claimed in Postgres, or unclaimed.",
+    (Attribute.OUTCOME,),
+)
+BRIDGE_WILLS = Metric(
+    "dataflow.bridge.wills",
+    Kind.GAUGE,
+    "{will}",
+    "Wills since the start: ignored since somebody else had the session, or published for a dead bridge.",
+    (Attribute.OUTCOME,),
+)
 
 # Ring.
 RING_NODE_HEALTH = Metric(
