@@ -227,3 +227,13 @@ async def test_cancelling_a_task_cancels_its_call(client: AsyncClient, script: S
         await task
     (call,) = script.calls["Ask"]
     assert await asyncio.to_thread(call.ended.wait, 20)
+
+
+async def test_publish_is_repeated_after_an_end_that_nobody_explains(client: AsyncClient, script: Script) -> None:
+    """A server that stops may cancel a call that has just come; the ids make another try safe."""
+    accepted = ingest_service_pb2.PublishMessagesResponse(accepted_count=1)
+    script.on("PublishMessages", Failure(grpc.StatusCode.CANCELLED), Failure(grpc.StatusCode.INTERNAL), accepted)
+    assert (await client.publish([OutgoingMessage("t", b"1")])).accepted_count == 1
+    script.on("PublishMessages", Failure(grpc.StatusCode.INTERNAL, reason="INTERNAL"))
+    with pytest.raises(errors.InternalError):
+        await client.publish([OutgoingMessage("t", b"1")])

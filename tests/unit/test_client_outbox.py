@@ -4,8 +4,8 @@ import pytest
 from dataflow.bridge.v1 import ingest_service_pb2 as pb
 from dataflow_client import OutgoingMessage, StreamLimits, errors
 from dataflow_client.codes import CancelledError, ErrorDetails, InternalError, PermissionDeniedError, UnavailableError
-from dataflow_client.outbox import Outbox, is_unexplained, pause_before_resend
-from dataflow_client.retry import RetryPolicy
+from dataflow_client.outbox import Outbox, pause_before_resend
+from dataflow_client.retry import RetryPolicy, is_unexplained
 
 PAIRS = StreamLimits(max_batch_messages=2, max_unacknowledged_batches=2, linger_seconds=1.0)
 

@@ -13,8 +13,8 @@ from dataflow_client.calls import AsyncCaller
 from dataflow_client.codes import DataflowError, UnavailableError
 from dataflow_client.failures import translated
 from dataflow_client.messages import OutgoingMessage, PublishResult
-from dataflow_client.outbox import Outbox, StreamLimits, is_unexplained, no_progress, pause_before_resend
-from dataflow_client.retry import NEVER
+from dataflow_client.outbox import Outbox, StreamLimits, no_progress, pause_before_resend
+from dataflow_client.retry import NEVER, is_unexplained
 
 if TYPE_CHECKING:
     from dataflow.bridge.v1.ingest_service_pb2_grpc import IngestServiceAsyncStub

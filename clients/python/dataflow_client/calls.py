@@ -13,7 +13,7 @@ from grpc import aio
 
 from dataflow_client.codes import UnavailableError
 from dataflow_client.failures import translated
-from dataflow_client.retry import NEVER, RetryPolicy
+from dataflow_client.retry import NEVER, RetryPolicy, is_unexplained
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
@@ -34,7 +34,7 @@ class CallOptions:
     """After so long a watch is opened anew, so that a link that died silently is noticed."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     """For calls that may be repeated."""
-    publish_retry: RetryPolicy = field(default_factory=lambda: RetryPolicy(max_attempts=1_000))
+    publish_retry: RetryPolicy = field(default_factory=lambda: RetryPolicy(max_attempts=1_000, max_delay_seconds=1.0))
     """For publishing: message ids make every repetition safe, so only the deadline ends it."""
 
 
@@ -62,8 +62,16 @@ class Caller:
         *,
         retry: RetryPolicy | None = None,
         timeout_seconds: float | None = None,
+        repeatable: bool = False,
     ) -> Response:
         """Calls until it succeeds, fails for good, or the deadline is reached.
+
+        Args:
+            method: Of a stub.
+            request: Sent with each try.
+            retry: None: the client's for calls that may be repeated.
+            timeout_seconds: Over all tries; None: the client's.
+            repeatable: Having its effect twice does no harm: it is also repeated after an end that nobody explains.
 
         Raises:
             DataflowError: What the server answered last.
@@ -76,7 +84,9 @@ class Caller:
                 return method(request, timeout=deadline - self.clock(), metadata=self.metadata)
             except grpc.RpcError as failure:
                 error = translated(failure, self.target)
-                pause = policy.delay(error, attempt, deadline - self.clock())
+                pause = policy.delay(
+                    error, attempt, deadline - self.clock(), transient=(repeatable and is_unexplained(error)) or None
+                )
                 if pause is None:
                     raise error from failure
             self.sleep(pause)
@@ -147,8 +157,16 @@ class AsyncCaller:
         *,
         retry: RetryPolicy | None = None,
         timeout_seconds: float | None = None,
+        repeatable: bool = False,
     ) -> Response:
         """Calls until it succeeds, fails for good, or the deadline is reached.
+
+        Args:
+            method: Of a stub.
+            request: Sent with each try.
+            retry: None: the client's for calls that may be repeated.
+            timeout_seconds: Over all tries; None: the client's.
+            repeatable: Having its effect twice does no harm: it is also repeated after an end that nobody explains.
 
         Raises:
             DataflowError: What the server answered last.
@@ -161,7 +179,12 @@ class AsyncCaller:
                 return await method(request, timeout=deadline - time.monotonic(), metadata=self.metadata)
             except grpc.RpcError as failure:
                 error = translated(failure, self.target)
-                pause = policy.delay(error, attempt, deadline - time.monotonic())
+                pause = policy.delay(
+                    error,
+                    attempt,
+                    deadline - time.monotonic(),
+                    transient=(repeatable and is_unexplained(error)) or None,
+                )
                 if pause is None:
                     raise error from failure
             await asyncio.sleep(pause)

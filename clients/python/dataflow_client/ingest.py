@@ -94,6 +94,7 @@ class Ingest:
             batch.request,
             retry=options.publish_retry,
             timeout_seconds=timeout_seconds or options.publish_timeout_seconds,
+            repeatable=True,  # its messages have ids
         )
         return batch.result(response)
 
@@ -188,6 +189,7 @@ class AsyncIngest:
             batch.request,
             retry=options.publish_retry,
             timeout_seconds=timeout_seconds or options.publish_timeout_seconds,
+            repeatable=True,  # its messages have ids
         )
         return batch.result(response)
 

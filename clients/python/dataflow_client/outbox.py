@@ -6,7 +6,7 @@ from typing import Final
 
 from dataflow.bridge.v1 import ingest_service_pb2 as pb
 
-from dataflow_client.codes import CancelledError, DataflowError, DeadlineExceededError, InternalError, UnknownError
+from dataflow_client.codes import DataflowError, DeadlineExceededError, InternalError
 from dataflow_client.messages import (
     MAX_BATCH_BYTES,
     MAX_BATCH_MESSAGES,
@@ -15,7 +15,7 @@ from dataflow_client.messages import (
     Packer,
     PublishResult,
 )
-from dataflow_client.retry import RetryPolicy
+from dataflow_client.retry import RetryPolicy, is_unexplained
 
 _MAX_UNANSWERED: Final = 256
 """What a bridge reads ahead of its answers at most."""
@@ -179,16 +179,6 @@ class Outbox:
     def _keep(self, batch: OutgoingBatch) -> None:
         self._batches.append(batch)
         self._bytes += batch.request.ByteSize()
-
-
-def is_unexplained(error: DataflowError) -> bool:
-    """Tells whether something other than a service of ours ended a stream, with a code that says nothing certain.
-
-    A stream that is refused early may end as "Internal error from Core" (https://github.com/grpc/grpc/issues/36066),
-    one whose connection or proxy goes away as one of the others. Message ids make it safe to go on.
-    """
-    unclear = isinstance(error, InternalError | UnknownError | CancelledError | DeadlineExceededError)
-    return unclear and not error.reason
 
 
 def pause_before_resend(

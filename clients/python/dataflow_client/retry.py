@@ -4,7 +4,15 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dataflow_client.codes import DataflowError, ResourceExhaustedError, UnavailableError
+from dataflow_client.codes import (
+    CancelledError,
+    DataflowError,
+    DeadlineExceededError,
+    InternalError,
+    ResourceExhaustedError,
+    UnavailableError,
+    UnknownError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +62,14 @@ class RetryPolicy:
 
 NEVER = RetryPolicy(max_attempts=1)
 """For calls that may have had their effect although they failed."""
+
+
+def is_unexplained(error: DataflowError) -> bool:
+    """Tells whether something other than a service of ours ended a call, with a code that says nothing certain.
+
+    A stream that is refused early may end as "Internal error from Core" (https://github.com/grpc/grpc/issues/36066), a
+    call to a server that just stops as CANCELLED, one whose proxy goes away as any of these. Whether it had its effect
+    is not known.
+    """
+    unclear = isinstance(error, InternalError | UnknownError | CancelledError | DeadlineExceededError)
+    return unclear and not error.reason

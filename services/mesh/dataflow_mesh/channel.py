@@ -1,6 +1,7 @@
 """Channels to other processes: balanced over all addresses, patient with restarts, never without a deadline."""
 
 import json
+import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,15 +28,35 @@ class InsecureTargetError(Exception):
 
 
 def target_of(address: str) -> str:
-    """Returns an address as a gRPC target: host:port becomes dns:///host:port; any scheme is kept, also xds:///."""
-    known = address.startswith(("dns:", "xds:", "unix:", "ipv4:", "ipv6:"))
-    return address if known else f"dns:///{address}"
+    """Returns an address as a gRPC target: host:port becomes dns:///host:port; any scheme is kept, also xds:///.
+
+    A list, host1:port,host2:port, becomes the IPv4 addresses of its hosts (or IPv6, where it names such), found once:
+    gRPC has no resolver for several names. Where they change, one name should have them all.
+
+    Raises:
+        OSError: A name in a list has no address.
+    """
+    if address.startswith(("dns:", "xds:", "unix:", "ipv4:", "ipv6:")):
+        return address
+    if "," not in address:
+        return f"dns:///{address}"
+    family = socket.AF_INET6 if "[" in address else socket.AF_INET
+    found: list[str] = []
+    for entry in address.split(","):
+        host, _, port = entry.strip().rpartition(":")
+        infos = socket.getaddrinfo(host.strip("[]"), int(port), family, socket.SOCK_STREAM)
+        found += [f"[{info[4][0]}]:{port}" if family == socket.AF_INET6 else f"{info[4][0]}:{port}" for info in infos]
+    return f"{'ipv6' if family == socket.AF_INET6 else 'ipv4'}:{','.join(dict.fromkeys(found))}"
 
 
-def service_config(services: Iterable[ServiceDescriptor]) -> str:
+def service_config(services: Iterable[ServiceDescriptor], health_service: str | None = None) -> str:
     """Returns the service config: round robin, and retries of UNAVAILABLE for methods that may be repeated.
 
     A method may be repeated when its proto gives it an `idempotency_level`.
+
+    Args:
+        services: Whose methods are called.
+        health_service: Servers whose health service does not call this one SERVING get no calls.
     """
     names = [
         {"service": service.full_name, "method": method.name}
@@ -51,7 +72,10 @@ def service_config(services: Iterable[ServiceDescriptor]) -> str:
         "retryableStatusCodes": ["UNAVAILABLE"],
     }
     methods = [{"name": names, "retryPolicy": retry}] if names else []
-    return json.dumps({"loadBalancingConfig": [{"round_robin": {}}], "methodConfig": methods})
+    config: dict[str, object] = {"loadBalancingConfig": [{"round_robin": {}}], "methodConfig": methods}
+    if health_service is not None:
+        config["healthCheckConfig"] = {"serviceName": health_service}
+    return json.dumps(config)
 
 
 @asynccontextmanager
@@ -66,11 +90,12 @@ async def open_channel(
     tls: bool = False,
     insecure: bool = False,
     default_timeout_seconds: float = 10.0,
+    health_service: str | None = None,
 ) -> AsyncIterator[grpc.aio.Channel]:
     """Opens a channel and closes it with the context.
 
     Args:
-        target: host:port, or a gRPC target with its scheme.
+        target: host:port, several of them (host1:port,host2:port), or a gRPC target with its scheme.
         token: Bearer token for every request.
         services: Full names of the services whose idempotent methods are retried; their protos must be imported.
         tls_ca: PEM authorities of the server's certificate; default: those of the system.
@@ -79,22 +104,29 @@ async def open_channel(
         tls: Speak TLS; implied by `tls_ca` and `tls_cert`.
         insecure: Allow plaintext beyond loopback.
         default_timeout_seconds: For calls with one response that give no time-out, outside of a request.
+        health_service: Among several servers, call only those where this service is SERVING.
 
     Raises:
+        OSError: A name in a list of targets has no address.
         InsecureTargetError: The token would cross a network in plaintext.
     """
     pool = descriptor_pool.Default()
     options: list[tuple[str, str | int]] = [
-        ("grpc.service_config", service_config(pool.FindServiceByName(name) for name in services)),
+        ("grpc.service_config", service_config((pool.FindServiceByName(name) for name in services), health_service)),
         ("grpc.enable_retries", 1),
-        ("grpc.keepalive_time_ms", 20_000),
-        ("grpc.keepalive_timeout_ms", 10_000),
+        # A server that is frozen, or behind a cut network, is left within 2.5 s. It takes both time-outs: the one of
+        # pings alone is 60 s.
+        ("grpc.keepalive_time_ms", 1_000),
+        ("grpc.keepalive_timeout_ms", 1_500),
+        ("grpc.http2.ping_timeout_ms", 1_500),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", 2_000),
+        ("grpc.max_reconnect_backoff_ms", 1_000),
+        # In spite of its name also the time-out of an attempt to connect: the kernel of a frozen process accepts.
+        ("grpc.min_reconnect_backoff_ms", 1_000),
         # Each channel its own connections, so that closing one never disturbs another.
         ("grpc.use_local_subchannel_pool", 1),
     ]
@@ -102,12 +134,19 @@ async def open_channel(
     if tls or tls_ca is not None or tls_cert is not None:
         credentials = grpc.ssl_channel_credentials(_bytes(tls_ca), _bytes(tls_key), _bytes(tls_cert))
         channel = grpc.aio.secure_channel(target_of(target), credentials, options, interceptors=interceptors)
-    elif not insecure and not is_loopback(target.removeprefix("dns:///")):
+    elif not insecure and not all(is_loopback(entry.strip()) for entry in _bare(target).split(",")):
         raise InsecureTargetError(f"refusing to call {target} in plaintext: give tls_ca or tls, or insecure")
     else:
         channel = grpc.aio.insecure_channel(target_of(target), options, interceptors=interceptors)
     async with channel:
         yield channel
+
+
+def _bare(target: str) -> str:
+    for scheme in ("dns:///", "dns:", "ipv4:", "ipv6:"):
+        if target.startswith(scheme):
+            return target.removeprefix(scheme)
+    return target
 
 
 def _bytes(file: Path | None) -> bytes | None:
