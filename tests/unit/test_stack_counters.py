@@ -1,6 +1,6 @@
 """Live counters survive the death of the processes that they are read from."""
 
-from dataflow_stack.counters import Counters, counts, lag_seconds
+from dataflow_stack.counters import Counters, counts, lag_seconds, ledger
 
 METRICS = """# HELP dataflow_bridge_messages_total Messages that arrived.
 dataflow_bridge_messages_total{dataflow_source="listener",otel_scope_name="dataflow"} 7.0
@@ -21,6 +21,14 @@ def test_lag_is_that_of_the_slowest_node() -> None:
     """The oldest entry of any node counts."""
     assert lag_seconds([METRICS, METRICS.replace("0.25", "1.5")]) == 1.5
     assert lag_seconds([]) == 0.0
+
+
+def test_the_ledger_is_unwell_while_any_validator_shows_a_loss() -> None:
+    """All validators follow the same rows; the first to see a loss is believed."""
+    whole, broken = (f"dataflow_validator_ledger_missing {missing}.0" for missing in (0, 3))
+    assert ledger([METRICS]) == {"health": "UNKNOWN", "missing": 0}
+    assert ledger([METRICS, whole]) == {"health": "SERVING", "missing": 0}
+    assert ledger([whole, broken]) == {"health": "NOT_SERVING", "missing": 3}
 
 
 def test_totals_survive_a_restart_of_a_process() -> None:

@@ -103,6 +103,8 @@ def counters(document: Document) -> str:
     parts = [f"{name} {totals[name]:,} ({rates[name]:,.0f}/s)" for name in ("published", "stored", "quarantined")]
     unwell = [f"{entry['name']} {entry['health']}" for entry in document["processes"] if entry["health"] != "SERVING"]
     lag = f"lag {document['lag']:,} ({document['lag_seconds']:.1f} s)"
+    if missing := document.get("ledger", {}).get("missing"):
+        unwell.append(f"LEDGER: {missing:,} acknowledged batches missing")
     return "  ".join([*parts, lag, *unwell])
 
 

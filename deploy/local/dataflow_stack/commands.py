@@ -121,6 +121,8 @@ def show_status(data_dir: Path, *, as_json: bool, as_environment: bool, key: str
 def _overview(document: status.Document) -> str:
     lines = [f"{name:<14} {document[name]}" for name in ("mqtt", "mqtt_websocket", "token_file", "data_dir")]
     lines += [f"{'grpc.' + name:<14} {address}" for name, address in document["grpc"].items()]
+    if ledger := document.get("ledger"):
+        lines.append(f"{'ledger':<14} {ledger['health']}, {ledger['missing']:,} batches missing")
     lines += ["", f"{'process':<14} {'pid':>8} {'MB':>7}  health"]
     for entry in document["processes"]:
         again = f", started again {entry['restarts']}x" if entry["restarts"] else ""

@@ -39,6 +39,15 @@ def lag_seconds(texts: Iterable[str]) -> float:
     return max(ages, default=0.0)
 
 
+def ledger(texts: Iterable[str]) -> dict[str, str | int]:
+    """Returns what the ledger misses, of what all validators show: `health` and `missing`, the batches that are lost."""
+    missing = [
+        int(value) for text in texts for name, _, value in _samples(text) if name == "dataflow_validator_ledger_missing"
+    ]
+    health = ("NOT_SERVING" if max(missing) else "SERVING") if missing else "UNKNOWN"
+    return {"health": health, "missing": max(missing, default=0)}
+
+
 def _samples(text: str) -> Iterator[tuple[str, str, float]]:
     for line in text.splitlines():
         if line.startswith("dataflow_") and (found := _SAMPLE.match(line)):

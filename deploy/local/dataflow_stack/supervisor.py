@@ -231,6 +231,7 @@ class Supervisor:
             "rates": {name: round(value, 1) for name, value in self._counters.rates.items()},
             "lag": sum(depth or 0 for depth in depths),
             "lag_seconds": round(counters.lag_seconds(self._metrics.values()), 3),
+            "ledger": counters.ledger(self._metrics.values()),
         }
 
     async def _stop(self) -> None:
