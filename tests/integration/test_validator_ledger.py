@@ -4,6 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from itertools import count
 from uuid import UUID, uuid4
 
 import pytest
@@ -106,7 +107,8 @@ async def watch(bench: Bench, holder: str = "one") -> LedgerWatch:
     """Give the watch of a leader."""
     lease = Lease(bench.pool, "validator", "upkeep", holder, expire_seconds=3600.0)
     assert await lease.claim() is not None
-    return LedgerWatch(bench.pool, lease, RingLooker(bench.pool))
+    minutes = count()  # of a clock that has always gone on far enough for the ring to be looked at again
+    return LedgerWatch(bench.pool, lease, RingLooker(bench.pool), clock=lambda: 60.0 * next(minutes))
 
 
 async def test_nothing_acknowledged_is_nothing_open(bench: Bench) -> None:
@@ -239,3 +241,16 @@ async def test_many_batches_in_the_ring_are_found_over_several_looks(bench: Benc
     assert set((await bench.states()).values()) == {State.IN_RING}
     bench.ring = RingLooker(bench.pool, node_seconds=0.0)
     assert set((await bench.states()).values()) == {State.UNREACHABLE}
+
+
+async def test_a_ring_that_is_far_behind_is_left_alone_for_a_while(bench: Bench) -> None:
+    """After a look that took long, what was written down stays as it is until the next one."""
+    await bench.says(1)
+    leader = await watch(bench)
+    await leader.run_once()
+    await leader.run_once()
+    await bench.append(1)
+    leader._look_at = float("inf")
+    assert (await leader.run_once()).missing == [bench.key(1)]
+    leader._look_at = 0.0
+    assert (await leader.run_once()).states == {bench.key(1): State.IN_RING}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -44,11 +45,13 @@ class Check:
         survey: What Postgres knew at the end.
         states: Of each open sequence.
         unreachable: Members that did not answer.
+        look_seconds: How long the ring was looked at.
     """
 
     survey: Survey
     states: dict[BatchKey, State] = field(default_factory=dict)
     unreachable: tuple[str, ...] = ()
+    look_seconds: float = 0.0
 
     def count(self, state: State) -> int:
         """Returns how many sequences are in a state."""
@@ -85,6 +88,7 @@ async def check_ledger(
     bridge_id: str = "",
     boot_id: UUID | None = None,
     only: Collection[BatchKey] | None = None,
+    look: bool = True,
 ) -> Check:
     """Checks the ledger.
 
@@ -93,27 +97,33 @@ async def check_ledger(
         ring: Looks at the nodes.
         bridge_id: Only this bridge; empty for all.
         boot_id: Only this life.
-        only: Look for these on the ring (and for what was written down before), and take all else that is open for being on its way: what was open some
-            seconds ago, say, so that a loaded ring is not looked through for what is just being committed.
+        only: Look for these on the ring, and for what was written down before; all else that is open is taken for being
+            on its way. What was open some seconds ago, say: a loaded ring is not looked through for what is just being
+            committed.
+        look: Whether to look at the ring at all. Without it, each state is the one that was written down, if any.
 
     Raises:
         asyncpg.PostgresError, OSError: Postgres failed; nothing is known.
     """
     found = await survey(pool, bridge_id=bridge_id, boot_id=boot_id)
     result = Check(found)
-    for attempt in range(CONFIRMATIONS + 1):
+    look_seconds = 0.0
+    for attempt in range(CONFIRMATIONS + 1 if look else 0):
         wanted = {key for key in found.open if only is None or key in only or key in found.known}
         if not wanted:
             break
         if attempt:
             await asyncio.sleep(_BETWEEN_SECONDS)
-        look = await ring.look(wanted)
+        began = time.monotonic()
+        looked = await ring.look(wanted)
+        look_seconds += time.monotonic() - began
         parked = await parked_among(pool, wanted)
         found = await survey(pool, bridge_id=bridge_id, boot_id=boot_id)
-        states = classify(found.open & wanted, look, parked)
-        result = Check(found, dict(states), look.unreachable)
+        states = classify(found.open & wanted, looked, parked)
+        result = Check(found, dict(states), looked.unreachable, look_seconds)
         if not result.missing:
             break
     for key in found.open - result.states.keys():  # acknowledged while we looked, or not asked about
-        result.states[key] = State.IN_RING
+        known = found.known.get(key)
+        result.states[key] = State.IN_RING if known is None else State(known.state)
     return result

@@ -27,8 +27,8 @@ class LedgerHealth:
     def __init__(self, pool: Pool, set_serving: Callable[[str, bool], Awaitable[None]]) -> None:
         self._pool = pool
         self._set_serving = set_serving
-        self._missing = 0
-        observe(names.VALIDATOR_LEDGER_MISSING, lambda: [(self._missing, {})])
+        self._missing: int | None = None
+        observe(names.VALIDATOR_LEDGER_MISSING, lambda: [] if self._missing is None else [(float(self._missing), {})])
 
     async def run_once(self) -> int:
         """Looks once; returns how many acknowledged batches are missing.

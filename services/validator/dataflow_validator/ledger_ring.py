@@ -18,7 +18,8 @@ from dataflow_ring.header import peek_header
 from dataflow_validator.ledger_survey import BatchKey
 
 _NODES: Final = "SELECT name, url, incarnation FROM bridge.node WHERE state <> 'REMOVED'"
-_PAGE: Final = 1_000
+_PAGE: Final = 100
+"""A page is small: the node puts the bytes of all its entries into memory to show their ids."""
 _FETCHED_AT_ONCE: Final = 16
 _REMEMBERED: Final = 200_000
 _NODE_SECONDS: Final = 3.0

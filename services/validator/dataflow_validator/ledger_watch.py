@@ -21,6 +21,9 @@ _log = logging.getLogger(__name__)
 PATIENCE_SECONDS: Final = 30.0
 """How long a sequence may be on its way before it is written down, so that later looks begin behind it."""
 
+REST: Final = 10
+"""How many times as long as a look at the ring took it is left alone: a ring that is far behind has better to do."""
+
 MAX_WRITTEN: Final = 10_000
 """Open sequences that are written down, beside those that are lost."""
 
@@ -46,6 +49,7 @@ class LedgerWatch:
         self._ring = ring
         self._clock = clock
         self._first_seen: dict[BatchKey, float] = {}
+        self._look_at = clock()
 
     async def run_once(self) -> Check:
         """Checks once. Only what the check before found open, too, is looked for on the ring.
@@ -54,8 +58,11 @@ class LedgerWatch:
             LeaseLostError: We do not lead; nothing was written.
             asyncpg.PostgresError, OSError: Postgres failed.
         """
-        check = await check_ledger(self._pool, self._ring, only=self._first_seen.keys())
+        look = self._clock() >= self._look_at
+        check = await check_ledger(self._pool, self._ring, only=self._first_seen.keys(), look=look)
         now = self._clock()
+        if look:
+            self._look_at = now + REST * check.look_seconds
         first_seen = self._first_seen
         self._first_seen = {key: first_seen.get(key, now) for key in check.survey.open}
         await self._keep(check, now)
