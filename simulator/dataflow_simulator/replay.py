@@ -15,7 +15,8 @@ from dataflow_simulator.mqtt_wire import Protocol
 from dataflow_simulator.publisher import ClientSettings, Counts, Publisher
 from dataflow_simulator.recording import RecordedMessage
 
-_QUEUE_LENGTH: Final = 512
+QUEUE_LENGTH: Final = 512
+"""Messages that one client has waiting, beside those in flight."""
 _BREATH: Final = 64
 
 
@@ -71,12 +72,12 @@ async def replay(
             await stack.enter_async_context(Publisher(replace(base, client_id=f"replay-{run}-{index}"), log))
             for index in range(settings.clients)
         ]
-        queues: list[asyncio.Queue[RecordedMessage | None]] = [asyncio.Queue(_QUEUE_LENGTH) for _ in publishers]
+        queues: list[asyncio.Queue[RecordedMessage | None]] = [asyncio.Queue(QUEUE_LENGTH) for _ in publishers]
         try:
             async with asyncio.TaskGroup() as group:
                 for publisher, queue in zip(publishers, queues, strict=True):
                     group.create_task(_send(publisher, queue, ids=settings.send_message_ids), name="replay-client")
-                await _hand_out(messages, queues, settings.rate)
+                await hand_out(messages, queues, settings.rate)
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from errors
         total = Counts()
@@ -85,10 +86,10 @@ async def replay(
         return total
 
 
-async def _hand_out(
+async def hand_out(
     messages: Iterable[RecordedMessage], queues: list[asyncio.Queue[RecordedMessage | None]], rate: float | None
 ) -> None:
-    """Gives each message to the client of its topic, not before its time."""
+    """Gives each message to the client of its topic, not before its time; None ends each queue."""
     start = time.monotonic()
     for index, message in enumerate(messages):
         if rate is not None:
