@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 _CLAIM_MILLISECONDS: Final = 5_000
 _ANSWER_SECONDS: Final = 3.0
+_HEARSAY_SECONDS: Final = 4.0
+"""After so long, what another bridge says takes into account what this one has seen."""
 
 # Takes the claim where it is free or ours; answers with who has it and what that one found.
 _CLAIM: Final = b"""
@@ -88,6 +90,8 @@ class Recopier:
         self._changed_at: float | None = None
         self._lost_depth: dict[tuple[str, str], int] = {}
         self._heard: int | None = None
+        self._seen: View = frozenset()
+        self._seen_at = 0.0
         self._claim_at = 0.0
         self._claimed = False
 
@@ -95,17 +99,24 @@ class Recopier:
     def under_replicated(self) -> int | None:
         """Batches on too few nodes; all that lost nodes held until the others are compared. None: nobody knows."""
         if not self._leads() and not (self._alone() and self._claimed):
-            return self._heard if self._alone() else None
+            return self._heard if self._alone() and self.settled else None
         if self._compared is None:
             return None
         lost = self._compared - self._view()
         return self._left + sum(self._lost_depth.get(node, 0) for node in lost)
+
+    @property
+    def settled(self) -> bool:
+        """Whether this bridge has seen the same nodes for a while: what others found before that counts no more."""
+        return self._view() == self._seen and time.monotonic() - self._seen_at > _HEARSAY_SECONDS
 
     async def run(self) -> None:
         """Look for ever whether something has to be compared."""
         while True:
             await asyncio.sleep(self._options.look_seconds)
             self._remember_depths()
+            if (view := self._view()) != self._seen:
+                self._seen, self._seen_at = view, time.monotonic()
             if not await self._in_charge():
                 self._compared = None
                 continue

@@ -33,7 +33,9 @@ def ring_status(membership: Membership, appender: Appender, recopier: Recopier) 
 def under_replicated(membership: Membership, recopier: Recopier) -> int | None:
     """Return how many batches are on too few nodes: found by this bridge, else by the leader; None: nobody knows."""
     own = recopier.under_replicated
-    return own if own is not None or membership.stale else membership.under_replicated
+    if own is not None or membership.stale or not recopier.settled:
+        return own
+    return membership.under_replicated
 
 
 def warnings(nodes: Sequence[NodeAppender], copies: int, min_copies: int) -> list[str]:

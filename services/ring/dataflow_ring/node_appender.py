@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 FULL_SHARE: Final = 0.8
 """Bridges stop appending at this share of a node's memory or disk; what is left is for its readers, who write too."""
 
+_ROOM_SHARE: Final = 0.75
+"""A full node is used again below this share: at the edge it would be full and not full by turns."""
+
 _LOST: Final = "its streams are gone: it came back empty; remove the node and add it again"
 
 
@@ -173,10 +176,11 @@ class NodeAppender:
         """Return why it takes no more; empty if it does."""
         if fill.disk_broken:
             return "it could not write to its disk"
-        if fill.share >= FULL_SHARE:
+        limit = _ROOM_SHARE if self.health is Health.FULL else FULL_SHARE
+        if fill.share >= limit:
             return f"{fill.share:.0%} of its memory is used"
         disk = fill.disk_used_bytes / self._disk_limit_bytes if self._disk_limit_bytes else 0.0
-        return f"{disk:.0%} of its disk is used" if disk >= FULL_SHARE else ""
+        return f"{disk:.0%} of its disk is used" if disk >= limit else ""
 
     async def watch(self) -> None:
         """Probe for ever: often while something is wrong, less often while all is well."""
