@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
 import orjson
 import pytest
 from dataflow.ring.v1.batch_pb2 import Batch
-from dataflow_mesh.postgres import Pool
+from dataflow_mesh.postgres import Connection, Pool
 from dataflow_mesh.testing import PostgresCluster
 from dataflow_ring import keys
 from dataflow_ring.batch import new_batch_id, new_boot_id, pack
@@ -20,6 +21,7 @@ from dataflow_validator.judged import JudgedBatch, judge_batch
 from dataflow_validator.registry import Registry
 from dataflow_validator.route_records import create_route
 from dataflow_validator.rules import Rules
+from dataflow_validator.statements import statements
 from dataflow_validator.store import CatalogChangedError, Stored, store
 from dataflow_validator.testing import validator_database
 
@@ -244,3 +246,30 @@ async def test_the_ledger_accounts_for_every_item(shop: Shop) -> None:
         "by_content": {"quarantined": {"d1": 1}},
         "": {"quarantined": {"": 1}},
     }
+
+
+class _Forgetful:
+    """A connection beside which retention forgets all seen ids, between the two statements that ask for them."""
+
+    def __init__(self, connection: Connection, pool: Pool) -> None:
+        self._connection, self._pool = connection, pool
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+        if query == statements("store")["find_seen"]:
+            await self._pool.execute("DELETE FROM validator.seen")
+        return await self._connection.fetch(query, *arguments)
+
+
+async def test_an_id_that_is_forgotten_while_it_is_looked_up_is_new(shop: Shop) -> None:
+    """Retention may delete an id after it was found to be there, and before its content is asked for."""
+    message = ("timeless/x", {"device_id": "d1", "temp": 1.5})
+    assert await shop.send(message, ids=["m1"]) == Stored(1, stored=1)
+    # Behind another one, so that it comes at another time than before.
+    judged = shop.judged(message, message, message, ids=["m0", "m1", "m1"])
+    async with shop.pool.acquire() as connection:
+        forgetful = cast("Connection", _Forgetful(connection, shop.pool))
+        assert await store(forgetful, [judged]) == Stored(1, stored=2, duplicate=1)
+    assert await shop.count("readings.timeless") == 3

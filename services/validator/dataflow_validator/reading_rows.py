@@ -24,6 +24,8 @@ _SQL: Final = statements("store")
 Row: TypeAlias = tuple[Any, ...]
 """As `contracts.outcome.Accepted` makes it: typed by the columns, which only the database knows."""
 Origin: TypeAlias = tuple[int, int, IdKind]
+_SeenKey: TypeAlias = tuple[str, UUID]
+"""Device and message id."""
 
 _DEVICE, _EVENT_TIME, _RECEIVE_TIME, _MESSAGE_ID, _CONTENT_HASH, _MAYBE_DUPLICATE = range(6)
 _FIXED_COLUMNS: Final = (
@@ -131,27 +133,30 @@ class ReadingRows:
                 later.append(item)
             else:
                 first[key] = item
-        keys = sorted(first)
-        records = await self._connection.fetch(
-            _SQL["insert_seen"],
-            self._name,
-            [device for device, _ in keys],
-            [message_id for _, message_id in keys],
-            [first[key].row[_CONTENT_HASH] for key in keys],
-        )
-        new = {(record["device_id"], record["message_id"]) for record in records}
+        new, hashes = await self._remember({key: _content_hash(item) for key, item in first.items()})
         fresh += [item for key, item in first.items() if key in new]
         again = [item for key, item in first.items() if key not in new] + later
-        if not again:
-            return fresh, []
-        records = await self._connection.fetch(
-            _SQL["find_seen"],
-            self._name,
-            [item.row[_DEVICE] for item in again],
-            [item.row[_MESSAGE_ID] for item in again],
-        )
-        hashes = {(record["device_id"], record["message_id"]): record["content_hash"] for record in records}
         return fresh, [(item, hashes[item.row[_DEVICE], item.row[_MESSAGE_ID]]) for item in again]
+
+    async def _remember(self, content: dict[_SeenKey, int]) -> tuple[set[_SeenKey], dict[_SeenKey, int]]:
+        """Return which ids are new, and the content hash of the first item with each id."""
+        new: set[_SeenKey] = set()
+        hashes: dict[_SeenKey, int] = {}
+        left = sorted(content)
+        while left:
+            devices, message_ids = [device for device, _ in left], [message_id for _, message_id in left]
+            records = await self._connection.fetch(
+                _SQL["insert_seen"], self._name, devices, message_ids, [content[key] for key in left]
+            )
+            inserted = {(record["device_id"], record["message_id"]) for record in records}
+            new |= inserted
+            hashes |= {key: content[key] for key in inserted}
+            if len(inserted) < len(left):
+                records = await self._connection.fetch(_SQL["find_seen"], self._name, devices, message_ids)
+                hashes |= {(r["device_id"], r["message_id"]): r["content_hash"] for r in records}
+            # What is neither was seen a moment ago, and retention has just forgotten it: then it is new.
+            left = [key for key in left if key not in hashes]
+        return new, hashes
 
     async def _insert_items(self, items: list[Item]) -> int:
         """Insert and return how many rows are new."""
@@ -231,6 +236,12 @@ class ReadingRows:
             else:
                 conflicts.append(item)
         return conflicts
+
+
+def _content_hash(item: Item) -> int:
+    content_hash = item.row[_CONTENT_HASH]
+    assert isinstance(content_hash, int)
+    return content_hash
 
 
 def _with_own_id(row: Row) -> Row:
