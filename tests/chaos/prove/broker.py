@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +24,8 @@ from dataflow_mesh.testing import free_port
 SOURCE: Final = "prove"
 """The name of the source."""
 
-_SOURCE_SECONDS: Final = 60.0
+_SLOTS: Final = 2
+_SOURCE_SECONDS: Final = 120.0
 _START_SECONDS: Final = 20.0
 _STOP_SECONDS: Final = 20.0
 
@@ -98,31 +99,46 @@ class Broker:
             process.wait()
 
 
-async def read_by_bridges(broker: Broker, target: str, token: str) -> None:
-    """Makes a source of the broker, and returns when its sessions exist: what is published from then on is kept for them.
+class Source:
+    """The bridges' source that reads a broker.
 
     Args:
         broker: Running.
         target: Of the bridges.
         token: Of an administrator.
-
-    Raises:
-        TimeoutError: That took too long.
-        grpc.aio.AioRpcError: It was refused.
     """
-    metadata = (("authorization", f"Bearer {token}"),)
-    async with asyncio.timeout(_SOURCE_SECONDS), grpc.aio.insecure_channel(target) as channel:
-        stub = SourceServiceStub(channel)
-        request = pb.CreateSourceRequest(
-            name=SOURCE, url=f"mqtt://127.0.0.1:{broker.port}", filters=["#"], slots=2, request_id=SOURCE
-        )
-        await stub.CreateSource(request, timeout=20.0, metadata=metadata)
-        while True:
-            response = await stub.GetSource(pb.GetSourceRequest(name=SOURCE), timeout=5.0, metadata=metadata)
-            slots = response.source.status.slots
-            if len(slots) == request.slots and all(slot.connected for slot in slots):
-                return
-            await asyncio.sleep(0.2)
+
+    def __init__(self, broker: Broker, target: str, token: str) -> None:
+        self._url = f"mqtt://127.0.0.1:{broker.port}"
+        self._target = target
+        self._metadata = (("authorization", f"Bearer {token}"),)
+
+    async def create(self) -> None:
+        """Makes it.
+
+        Raises:
+            grpc.aio.AioRpcError: It was refused.
+        """
+        request = pb.CreateSourceRequest(name=SOURCE, url=self._url, filters=["#"], slots=_SLOTS, request_id=SOURCE)
+        async with grpc.aio.insecure_channel(self._target) as channel:
+            await SourceServiceStub(channel).CreateSource(request, timeout=20.0, metadata=self._metadata)
+
+    async def until_connected(self) -> None:
+        """Waits until all of its sessions are connected and subscribed: what is published from then on is kept for them.
+
+        Raises:
+            TimeoutError: That took too long.
+        """
+        request = pb.GetSourceRequest(name=SOURCE)
+        async with asyncio.timeout(_SOURCE_SECONDS), grpc.aio.insecure_channel(self._target) as channel:
+            stub = SourceServiceStub(channel)
+            while True:
+                with suppress(grpc.aio.AioRpcError):
+                    response = await stub.GetSource(request, timeout=5.0, metadata=self._metadata)
+                    slots = response.source.status.slots
+                    if len(slots) == _SLOTS and all(slot.connected for slot in slots):
+                        return
+                await asyncio.sleep(0.3)
 
 
 def program_path() -> str | None:

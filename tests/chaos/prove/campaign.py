@@ -17,9 +17,9 @@ from dataflow_client.targets import Connection, Targets
 from dataflow_stack.testing import LocalStack
 
 from tests.chaos.prove import nodes
-from tests.chaos.prove.broker import Broker, program_path, read_by_bridges, running_broker
+from tests.chaos.prove.broker import Source, program_path, running_broker
 from tests.chaos.prove.checker import Findings, reconcile
-from tests.chaos.prove.faults import Faults, System
+from tests.chaos.prove.faults import Brokered, Faults, System
 from tests.chaos.prove.history import History
 from tests.chaos.prove.journal import Journal
 from tests.chaos.prove.load import Load
@@ -34,8 +34,7 @@ from tests.chaos.prove.sampler import Sampler
 _EMPTY_SECONDS: Final = 300.0
 _FAULT_SECONDS: Final = 400.0
 """A fault that is not over by then is a finding of its own; each has tighter limits inside."""
-_QUIET_SECONDS: Final = 6.0
-"""A bridge takes the session of one that died over, and connects again to a broker, in less."""
+_QUIET_SECONDS: Final = 4.0
 _ROUTES_SECONDS: Final = 2.0
 """Validators follow a new route within a second."""
 _PROGRESS_SECONDS: Final = 10.0
@@ -76,7 +75,7 @@ async def run_campaign(stack: LocalStack, plan: Plan, journal_dir: Path) -> Outc
             grpc=document["grpc"]["bridge"],
             token=_token(document),
             ingest=client.ingest,
-            broker=None if system.broker is None else ("127.0.0.1", system.broker.port),
+            broker=None if system.brokered is None else ("127.0.0.1", system.brokered.publishers.port),
         )
         publishing = asyncio.create_task(load.run(), name="load")
         sampler = Sampler(document["grpc"]["validator"], _token(document), lambda: journal.now)
@@ -97,8 +96,8 @@ async def run_campaign(stack: LocalStack, plan: Plan, journal_dir: Path) -> Outc
                     task.cancel()
                 await asyncio.gather(*watching, return_exceptions=True)
         published_seconds = journal.now
-        if system.broker is not None:
-            await _until_read(document["postgres"])
+        if system.brokered is not None:
+            await _until_read(system.brokered, document["postgres"], problems)
         left = await nodes.until_empty(_urls(system), _EMPTY_SECONDS)
         deaths = _deaths(system.processes, history)
         findings = await _account(document["postgres"], journal, deaths, history)
@@ -132,7 +131,7 @@ async def _system(
     for node in extra:
         await nodes.admit(client, node.name, node.url)
     members = None
-    if hasattr(client.ring, "drain_node"):
+    if any(fault in plan.weights for fault in ("add node", "drain node", "remove node")):
         members = await opened.enter_async_context(Members(client))
     return System(
         data_dir=stack.data_dir,
@@ -143,7 +142,7 @@ async def _system(
         extra=extra,
         members=members,
         clients=await opened.enter_async_context(Proxy(host, int(port))),
-        broker=await _broker(opened, document) if _wants_broker(plan) else None,
+        brokered=await _brokered(opened, document) if _wants_broker(plan) else None,
     )
 
 
@@ -151,10 +150,12 @@ def _wants_broker(plan: Plan) -> bool:
     return any(fault.endswith("broker") for fault in plan.weights) and program_path() is not None
 
 
-async def _broker(opened: AsyncExitStack, document: dict[str, Any]) -> Broker:
+async def _brokered(opened: AsyncExitStack, document: dict[str, Any]) -> Brokered:
     broker = await asyncio.to_thread(opened.enter_context, running_broker())
-    await read_by_bridges(broker, document["grpc"]["bridge"], _token(document))
-    return broker
+    source = Source(broker, document["grpc"]["bridge"], _token(document))
+    await source.create()
+    await source.until_connected()
+    return Brokered(broker, source, await opened.enter_async_context(Proxy("127.0.0.1", broker.port)))
 
 
 async def _break_things(plan: Plan, faults: Faults, history: History, began: float) -> list[str]:
@@ -206,8 +207,12 @@ async def _account(dsn: str, journal: Journal, deaths: int, history: History) ->
         await connection.close()
 
 
-async def _until_read(dsn: str) -> None:
-    """Waits until nothing more comes from the broker: until the ledger has not grown for a while."""
+async def _until_read(brokered: Brokered, dsn: str, problems: list[str]) -> None:
+    """Waits until nothing more comes from the broker: until it is read and the ledger has not grown for a while."""
+    try:
+        await brokered.source.until_connected()
+    except TimeoutError:
+        problems.append("the source is not connected to the broker")
     deadline = time.monotonic() + _EMPTY_SECONDS
     items, since = -1, time.monotonic()
     connection = await asyncpg.connect(dsn, timeout=30)

@@ -45,11 +45,12 @@ async def reconcile(
     findings = Findings(await _counts(connection, journal))
     for name, statement in CHECKS.items():
         arguments = [deaths] if "$1" in statement else []
-        records = await connection.fetch(statement, *arguments, timeout=_STATEMENT_SECONDS)
+        few = f"SELECT count(*) OVER () AS in_all, t.* FROM ({statement}) t LIMIT {_EXAMPLES}"
+        records = await connection.fetch(few, *arguments, timeout=_STATEMENT_SECONDS)
         if records:
-            shown = [f"{len(records)} in all"]
-            for record in records[:_EXAMPLES]:
-                shown.append(" ".join(f"{key}={value}" for key, value in record.items()))
+            shown = [f"{records[0]['in_all']} in all"]
+            for record in records:
+                shown.append(" ".join(f"{key}={value}" for key, value in record.items() if key != "in_all"))
                 if history is not None and record.get("n") is not None:
                     shown += [f"    {line}" for line in await _story(connection, int(record["n"]), history)]
             findings.violations[name] = shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Final, Self
 
@@ -76,32 +77,34 @@ class Members:
     async def _drain(self, node: ExtraNode, step: Step, history: History) -> None:
         cancel = step.fault == "drain node" and step.strength < _CANCELLED_SHARE
         event = history.begin("drain node", node.name, "cancelled after a second" if cancel else "")
-        await self._tried(node.name, "drain_node", {node_pb2.NODE_STATE_DRAINING, node_pb2.NODE_STATE_DRAINED})
+        await self._tried("drain", node.name, self._client.ring.drain_node)
         if cancel:
             await asyncio.sleep(_CANCEL_SECONDS)
-            await self._tried(node.name, "cancel_drain", {node_pb2.NODE_STATE_ACTIVE})
+            await self._tried("cancel the drain of", node.name, self._client.ring.cancel_drain)
         else:
             await self._until_state(node.name, {node_pb2.NODE_STATE_DRAINED})
         history.end(event)
 
     async def _remove(self, node: ExtraNode, history: History) -> None:
         event = history.begin("remove node", node.name)
-        await self._tried(node.name, "remove_node", {None})
+        await self._tried("remove", node.name, self._client.ring.remove_node)
         self._present.remove(node)
         history.end(event)
         # Its server is left running to the end: a late writer must be refused by it, not by its absence.
 
-    async def _tried(self, name: str, call: str, wanted: set[int | None]) -> None:
-        """Makes a call until it, or one of before whose answer was lost, has had its effect."""
+    async def _tried(self, what: str, name: str, call: Callable[[str], Awaitable[object]]) -> None:
+        """Makes a call, which may be repeated, until it is answered; other faults may be in its way.
+
+        Raises:
+            RecoveryError: It is not.
+        """
         deadline = asyncio.get_running_loop().time() + RECOVERY_SECONDS
         while True:
             try:
-                await getattr(self._client.ring, call)(name)
+                await call(name)
             except DataflowError as error:
-                if await self._state(name) in wanted:
-                    return
                 if asyncio.get_running_loop().time() > deadline:
-                    raise RecoveryError(f"{call} {name}: {error}") from error
+                    raise RecoveryError(f"{what} {name}: {error}") from error
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
                 return

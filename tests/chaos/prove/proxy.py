@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final, Self
 
 _CHUNK_BYTES: Final = 64 * 1024
@@ -53,9 +55,15 @@ class Proxy:
 
     async def swallow(self, seconds: float) -> None:
         """Is a black hole for some time: connections are taken and nothing passes; afterwards they are cut."""
+        async with self.closed():
+            await asyncio.sleep(seconds)
+
+    @asynccontextmanager
+    async def closed(self) -> AsyncIterator[None]:
+        """Is a black hole for the length of the context."""
         self._flows.clear()
         try:
-            await asyncio.sleep(seconds)
+            yield
         finally:
             self.cut()
             self._flows.set()
