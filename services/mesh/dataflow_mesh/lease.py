@@ -47,7 +47,7 @@ class Lease:
         schema: The schema that has the table `lease`.
         name: Which lease.
         holder: Who claims it; unique for each start of a process.
-        renew_seconds: How often it is renewed, or tried for.
+        renew_seconds: How often it is renewed; whoever does not hold it looks twice as often.
         expire_seconds: After how long without renewal others may take it.
     """
 
@@ -93,7 +93,7 @@ class Lease:
                     if translate(error) is None:
                         raise
                     _log.warning("lease not renewed", extra=fields("lease_not_renewed", lease=self._name))
-                await asyncio.sleep(self._renew_seconds)
+                await asyncio.sleep(self._renew_seconds if self.epoch is not None else self._renew_seconds / 2)
         finally:
             # Shielded: without it another process would wait for the expiry at every orderly stop.
             await asyncio.shield(self._release())
