@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
+from uuid import uuid4
 
 import aiomqtt
 import pytest
@@ -17,7 +18,8 @@ from dataflow_bridge.listener.budget import Budget
 from dataflow_bridge.listener.seams import Ack, message_cost
 from dataflow_bridge.source_readers import SourceReaders
 from dataflow_bridge.source_records import NewSource, SourceRecord
-from dataflow_bridge.sources import Protocol
+from dataflow_bridge.sources import Protocol, Source
+from dataflow_bridge.subscriber import connected
 from dataflow_mesh.migrate import migrate
 from dataflow_mesh.postgres import Pool, connect_pool
 from dataflow_mesh.testing import MosquittoServer, mosquitto_server
@@ -180,3 +182,266 @@ async def test_messages_of_a_broker_arrive_with_the_name_of_their_source(
     record = await read(pool)
     assert record is not None
     assert [(slot.received, slot.acknowledged, slot.holder) for slot in record.slots] == [(1, 1, "")]
+
+
+async def test_nothing_is_acknowledged_before_it_is_on_the_ring(pool: Pool, broker: MosquittoServer) -> None:
+    """A bridge that dies with messages in hand leaves them to the next one, marked as sent again."""
+    first, second = Ring(hold=True), Ring()
+    await make(pool, broker)
+    async with bridge(pool, first):
+        await all_connected(pool)
+        await publish(broker, numbered(500))
+        await first.until(lambda: len(first.received) == 500)
+        # Ends without an acknowledgement: to the broker it is the same as a death.
+    assert first.payloads == set(numbered(500))
+    async with bridge(pool, second, "b2"):
+        await second.until(lambda: len(second.payloads) == 500)
+    assert all(again for *_, again, _ in second.received)
+    assert not any(again for *_, again, _ in first.received)
+
+
+async def test_a_ring_that_takes_nothing_leaves_the_messages_with_the_broker(
+    pool: Pool, broker: MosquittoServer
+) -> None:
+    """No more than the receive maximum is on its way to a session; the rest comes when the ring takes again."""
+    ring = Ring(hold=True)
+    await make(pool, broker)
+    async with bridge(pool, ring):
+        await all_connected(pool)
+        await publish(broker, numbered(3_000))
+        await ring.until(lambda: len(ring.received) >= 1_000)
+        assert len(ring.received) == 1_000
+        ring.hold = False
+        ring.release()
+        await ring.until(lambda: len(ring.received) == 3_000)
+        assert not any(again for *_, again, _ in ring.received), "the connection stood all the time"
+    assert ring.payloads == set(numbered(3_000))
+    assert ring.budget.taken_bytes == 0
+
+
+async def test_without_room_in_memory_nothing_is_read(pool: Pool, broker: MosquittoServer) -> None:
+    """The budget bounds what is taken from the broker, whatever its window would allow."""
+    ring = Ring(budget=Budget(64 * 1024), hold=True)
+    await make(pool, broker)
+    large = [number + b"x" * 10_000 for number in numbered(100)]
+    async with bridge(pool, ring):
+        await all_connected(pool)
+        await publish(broker, large)
+        await ring.until(lambda: ring.budget.available_bytes <= 0)
+        taken = len(ring.received)
+        assert taken <= 5
+        ring.hold = False
+        ring.release()
+        await ring.until(lambda: len(ring.payloads) == 100)
+    assert ring.payloads == set(large)
+    assert ring.budget.taken_bytes == 0
+
+
+async def test_a_pause_that_lasts_too_long_ends_the_connection_and_loses_nothing(
+    pool: Pool, broker: MosquittoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker keeps what was not acknowledged, and sends it again when there is room."""
+    monkeypatch.setattr("dataflow_bridge.slot_delivery.MAX_PAUSE_SECONDS", 0.2)
+    ring = Ring(budget=Budget(64 * 1024), hold=True)
+    await make(pool, broker)
+    large = [number + b"x" * 10_000 for number in numbered(50)]
+    async with bridge(pool, ring):
+        await all_connected(pool)
+        await publish(broker, large)
+        await eventually(pool, lambda record: record is not None and "no room" in record.slots[0].last_error)
+        ring.hold = False
+        ring.release()
+        await ring.until(lambda: len(ring.payloads) == 50)
+    assert ring.payloads == set(large)
+
+
+async def test_a_broker_that_is_killed_gives_its_queue_when_it_is_back(pool: Pool, broker: MosquittoServer) -> None:
+    """What it had saved for a session is delivered after the restart, and the bridge comes back by itself."""
+    ring = Ring()
+    await make(pool, broker)
+    async with bridge(pool, ring):
+        await all_connected(pool)
+        ring.hold = True
+        await publish(broker, numbered(5_000))
+        broker.save()
+        broker.kill()
+        await eventually(pool, lambda record: record is not None and not record.slots[0].connected)
+        ring.hold = False
+        ring.release()
+        broker.start()
+        await ring.until(lambda: len(ring.payloads) == 5_000)
+    assert ring.payloads == set(numbered(5_000))
+    record = await read(pool)
+    assert record is not None
+    assert record.slots[0].warnings == ()
+
+
+async def test_a_broker_that_lost_its_sessions_is_told_of(pool: Pool, broker: MosquittoServer) -> None:
+    """A restart without persistence loses messages: the source says so."""
+    broker.stop()
+    broker.options |= {"persistence": "false"}
+    broker.start()
+    ring = Ring()
+    await make(pool, broker)
+    async with bridge(pool, ring):
+        await all_connected(pool)
+        await publish(broker, numbered(1))
+        await ring.until(lambda: bool(ring.received))
+        broker.kill()
+        broker.start()
+        await eventually(
+            pool,
+            lambda record: record is not None and any("lost this session" in text for text in record.slots[0].warnings),
+        )
+
+
+async def test_two_bridges_share_the_slots_and_inherit_them(pool: Pool, broker: MosquittoServer) -> None:
+    """Who comes later gets a part; what one bridge held goes to the other when it ends."""
+    first, second = Ring(), Ring()
+    await make(pool, broker, slots=2)
+    async with bridge(pool, first, "b1"):
+        await all_connected(pool)
+        async with bridge(pool, second, "b2"):
+            await eventually(
+                pool,
+                lambda record: (
+                    record is not None
+                    and sorted(slot.holder for slot in record.slots if slot.connected) == ["b1", "b2"]
+                ),
+            )
+            await publish(broker, numbered(1_000))
+            async with asyncio.timeout(30):
+                while len(first.payloads | second.payloads) < 1_000:  # noqa: ASYNC110 - two rings
+                    await asyncio.sleep(0.05)
+            assert first.payloads
+            assert second.payloads
+        await eventually(
+            pool,
+            lambda record: (
+                record is not None and [slot.holder for slot in record.slots if slot.connected] == ["b1"] * 2
+            ),
+        )
+        await publish(broker, numbered(1_000, 1_000))
+        await first.until(lambda: len(first.payloads | second.payloads) == 2_000)
+
+
+async def test_a_slot_that_is_removed_is_read_empty(pool: Pool, broker: MosquittoServer) -> None:
+    """With data flowing, one slot of two goes: nothing is lost, and its session is gone from the broker."""
+    ring = Ring(hold=True)
+    made = await make(pool, broker, slots=2)
+    async with bridge(pool, ring):
+        await all_connected(pool)
+        sender = asyncio.create_task(publish(broker, numbered(6_000)))
+        await ring.until(lambda: len(ring.received) >= 1_500)
+        async with pool.acquire() as connection:
+            await source_records.update(connection, changed(made, slots=1), etag="1")
+        ring.hold = False
+        ring.release()
+        await sender
+        await eventually(pool, lambda record: record is not None and len(record.slots) == 1)
+        await publish(broker, numbered(1_000, 6_000))
+        await ring.until(lambda: len(ring.payloads) == 7_000)
+    assert not await has_session(broker, made.source.client_id(2))
+    assert await has_session(broker, made.source.client_id(1))
+
+
+async def test_a_source_is_gone_when_its_sessions_are_read_empty(pool: Pool, broker: MosquittoServer) -> None:
+    """DeleteSource loses nothing that the broker had taken before, read by whichever bridge is there."""
+    ring = Ring(hold=True)
+    made = await make(pool, broker, slots=2)
+    async with bridge(pool, Ring(), "b0"):
+        await all_connected(pool)
+    await publish(broker, numbered(4_000))
+    async with pool.acquire() as connection:
+        await source_records.delete(connection, "plant", force=False)
+    async with bridge(pool, ring):
+        await ring.until(lambda: len(ring.received) == 2_000)
+        assert await read(pool) is not None
+        ring.hold = False
+        ring.release()
+        await eventually(pool, lambda record: record is None)
+    assert ring.payloads == set(numbered(4_000))
+    for slot in (1, 2):
+        assert not await has_session(broker, made.source.client_id(slot))
+
+
+async def test_a_drain_ends_by_silence_where_the_broker_allows_no_marker(pool: Pool, broker: MosquittoServer) -> None:
+    """An access list that knows nothing of $dataflow keeps no session from being drained."""
+    access_list = broker.directory / "acl"
+    access_list.write_text("topic readwrite m/#\n")
+    access_list.chmod(0o644)
+    broker.stop()
+    broker.options |= {"acl_file": str(access_list)}
+    broker.start()
+    ring = Ring()
+    await make(pool, broker)
+    async with bridge(pool, Ring(), "b0"):
+        await all_connected(pool)
+    await publish(broker, numbered(2_000))
+    async with pool.acquire() as connection:
+        await source_records.delete(connection, "plant", force=False)
+    async with bridge(pool, ring):
+        await eventually(pool, lambda record: record is None)
+    assert ring.payloads == set(numbered(2_000))
+
+
+async def test_a_filter_that_is_taken_back_brings_nothing_more(pool: Pool, broker: MosquittoServer) -> None:
+    """The session outlives a change of its filters; what is no longer wanted is unsubscribed."""
+    ring = Ring()
+    made = await make(pool, broker)
+    async with bridge(pool, ring):
+        await all_connected(pool)
+        await publish(broker, [b"before"])
+        await ring.until(lambda: b"before" in ring.payloads)
+        async with pool.acquire() as connection:
+            await source_records.update(connection, changed(made, filters=("n/#",)), etag="1")
+        async with asyncio.timeout(30):
+            while b"wanted" not in ring.payloads:
+                await publish(broker, [b"unwanted"])
+                async with aiomqtt.Client("127.0.0.1", broker.port) as client:
+                    await client.publish("n/t", b"wanted", qos=1)
+                await asyncio.sleep(0.1)
+        ring.received.clear()
+        await publish(broker, [b"unwanted"])
+        async with aiomqtt.Client("127.0.0.1", broker.port) as client:
+            await client.publish("n/t", b"last", qos=1)
+        await ring.until(lambda: b"last" in ring.payloads)
+    assert b"unwanted" not in ring.payloads
+
+
+async def test_a_bridge_without_postgres_keeps_its_slots(pool: Pool, broker: MosquittoServer) -> None:
+    """Nobody can take them, so it reads on; when the table answers again, all is as before."""
+    ring = Ring()
+    await make(pool, broker)
+    async with bridge(pool, ring) as readers:
+        await all_connected(pool)
+        async with pool.acquire() as connection:
+            await connection.execute("ALTER TABLE bridge.source_slot RENAME TO elsewhere")
+            async with asyncio.timeout(10):
+                while not readers.stale:  # noqa: ASYNC110 - a flag
+                    await asyncio.sleep(0.05)
+            await publish(broker, numbered(100))
+            await ring.until(lambda: len(ring.payloads) == 100)
+            await connection.execute("ALTER TABLE bridge.elsewhere RENAME TO source_slot")
+        await eventually(pool, lambda record: record is not None and record.slots[0].acknowledged == 100)
+
+
+def changed(record: SourceRecord, *, slots: int | None = None, filters: tuple[str, ...] | None = None) -> NewSource:
+    """Return what an update asks for."""
+    source = record.source
+    return NewSource(
+        source.name,
+        source.url,
+        filters or source.filters,
+        source.share_group,
+        slots or source.slots,
+        source.qos,
+        source.protocol,
+    )
+
+
+async def has_session(broker: MosquittoServer, client_id: str) -> bool:
+    """Return whether the broker knows a session."""
+    source = Source("x", uuid4(), 1, broker.url, (), "g", 1, 1, Protocol.MQTT_5)
+    async with connected(source, client_id, lambda *_: None, keep_seconds=0) as session:
+        return session.granted.session_present

@@ -70,6 +70,7 @@ class SlotReader:
         self._news = asyncio.Event()
         self._reported = _Reported()
         self._dropped: int | None = None
+        self._marker_tried = False
 
     def change(self, held: HeldSlot) -> None:
         """Follow a change of the source, or begin to drain; also says that the lease stands."""
@@ -198,11 +199,12 @@ class SlotReader:
             await session.unsubscribe({*before, *held.source.subscriptions, _DROPPED})
             self._subscribed = ()
             self.connected = True
-            marker = uuid4().hex.encode()
-            topic = f"$dataflow/drain/{held.client_id}"
-            delivery.marker = marker
-            if not await session.subscribe([topic], 1):
-                await session.publish(topic, marker)
+            if not self._marker_tried:
+                self._marker_tried = True  # some brokers close the connection over a topic that they do not allow
+                delivery.marker = uuid4().hex.encode()
+                topic = f"$dataflow/drain/{held.client_id}"
+                if not await session.subscribe([topic], 1):
+                    await session.publish(topic, delivery.marker)
             while session.alive and not delivery.marked.is_set():
                 seen = self.counters.received
                 try:

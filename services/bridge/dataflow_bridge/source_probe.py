@@ -43,53 +43,66 @@ async def _probe(source: Source, note: Callable[[str], None]) -> None:
     topic = f"$dataflow/probe/{client_id}"
     back: set[bytes] = set()
     news = asyncio.Event()
-    sessions: list[BrokerSession] = []
+    due: list[int] = []
 
     def receive(
-        _topic: str, payload: bytes, qos: int, packet_id: int, _again: bool, _id: str | None, _type: str | None
+        _topic: str, payload: bytes, _qos: int, packet_id: int, _again: bool, _id: str | None, _type: str | None
     ) -> None:
         back.add(payload)
+        due.append(packet_id)
         news.set()
-        if qos and sessions:
-            sessions[-1].acknowledge([packet_id])
 
     async with connected(source, client_id, receive, keep_seconds=_KEEP_SECONDS) as session:
         _judge(source, session, note)
-        refused = await session.subscribe([topic], 1)
-    if refused:
-        note(
-            f"queues could not be checked: the broker does not let this user subscribe to $dataflow/#: {refused[topic]}"
-        )
-    else:
-        async with connected(source, f"{client_id}-p", receive, clean=True) as publisher:
-            try:
-                await publisher.publish_all(topic, [str(i).encode() for i in range(QUEUE_PROBE_MESSAGES)])
-            except BrokerError as error:
-                note(f"queues could not be checked: the broker does not let this user publish to $dataflow/#: {error}")
+        subscribed = await _subscribed(session, topic, note)
+    filled = subscribed and await _fill(source, f"{client_id}-p", topic, note)
     async with connected(source, client_id, receive, keep_seconds=_KEEP_SECONDS) as session:
-        sessions.append(session)
-        session.acknowledge([])
         if not session.granted.session_present:
             note("the broker does not keep sessions: nothing is kept for a bridge that is away")
-        elif not refused:
-            await _count(back, news, note)
+        elif filled:
+            while len(back) < QUEUE_PROBE_MESSAGES and await _more(news):
+                session.acknowledge(due)
+                due.clear()
+            if len(back) < QUEUE_PROBE_MESSAGES:
+                note(
+                    f"the broker kept {len(back)} of {QUEUE_PROBE_MESSAGES} messages for a session that was away and"
+                    " dropped the rest: raise max_queued_messages (Mosquitto: 0 for no limit)"
+                )
     async with connected(source, client_id, receive, clean=True):
         pass  # which removes the session
 
 
-async def _count(back: set[bytes], news: asyncio.Event, note: Callable[[str], None]) -> None:
-    while len(back) < QUEUE_PROBE_MESSAGES:
-        news.clear()
-        try:
-            async with asyncio.timeout(_QUIET_SECONDS):
-                await news.wait()
-        except TimeoutError:
-            break
-    if len(back) < QUEUE_PROBE_MESSAGES:
-        note(
-            f"the broker kept {len(back)} of {QUEUE_PROBE_MESSAGES} messages for a session that was away and dropped the"
-            " rest: raise max_queued_messages (Mosquitto: 0 for no limit)"
-        )
+async def _subscribed(session: BrokerSession, topic: str, note: Callable[[str], None]) -> bool:
+    """Subscribe the session to a topic of its own; return whether the broker allows it."""
+    try:
+        refused = await session.subscribe([topic], 1)
+    except BrokerError as error:
+        refused = {topic: str(error)}
+    if refused:
+        note(f"queues could not be checked: the user may not subscribe to $dataflow/#: {refused[topic]}")
+        return False
+    return True
+
+
+async def _fill(source: Source, client_id: str, topic: str, note: Callable[[str], None]) -> bool:
+    try:
+        async with connected(source, client_id, lambda *_: None, clean=True) as publisher:
+            await publisher.publish_all(topic, [str(i).encode() for i in range(QUEUE_PROBE_MESSAGES)])
+    except BrokerError as error:
+        note(f"queues could not be checked: the user may not publish to $dataflow/#: {error}")
+        return False
+    return True
+
+
+async def _more(news: asyncio.Event) -> bool:
+    """Wait for a message; return False after a second without."""
+    try:
+        async with asyncio.timeout(_QUIET_SECONDS):
+            await news.wait()
+    except TimeoutError:
+        return False
+    news.clear()
+    return True
 
 
 def _judge(source: Source, session: BrokerSession, note: Callable[[str], None]) -> None:

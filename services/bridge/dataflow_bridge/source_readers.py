@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import Final
 
+import asyncpg
 from dataflow_mesh.postgres import Connection, Pool, translate
 
 from dataflow_bridge.listener.budget import Budget
@@ -75,7 +76,7 @@ class SourceReaders:
                 await self._end_readers(connection)
                 held = await self._leases.renew(connection, [report for report, _ in reports])
         except Exception as error:
-            if translate(error) is None and not isinstance(error, TimeoutError):
+            if not _is_away(error):
                 raise
             if not self.stale:
                 logger.warning(
@@ -128,5 +129,10 @@ class SourceReaders:
             async with asyncio.timeout(_POSTGRES_SECONDS), self._pool.acquire(timeout=_POSTGRES_SECONDS) as connection:
                 await self._leases.leave(connection, reports)
         except Exception as error:
-            if translate(error) is None and not isinstance(error, TimeoutError):
+            if not _is_away(error):
                 raise
+
+
+def _is_away(error: Exception) -> bool:
+    """Tell whether the table cannot be followed now; it may also not be there yet, or its rows be locked."""
+    return isinstance(error, asyncpg.PostgresError | TimeoutError) or translate(error) is not None

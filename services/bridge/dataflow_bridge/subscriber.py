@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,11 +135,18 @@ class BrokerSession:
         # They are acknowledged in their order [MQTT-4.6.0-2].
         await self.publish(topic, last)
 
-    async def _call(self, call: Any) -> Any:
+    async def _call(self, call: Coroutine[Any, Any, Any]) -> Any:
+        """Make a call of aiomqtt, which would wait for its answer also when the connection is gone."""
+        task = asyncio.ensure_future(call)
         try:
-            return await call
+            await asyncio.wait((task, self._client.lost), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise BrokerError(f"connection lost: {self._client.why_lost}")
+            return task.result()
         except aiomqtt.MqttError as error:
             raise BrokerError(str(error)) from error
+        finally:
+            task.cancel()
 
 
 @asynccontextmanager
@@ -172,6 +179,7 @@ async def connected(
         client.pause()
         with contextlib.suppress(aiomqtt.MqttError, OSError):
             await client.__aexit__(None, None, None)
+        client.forget_why_lost()
 
 
 class _Client(aiomqtt.Client):
@@ -198,6 +206,11 @@ class _Client(aiomqtt.Client):
             return
         for packet_id in packet_ids:
             self._client.ack(packet_id, 1)
+
+    def forget_why_lost(self) -> None:
+        """Look at the reason once, so that asyncio does not complain that nobody did."""
+        if self._disconnected.done() and not self._disconnected.cancelled():
+            self._disconnected.exception()
 
     def publish_soon(self, topic: str, payload: bytes) -> None:
         self._client.publish(topic, payload, qos=1)

@@ -19,7 +19,6 @@ _OPTIONS: dict[str, str] = {
     "allow_anonymous": "true",
     "persistence": "true",
     "autosave_interval": "1",
-    "autosave_on_changes": "true",
     "max_queued_messages": "0",
     "max_inflight_messages": "1000",
     "sys_interval": "1",
