@@ -19,7 +19,7 @@ from dataflow_stack.testing import LocalStack
 from tests.chaos.prove import nodes
 from tests.chaos.prove.broker import Source, program_path, running_broker
 from tests.chaos.prove.checker import Findings, reconcile
-from tests.chaos.prove.faults import Brokered, Faults, System
+from tests.chaos.prove.faults import Faults
 from tests.chaos.prove.history import History
 from tests.chaos.prove.journal import Journal
 from tests.chaos.prove.load import Load
@@ -30,6 +30,7 @@ from tests.chaos.prove.processes import Processes, RecoveryError
 from tests.chaos.prove.proxy import Proxy
 from tests.chaos.prove.report import Report
 from tests.chaos.prove.sampler import Sampler
+from tests.chaos.prove.system import Brokered, System
 
 _EMPTY_SECONDS: Final = 300.0
 _FAULT_SECONDS: Final = 400.0
@@ -98,7 +99,7 @@ async def run_campaign(stack: LocalStack, plan: Plan, journal_dir: Path) -> Outc
         published_seconds = journal.now
         if system.brokered is not None:
             await _until_read(system.brokered, document["postgres"], problems)
-        left = await nodes.until_empty(_urls(system), _EMPTY_SECONDS)
+        left = await nodes.until_empty(system.node_urls(), _EMPTY_SECONDS)
         deaths = _deaths(system.processes, history)
         findings = await _account(document["postgres"], journal, deaths, history)
         if sampler.samples.missing:
@@ -224,11 +225,6 @@ async def _until_read(brokered: Brokered, dsn: str, problems: list[str]) -> None
             await asyncio.sleep(0.5)
     finally:
         await connection.close()
-
-
-def _urls(system: System) -> dict[str, str]:
-    urls = dict(system.stack_nodes) | {node.name: node.server.url for node in system.extra}
-    return urls | (system.members.urls if system.members else {})
 
 
 def _deaths(processes: Processes, history: History) -> int:

@@ -8,17 +8,24 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+import asyncpg
 import psutil
+from dataflow_client import DataflowError
+from dataflow_ring.connection import ReplyError
+
+T = TypeVar("T")
 
 RECOVERY_SECONDS: Final = 120.0
 """How long anything may take to serve again after a fault, others in between."""
 
 _LOOK_SECONDS: Final = 0.1
+_TRIES_SECONDS: Final = 60.0
+_RETRY_SECONDS: Final = 0.5
 
 
 class RecoveryError(AssertionError):
@@ -44,6 +51,23 @@ async def until(holds: Callable[[], bool], problem: str, seconds: float = RECOVE
         if time.monotonic() > deadline:
             raise RecoveryError(f"{problem} within {seconds:.0f} s")
         await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def tried(what: str, work: Callable[[], Awaitable[T]]) -> T:
+    """Does something until it works: other faults may be in its way.
+
+    Raises:
+        RecoveryError: It did not work in time.
+    """
+    deadline = time.monotonic() + _TRIES_SECONDS
+    while True:
+        try:
+            async with asyncio.timeout(_TRIES_SECONDS):
+                return await work()
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, DataflowError, ReplyError) as error:
+            if time.monotonic() > deadline:
+                raise RecoveryError(f"{what}: {error}") from error
+        await asyncio.sleep(_RETRY_SECONDS)
 
 
 class Processes:
