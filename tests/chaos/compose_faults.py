@@ -65,16 +65,22 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do to whom."""
+    """What to do to whom.
+
+    Attributes:
+        services: Those that are touched; none: all that run.
+        each_once: One kind for one container of each service, instead of every kind for every container.
+    """
 
     kinds: tuple[FaultKind, ...]
     services: tuple[str, ...]
     hold_seconds: float
     settle_seconds: float
     seed: int
+    each_once: bool = False
 
     def steps(self, containers: Iterable[Container]) -> list[tuple[FaultKind, Container]]:
-        """Returns every kind for every container, in an order that the seed gives."""
+        """Returns what is done, in an order that the seed gives."""
         steps = [
             (kind, container)
             for container in containers
@@ -82,7 +88,10 @@ class Plan:
             for kind in self.kinds
         ]
         random.Random(self.seed).shuffle(steps)
-        return steps
+        if not self.each_once:
+            return steps
+        first = {container.service: (kind, container) for kind, container in reversed(steps)}
+        return list(first.values())
 
 
 def provision(targets: Targets, token: str) -> None:
