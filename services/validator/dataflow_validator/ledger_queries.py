@@ -10,7 +10,7 @@ from uuid import UUID
 from dataflow_validator.reading_queries import Query
 
 _SUMS: Final = ", ".join(
-    f"coalesce(sum(d.value::bigint) FILTER (WHERE o.key = '{outcome}'), 0) AS {outcome}"
+    f"coalesce(sum(d.value::bigint) FILTER (WHERE o.key = '{outcome}'), 0)::bigint AS {outcome}"
     for outcome in ("stored", "duplicate", "conflict", "quarantined")
 )
 
