@@ -3,13 +3,20 @@
 
 A container asks every few seconds, so this speaks just enough HTTP/2 to put the one question: it takes 20 ms, where
 importing grpc takes half a second of processor time. The answer comes from the event loop: a stuck process has none.
+The engine starts again what has ended, but not what is stuck: a process without a heartbeat for long is ended here.
 """
 
+import contextlib
 import os
+import signal
 import socket
 import sys
+import time
+from pathlib import Path
 
 _SECONDS = 3.0
+_STUCK_SECONDS = 30.0
+_LOOK_AGAIN_SECONDS = 2.0
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _SETTINGS = 0, 1, 4
 _END_STREAM, _END_HEADERS = 1, 4
@@ -75,6 +82,30 @@ def serves(connection: socket.socket) -> bool:
     return False
 
 
+def stuck(heartbeat: Path) -> bool:
+    """Returns whether the process has not written its heartbeat for long; one that has not begun is not stuck."""
+    with contextlib.suppress(OSError):
+        return time.time() - heartbeat.stat().st_mtime > _STUCK_SECONDS
+    return False
+
+
+def end_stuck(heartbeat: Path, proc: Path = Path("/proc"), parent: int = 1) -> bool:
+    """Kills the container's process, the child of its init, if it is stuck; returns whether it did."""
+    if not stuck(heartbeat):
+        return False
+    time.sleep(_LOOK_AGAIN_SECONDS)  # a container that was paused has an old heartbeat, and writes the next one at once
+    if not stuck(heartbeat):
+        return False
+    for entry in proc.iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                if int(fields[1]) == parent and b"dataflow_" in (entry / "cmdline").read_bytes():
+                    os.kill(int(entry.name), signal.SIGKILL)
+                    return True
+    return False
+
+
 def main(address: str) -> int:
     """Asks the process at host:port."""
     host, _, port = address.rpartition(":")
@@ -84,6 +115,9 @@ def main(address: str) -> int:
             return 0 if serves(connection) else 1
     except OSError as error:
         sys.stderr.write(f"{address}: {error}\n")
+        heartbeat = os.environ.get("DATAFLOW_WATCHDOG_FILE")
+        if heartbeat and end_stuck(Path(heartbeat)):
+            sys.stderr.write(f"no heartbeat for {_STUCK_SECONDS:.0f} s: killed\n")
         return 1
 
 

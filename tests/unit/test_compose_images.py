@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
+import os
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -100,3 +103,44 @@ async def test_a_container_whose_process_does_not_listen_is_not_healthy() -> Non
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         assert await _ask(f"127.0.0.1:{taken.getsockname()[1]}") == 1
+
+
+@pytest.fixture
+def service() -> Iterator[subprocess.Popen[bytes]]:
+    """Start a process that is called like a service."""
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "dataflow_bridge"]) as process:
+        yield process
+        process.kill()
+
+
+def _end_stuck(heartbeat: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
+    path = _DOCKER / "healthy.py"
+    specification = importlib.util.spec_from_file_location("healthy", path)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    monkeypatch.setattr(module, "_LOOK_AGAIN_SECONDS", 0.0)
+    return bool(module.end_stuck(heartbeat, parent=os.getpid()))
+
+
+def test_a_process_without_a_heartbeat_is_ended(
+    tmp_path: Path, service: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine then starts it again."""
+    heartbeat = tmp_path / "heartbeat"
+    heartbeat.touch()
+    os.utime(heartbeat, (0, 0))
+    assert _end_stuck(heartbeat, monkeypatch)
+    assert service.wait(timeout=30) == -signal.SIGKILL
+
+
+def test_a_process_with_a_heartbeat_or_without_one_yet_is_left_alone(
+    tmp_path: Path, service: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may only be busy, or starting."""
+    heartbeat = tmp_path / "heartbeat"
+    assert not _end_stuck(heartbeat, monkeypatch)
+    heartbeat.touch()
+    assert not _end_stuck(heartbeat, monkeypatch)
+    assert service.poll() is None
