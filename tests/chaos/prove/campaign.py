@@ -88,14 +88,12 @@ async def run_campaign(stack: LocalStack, plan: Plan, journal_dir: Path) -> Outc
         try:
             problems += await _break_things(plan, Faults(system, history), history, began)
             await _until_enough(plan, journal, system.processes, problems, began)
-        finally:
             load.stop()
-            try:
-                await publishing
-            finally:
-                for task in watching:
-                    task.cancel()
-                await asyncio.gather(*watching, return_exceptions=True)
+            await publishing
+        finally:
+            for task in (publishing, *watching):
+                task.cancel()
+            await asyncio.gather(publishing, *watching, return_exceptions=True)
         published_seconds = journal.now
         if system.brokered is not None:
             await _until_read(system.brokered, document["postgres"], problems)
@@ -204,6 +202,8 @@ async def _account(dsn: str, journal: Journal, deaths: int, history: History) ->
         return Findings(violations={"postgres: does not answer": [str(error)]})
     try:
         return await reconcile(connection, journal, deaths=deaths, history=history)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        return Findings(violations={"account: could not be made": [repr(error)]})
     finally:
         await connection.close()
 
