@@ -374,6 +374,11 @@ def accepted(count: int, *rejected: str) -> ingest_service_pb2.PublishMessagesRe
     return ingest_service_pb2.PublishMessagesResponse(accepted_count=count, rejected=entries)
 
 
+def streamed(request: ingest_service_pb2.StreamMessagesRequest) -> ingest_service_pb2.StreamMessagesResponse:
+    count = len(request.messages)
+    return ingest_service_pb2.StreamMessagesResponse(sequence=request.sequence, accepted_count=count)
+
+
 def test_publish_sends_one_message_with_an_id(stack: Stack) -> None:
     """The simplest form needs a topic and a payload."""
     stack.script.on("PublishMessages", accepted(1))
@@ -386,14 +391,17 @@ def test_publish_sends_one_message_with_an_id(stack: Stack) -> None:
 
 def test_publish_reads_lines_and_files(stack: Stack, tmp_path: Path) -> None:
     """Many messages come from a file or a pipe, bytes as they are."""
-    stack.script.on("PublishMessages", accepted(2))
+    stack.script.on("PublishMessages", accepted(1))
+    stack.script.on("StreamMessages", streamed)
     (tmp_path / "m.jsonl").write_text(
         '{"topic": "a", "payload": {"n": 1}}\n\n{"topic": "b", "payload": "x", "message_id": "7"}\n'
     )
     assert stack.run("publish", "--jsonl", str(tmp_path / "m.jsonl")).exit_code == 0
     assert stack.run("publish", "t", "--lines", "-", stdin=b"\xff\n2\r\n").exit_code == 0
     assert stack.run("publish", "t", "--file", "-", stdin=b"\xff\n2\r\n").exit_code == 0
-    jsonl, lines, whole = (request.messages for request in stack.script.requests("PublishMessages"))
+    many = [message for request in stack.script.requests("StreamMessages") for message in request.messages]
+    jsonl, lines = many[:2], many[2:]
+    [whole] = (request.messages for request in stack.script.requests("PublishMessages"))
     assert [(message.topic, message.text) for message in jsonl] == [("a", '{"n": 1}'), ("b", "x")]
     assert jsonl[1].message_id == "7"
     assert [message.payload for message in lines] == [b"\xff", b"2"]
@@ -416,10 +424,11 @@ def test_publish_needs_one_source(stack: Stack, arguments: list[str]) -> None:
 
 def test_publish_names_the_line_that_is_no_message(stack: Stack, tmp_path: Path) -> None:
     """A bad line is found by its number."""
+    stack.script.on("StreamMessages", streamed)
     (tmp_path / "m.jsonl").write_text('{"topic": "a", "payload": 1}\n[]\n')
     result = stack.run("publish", "--jsonl", str(tmp_path / "m.jsonl"))
     assert result.exit_code == 1
-    assert "line 2: not an object with topic and payload" in result.stderr
+    assert "line 2: not an object with topic and payload; 1 messages were accepted before" in result.stderr
 
 
 def test_argument_that_is_no_text_is_a_usage_error(stack: Stack) -> None:

@@ -68,8 +68,11 @@ def publish(
         messages = (OutgoingMessage(topic or "", line, content_type) for _, line in _lines(lines_file))
     else:
         messages = _messages(jsonl_file, content_type)
+    many = lines_file is not None or jsonl_file is not None
     with access.client("bridge") as client:
-        result = _published(client.ingest.publish_each(messages))
+        # A stream takes input that never ends, such as `tail -f`: nothing waits for a full batch.
+        ingest = client.ingest
+        result = _published(ingest.stream(messages) if many else ingest.publish_each(messages))
     _report(result, as_json=as_json)
 
 
