@@ -56,6 +56,8 @@ class LoadSettings:
     """Messages in one write of one connection; 0: by the rate, 1 at up to 4,000/s, 8 from 32,000/s on."""
     drain_seconds: float = 30.0
     """How long the last acknowledgements are waited for."""
+    waiting_limit: int = 0
+    """Bursts that a connection may hold back for its window; further ones are given up and counted; 0: no limit."""
     username: str | None = None
     password: str | None = field(default=None, repr=False)
 
@@ -99,6 +101,8 @@ class LoadResult:
     published: int
     acknowledged: int
     refused: int
+    given_up: int
+    """Messages of the schedule that were never sent: their connection had too many waiting already."""
     resent: int
     reconnects: int
     seconds: float
@@ -144,7 +148,9 @@ class LoadGenerator:
             password=settings.password,
         )
         maker = PacketMaker(lanes, settings.ids, settings.protocol)
-        return LoadConnection(maker, settings.protocol, connect, settings.window, self._histogram)
+        return LoadConnection(
+            maker, settings.protocol, connect, settings.window, self._histogram, settings.waiting_limit
+        )
 
     def run(self) -> LoadResult:
         """Connects, sends, waits.
@@ -312,6 +318,7 @@ class LoadGenerator:
             published=sum(connection.sent for connection in connections),
             acknowledged=sum(connection.acknowledged for connection in connections),
             refused=sum(len(connection.refused) for connection in connections),
+            given_up=sum(connection.given_up for connection in connections),
             resent=sum(connection.resent for connection in connections),
             reconnects=self._reconnects,
             seconds=self._settings.seconds,

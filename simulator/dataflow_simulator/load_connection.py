@@ -44,12 +44,18 @@ class LoadConnection:
     """
 
     __slots__ = (
-        "_ahead", "_connect", "_maker", "_protocol", "_rest", "acknowledged_through", "flights", "histogram",
-        "last_write", "out", "ready", "refused", "resent", "sent", "socket", "waiting", "window",
+        "_ahead", "_connect", "_maker", "_protocol", "_rest", "_waiting_limit", "acknowledged_through", "flights",
+        "given_up", "histogram", "last_write", "out", "ready", "refused", "resent", "sent", "socket", "waiting", "window",
     )  # fmt: skip
 
     def __init__(
-        self, maker: PacketMaker, protocol: Protocol, connect_packet: bytes, window: int, histogram: Histogram
+        self,
+        maker: PacketMaker,
+        protocol: Protocol,
+        connect_packet: bytes,
+        window: int,
+        histogram: Histogram,
+        waiting_limit: int = 0,
     ) -> None:
         """Makes a connection that is not open."""
         self._maker = maker
@@ -57,6 +63,7 @@ class LoadConnection:
         self._connect = connect_packet
         self._ahead: set[int] = set()
         self._rest = b""
+        self._waiting_limit = waiting_limit
         self.window = window
         self.histogram = histogram
         self.socket: socket.socket | None = None
@@ -69,6 +76,8 @@ class LoadConnection:
         """All messages below this number were answered."""
         self.refused: set[int] = set()
         self.resent = 0
+        self.given_up = 0
+        """Messages that were never sent, because too many waited already."""
         self.flights: deque[Flight] = deque()
         self.waiting: deque[tuple[float, int]] = deque()
         """Bursts (intended time, messages) that the window holds back."""
@@ -123,7 +132,10 @@ class LoadConnection:
             ConnectionFailed: The socket is broken.
         """
         if not self.ready or self.waiting or self.in_flight + count > self.window:
-            self.waiting.append((intended, count))
+            if self._waiting_limit and len(self.waiting) >= self._waiting_limit:
+                self.given_up += count
+            else:
+                self.waiting.append((intended, count))
             return
         self._send(intended, count, offset, stamp, now)
 

@@ -48,7 +48,8 @@ from tests.benchmarks.failover_stack import Leader, Stack, send
 
 Measure = Literal["connection", "held_rows", "leader"]
 
-_CONTRACT: Final = "failover"
+CONTRACT: Final = "failover"
+"""Judges what the publisher sends."""
 _WARM_SECONDS: Final = 0.4
 _SETTLED_SECONDS: Final = 0.15
 """No message may wait longer than this before a trial begins or after it ended."""
@@ -252,7 +253,7 @@ class Runner:
         """Waits until all that was due since the fault is acknowledged, but for the last moment."""
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            while loop.time() < start + _SETTLED_SECONDS or (
+            while loop.time() < start + _SETTLED_SECONDS or (  # noqa: ASYNC110 - its own clock
                 (since := self._publisher.unanswered_since()) is not None and since < loop.time() - _SETTLED_SECONDS
             ):
                 await asyncio.sleep(0.01)
@@ -264,15 +265,15 @@ class Runner:
         last = next(n for n in range(len(publisher.due) - 1, 0, -1) if publisher.due[n] < end)
         database = self._stack.database
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            while (
+            while (  # noqa: ASYNC110 - rows in Postgres
                 await database.fetchval(
-                    f"SELECT count(*) FROM readings.{_CONTRACT} WHERE n BETWEEN $1 AND $2", first, last
+                    f"SELECT count(*) FROM readings.{CONTRACT} WHERE n BETWEEN $1 AND $2", first, last
                 )
                 < last - first + 1
             ):
                 await asyncio.sleep(0.05)
         await asyncio.sleep(0.05)  # for the snapshot that sees the last of them
-        rows = await database.fetch(f"SELECT n, stored_xid::text AS xid FROM readings.{_CONTRACT} WHERE n >= $1", first)
+        rows = await database.fetch(f"SELECT n, stored_xid::text AS xid FROM readings.{CONTRACT} WHERE n >= $1", first)
         seen = first_seen({int(row["xid"]) for row in rows}, self._snapshots)
         times = sorted({moment for moment in seen.values() if moment >= wall})
         return {
@@ -299,10 +300,10 @@ class Account:
 async def account(database: asyncpg.Connection[asyncpg.Record], publisher: Publisher) -> Account:
     """Compares the publisher's log with the rows."""
     acknowledged = {number for number, moment in enumerate(publisher.acknowledged) if moment}
-    statement = f"SELECT n, count(*) FROM readings.{_CONTRACT} GROUP BY n"
+    statement = f"SELECT n, count(*) FROM readings.{CONTRACT} GROUP BY n"
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
-        rows = dict(await database.fetch(statement))
+        rows: dict[int, int] = {row["n"]: row["count"] for row in await database.fetch(statement)}
         lost = len(acknowledged - rows.keys())
         if not lost or time.monotonic() > deadline:
             twice = sum(count - 1 for count in rows.values())
@@ -313,7 +314,7 @@ async def account(database: asyncpg.Connection[asyncpg.Record], publisher: Publi
 async def provision(document: dict[str, Any]) -> None:
     """Makes the contract of the publisher and its route."""
     grpc = document["grpc"]
-    token = Path(document["token_file"]).read_text(encoding="utf-8").strip()
+    token = Path(document["token_file"]).read_text(encoding="utf-8").strip()  # noqa: ASYNC240 - a line
     spec = contract_pb2.ContractSpec(
         fields=[
             contract_pb2.Field(name="n", type=contract_pb2.FIELD_TYPE_INTEGER),
@@ -324,8 +325,8 @@ async def provision(document: dict[str, Any]) -> None:
     )
     targets = Targets(grpc["bridge"], grpc["validator"], grpc["insight"])
     async with AsyncClient(Connection(targets, token)) as client:
-        await client.contracts.create(_CONTRACT, spec, activate=True)
-        await client.routes.create(TOPIC.format(device="+"), _CONTRACT, device_rule="topic:2")
+        await client.contracts.create(CONTRACT, spec, activate=True)
+        await client.routes.create(TOPIC.format(device="+"), CONTRACT, device_rule="topic:2")
 
 
 async def measure(stack: LocalStack, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -334,7 +335,7 @@ async def measure(stack: LocalStack, arguments: argparse.Namespace) -> dict[str,
     await provision(document)
     await asyncio.sleep(_ROUTES_SECONDS)
     database = await asyncpg.connect(document["postgres"])
-    await database.execute(f"CREATE INDEX ON readings.{_CONTRACT} (n)")
+    await database.execute(f"CREATE INDEX ON readings.{CONTRACT} (n)")
     host, _, port = document["mqtt"].rpartition(":")
     publisher = Publisher(host, int(port), connections=arguments.connections, rate=arguments.rate)
     snapshots: list[Snapshot] = []

@@ -84,7 +84,7 @@ def test_lost_is_what_was_acknowledged_and_has_no_row() -> None:
 
 def _run(growth: float) -> BenchRun:
     """Makes a run of 60 s at 1,000/s whose backlog grows."""
-    load = LoadResult(60_000, 60_000, 0, 0, 0, 60.0, 1000.0, 6.0, 1.0, 2.0, 256, 1, ())
+    load = LoadResult(60_000, 60_000, 0, 0, 0, 0, 60.0, 1000.0, 6.0, 1.0, 2.0, 256, 1, ())
     seconds = range(61)
     return BenchRun(
         load,

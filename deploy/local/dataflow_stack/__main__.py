@@ -12,7 +12,7 @@ if __name__ == "__main__":
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--port-base", type=int)
     parser.add_argument("--no-fleet", action="store_true")
-    for name in ("bridges", "validators", "insights", "nodes"):
+    for name in ("bridges", "validators", "insights", "nodes", "node-memory"):
         parser.add_argument(f"--{name}", type=int, required=True)
     flags = parser.parse_args()
     sys.exit(
@@ -25,6 +25,7 @@ if __name__ == "__main__":
                 validators=flags.validators,
                 insights=flags.insights,
                 nodes=flags.nodes,
+                node_memory=flags.node_memory,
             )
         )
     )

@@ -18,7 +18,7 @@ from dataflow_cli.context import FailedCheckError, NotReachableError, data_dir_o
 from dataflow_stack import banner, status
 from dataflow_stack.errors import AlreadyRunningError, NotRunningError, StackError
 from dataflow_stack.layout import Layout
-from dataflow_stack.options import Options
+from dataflow_stack.options import NODE_MEMORY, Options
 from dataflow_stack.ports import DEFAULT_BASE, MOST_OF_A_KIND
 from dataflow_stack.supervisor import Supervisor
 
@@ -39,6 +39,14 @@ _COUNT = click.IntRange(1, MOST_OF_A_KIND)
 @click.option("--bridges", type=_COUNT, default=1, show_default=True, help="Bridge processes, on one port.")
 @click.option("--validators", type=_COUNT, default=2, show_default=True, help="Validator processes, on one port.")
 @click.option("--insights", type=_COUNT, default=1, show_default=True, help="Insight processes, on one port.")
+@click.option(
+    "--node-memory",
+    type=click.IntRange(32, 1 << 20),
+    default=NODE_MEMORY,
+    show_default=True,
+    metavar="MB",
+    help="Limit of each Redis node: bounds what can wait while Postgres is away.",
+)
 @click.option("--nodes", type=_COUNT, default=3, show_default=True, help="Redis nodes; those that hold data stay.")
 @data_dir_option
 def up(
@@ -51,6 +59,7 @@ def up(
     validators: int,
     insights: int,
     nodes: int,
+    node_memory: int,
 ) -> None:
     """Start the whole system on this machine.
 
@@ -65,6 +74,7 @@ def up(
         validators=validators,
         insights=insights,
         nodes=nodes,
+        node_memory=node_memory,
     )
     try:
         if detach:
@@ -175,7 +185,7 @@ def _run_detached(options: Options) -> None:
     layout.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
     arguments = ["--data-dir", str(options.data_dir), "--bridges", str(options.bridges)]
     arguments += ["--validators", str(options.validators), "--insights", str(options.insights)]
-    arguments += ["--nodes", str(options.nodes)]
+    arguments += ["--nodes", str(options.nodes), "--node-memory", str(options.node_memory)]
     arguments += ["--port-base", str(options.port_base)] if options.port_base is not None else []
     arguments += [] if options.fleet else ["--no-fleet"]
     reading, writing = os.pipe()

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+NODE_MEMORY: Final = 128
+"""Megabytes: three nodes and all the rest then stay well below 1.5 GB at any load; see docs/operations.md, capacity."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +20,7 @@ class Options:
         bridges: Bridge processes; they share their ports.
         validators: Validator processes; they share their port.
         insights: Insight processes; they share their port.
+        node_memory: Megabytes of each Redis node: what waits there while Postgres is away is bounded by them.
     """
 
     data_dir: Path
@@ -25,3 +30,4 @@ class Options:
     bridges: int = 1
     validators: int = 2
     insights: int = 1
+    node_memory: int = NODE_MEMORY

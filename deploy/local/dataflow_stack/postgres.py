@@ -113,7 +113,8 @@ class Postgres:
 
     def _own(self) -> str:
         memory = int(psutil.virtual_memory().total)
-        buffers = max(128, min(1024, memory // 8 >> 20))
+        # Rows come once and are read seldom: more would only fill, and the whole stack is to stay below 1.5 GB.
+        buffers = max(128, min(256, memory // 8 >> 20))
         return (
             f"\nlisten_addresses = '127.0.0.1'\nport = {self.port}\nunix_socket_directories = ''\n"
             f"shared_buffers = '{buffers}MB'\neffective_cache_size = '{max(256, memory // 2 >> 20)}MB'\n"

@@ -8,15 +8,11 @@ import signal
 from dataclasses import dataclass
 from typing import Final
 
-import psutil
-
 from dataflow_stack.child import ChildSpec
 from dataflow_stack.layout import Layout
 from dataflow_stack.privileges import ServerUser, directory_of, give
 
 _PROBE_SECONDS: Final = 2.0
-_LEAST_MEMORY: Final = 256 << 20
-_MOST_MEMORY: Final = 2 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +23,13 @@ class RedisNode:
         name: Such as "redis-0"; also its name in the ring.
         port: On 127.0.0.1.
         password: What clients must give.
+        memory_bytes: Its limit; bridges stop appending at 80 % of it.
     """
 
     name: str
     port: int
     password: str
+    memory_bytes: int
 
     @property
     def url(self) -> str:
@@ -46,7 +44,7 @@ class RedisNode:
         shipped = (
             importlib.resources.files("dataflow_stack").joinpath("conf/ring-node.conf").read_text(encoding="utf-8")
         )
-        own = f'port {self.port}\nbind 127.0.0.1\ndir "{here}"\nrequirepass {self.password}\nmaxmemory {_memory_limit()}\n'
+        own = f'port {self.port}\nbind 127.0.0.1\ndir "{here}"\nrequirepass {self.password}\nmaxmemory {self.memory_bytes}\n'
         configuration = directory / "node.conf"
         configuration.unlink(missing_ok=True)
         with os.fdopen(os.open(configuration, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -86,8 +84,3 @@ class RedisNode:
                     with contextlib.suppress(OSError):
                         await writer.wait_closed()
         return b""
-
-
-def _memory_limit() -> int:
-    """A share of the machine, so that three nodes never take it whole; bridges stop appending at 80 % of it."""
-    return max(_LEAST_MEMORY, min(_MOST_MEMORY, int(psutil.virtual_memory().total) // 8))

@@ -115,7 +115,10 @@ class Supervisor:
         layout, ports = self._layout, prepared.ports
         postgres = Postgres(ports.postgres, prepared.passwords)
         self._nodes = tuple(
-            RedisNode(f"redis-{index}", ports.redis(index), prepared.passwords.redis) for index in range(prepared.nodes)
+            RedisNode(
+                f"redis-{index}", ports.redis(index), prepared.passwords.redis, self._options.node_memory << 20
+            )
+            for index in range(prepared.nodes)
         )
         self._addresses = status.addresses(layout, ports, postgres, self._nodes)
         binary = str(reachable(prepared.redis, prepared.user))
