@@ -91,6 +91,12 @@ class SlotReader:
         def written() -> None:
             self._reported = now
 
+        warnings = list(self._warnings.values())
+        if self.counters.refused:
+            warnings.append(
+                f"{self.counters.refused} messages were too large (payload above 1 MiB, or topic above 1,024 bytes) and"
+                " were not taken"
+            )
         report = SlotReport(
             source=self.held.source.name,
             slot=self.held.slot,
@@ -99,7 +105,7 @@ class SlotReader:
             acknowledged=now.acknowledged - before.acknowledged,
             redelivered=now.redelivered - before.redelivered,
             last_error=self._last_error[:500],
-            warnings=tuple(self._warnings.values()),
+            warnings=tuple(warnings),
             subscribed=self._subscribed,
         )
         return report, written

@@ -12,6 +12,7 @@ from dataflow_mesh.postgres import Connection, Pool, translate
 from dataflow_bridge.listener.budget import Budget
 from dataflow_bridge.listener.seams import Intake
 from dataflow_bridge.slot_reader import SlotReader
+from dataflow_bridge.source_metrics import SourceMetrics
 from dataflow_bridge.source_slots import RENEW_SECONDS, HeldSlot, SlotKey, SlotLeases
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class SourceReaders:
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
         self._known: set[SlotKey] = set()
+        self._metrics = SourceMetrics()
 
     async def run(self) -> None:
         """Hold and read slots until `stop`."""
@@ -70,6 +72,7 @@ class SourceReaders:
             logger.warning("sources did not end in time", extra={"action": "source.stop_timeout"})
 
     async def _round(self, group: asyncio.TaskGroup) -> None:
+        self._metrics.note(self.readers.values())
         reports = [reader.report() for reader in self.readers.values()]
         try:
             async with asyncio.timeout(_POSTGRES_SECONDS), self._pool.acquire(timeout=_POSTGRES_SECONDS) as connection:
@@ -95,6 +98,7 @@ class SourceReaders:
             if not task.done():
                 continue
             reader = self.readers.pop(key)
+            self._metrics.ended(reader)
             del self._tasks[key]
             if reader.drained:
                 await self._leases.drained(connection, key)

@@ -50,7 +50,8 @@ class Address:
         if not parts.hostname or parts.path not in {"", "/"} or parts.query or parts.fragment:
             message = "is not mqtt://host:port"
             raise ValueError(message)
-        return cls(parts.hostname, parts.port or _SCHEMES[parts.scheme], parts.scheme == "mqtts")
+        port = parts.port  # raises ValueError out of range
+        return cls(parts.hostname, port or _SCHEMES[parts.scheme], parts.scheme == "mqtts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,8 @@ def _filter_problem(filter_: str) -> str | None:
         return f"is empty, longer than {_MAX_FILTER_BYTES} bytes or holds NUL"
     if filter_.startswith("$share/"):
         return "$share is added by the bridge: give the filter behind it, and share_group"
+    if filter_.startswith("$"):
+        return "topics that begin with $ belong to the broker"
     levels = filter_.split("/")
     if any("#" in level and (level != "#" or index != len(levels) - 1) for index, level in enumerate(levels)):
         return "# is only allowed as the whole last level"

@@ -158,6 +158,43 @@ BRIDGE_WILLS = Metric(
     (Attribute.OUTCOME,),
 )
 
+# Broker sources, read by bridges.
+SOURCE_MESSAGES = Metric(
+    "dataflow.source.messages", Kind.COUNTER, "{message}", "Messages received from a broker.", (Attribute.SOURCE,)
+)
+SOURCE_ACKNOWLEDGED = Metric(
+    "dataflow.source.acknowledged",
+    Kind.COUNTER,
+    "{message}",
+    "Messages acknowledged to a broker: they are on the ring.",
+    (Attribute.SOURCE,),
+)
+SOURCE_REDELIVERED = Metric(
+    "dataflow.source.redelivered",
+    Kind.COUNTER,
+    "{message}",
+    "Messages that a broker had sent before.",
+    (Attribute.SOURCE,),
+)
+SOURCE_REFUSED = Metric(
+    "dataflow.source.refused", Kind.COUNTER, "{message}", "Messages too large for the ring.", (Attribute.SOURCE,)
+)
+SOURCE_FAILURES = Metric(
+    "dataflow.source.failures",
+    Kind.COUNTER,
+    "{connection}",
+    "Connections to a broker that broke or were not made.",
+    (Attribute.SOURCE,),
+)
+SOURCE_CONNECTED = Metric(
+    "dataflow.source.connected",
+    Kind.GAUGE,
+    "{slot}",
+    "Slots that this bridge reads and is connected for.",
+    (Attribute.SOURCE,),
+)
+SOURCE_HELD = Metric("dataflow.source.held", Kind.GAUGE, "{slot}", "Slots that this bridge holds.", (Attribute.SOURCE,))
+
 # Ring.
 RING_NODE_HEALTH = Metric(
     "dataflow.ring.node_health",
