@@ -54,13 +54,17 @@ class NodeFullError(ReplyError):
 
 
 def redact(url: str) -> str:
-    """Return the URL of a node without its password, for people and logs."""
+    """Return the URL of a node without its passwords, for people and logs."""
     parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    user = f"{parts.username}:***@" if parts.username else ":***@"
-    port = f":{parts.port}" if parts.port else ""
-    return urlunsplit(parts._replace(netloc=f"{user}{parts.hostname}{port}"))
+    query = "&".join(
+        f"{name}=***" if "password" in name.lower() else part
+        for part in parts.query.split("&")
+        for name in [part.partition("=")[0]]
+    )
+    netloc = parts.netloc
+    if parts.password is not None:
+        netloc = f"{parts.username or ''}:***@{netloc.rpartition('@')[2]}"
+    return urlunsplit(parts._replace(netloc=netloc, query=query))
 
 
 _FULL = ("OOM", "MISCONF", "READONLY")
@@ -152,9 +156,14 @@ class NodeConnection:
             raise NodeUnreachableError(f"{redact(self.url)} did not answer within {limit:g} s") from error
 
     async def _open(self) -> None:
-        arguments: dict[str, Any] = dict(parse_url(self.url))
-        connection_class: type[Connection] = arguments.pop("connection_class", Connection)
-        connection = connection_class(**arguments, protocol=2, socket_timeout=None, retry_on_error=[], driver_info=None)
+        try:
+            arguments: dict[str, Any] = dict(parse_url(self.url))
+            connection_class: type[Connection] = arguments.pop("connection_class", Connection)
+            connection = connection_class(
+                **(arguments | {"protocol": 2, "socket_timeout": None, "retry_on_error": [], "driver_info": None})
+            )
+        except (TypeError, ValueError, RedisError) as error:
+            raise NodeUnreachableError(f"{redact(self.url)}: not the URL of a server: {error}") from error
         try:
             await connection.connect()  # type: ignore[no-untyped-call]
         except (RedisError, OSError) as error:
