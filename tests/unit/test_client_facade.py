@@ -11,7 +11,7 @@ import pytest
 from dataflow.bridge.v1 import ingest_service_pb2, node_pb2, ring_service_pb2
 from dataflow.insight.v1 import ask_service_pb2
 from dataflow.validator.v1 import contract_pb2, contract_service_pb2, route_pb2, route_service_pb2
-from dataflow_client import CallOptions, Client, Connection, OutgoingMessage, RetryPolicy, errors
+from dataflow_client import CallOptions, Client, Connection, OutgoingMessage, RetryPolicy, StreamLimits, errors
 from dataflow_client.channels import Channels
 from dataflow_client.testing import Failure
 
@@ -175,3 +175,35 @@ def test_ask_is_not_repeated_once_it_began(scripted: Scripted) -> None:
     rpc.terminate((), grpc.StatusCode.UNAVAILABLE, "gone")
     with pytest.raises(errors.UnavailableError, match="gone"):
         made.result()
+
+
+def test_a_stream_sends_again_exactly_what_was_not_answered(scripted: Scripted) -> None:
+    """The request that follows a broken stream is the one it broke on, number, ids and all."""
+    limits = StreamLimits(max_batch_messages=1)
+    messages = [OutgoingMessage("t", b"1"), OutgoingMessage("t", b"2")]
+    answered = threading.Event()
+
+    def publish() -> list[int]:
+        counts = []
+        for result in scripted.client.ingest.stream(messages, limits=limits):
+            counts.append(result.accepted_count)
+            answered.set()
+        return counts
+
+    made = scripted.run(publish)
+    method = _SERVICES["IngestService"].methods_by_name["StreamMessages"]
+    _, rpc = scripted.channel.take_stream_stream(method)
+    rpc.send_initial_metadata(())
+    first, second = rpc.take_request(), rpc.take_request()
+    rpc.send_response(ingest_service_pb2.StreamMessagesResponse(sequence=first.sequence, accepted_count=1))
+    answered.wait()
+    stopping = Failure(grpc.StatusCode.UNAVAILABLE, reason="SHUTTING_DOWN")
+    rpc.terminate(stopping.trailer(), stopping.code, stopping.message)
+    _, rpc = scripted.channel.take_stream_stream(method)
+    rpc.send_initial_metadata(())
+    assert rpc.take_request() == second
+    rpc.requests_closed()
+    rpc.send_response(ingest_service_pb2.StreamMessagesResponse(sequence=second.sequence, accepted_count=1))
+    rpc.terminate((), grpc.StatusCode.OK, "")
+    assert made.result() == [1, 1]
+    assert [message.message_id for message in (*first.messages, *second.messages)] == [m.message_id for m in messages]
