@@ -18,8 +18,8 @@ from dataflow_mesh.postgres import Connection
 from dataflow_bridge.source_records import source_of
 from dataflow_bridge.sources import Source
 
-RENEW_SECONDS: Final = 0.8
-EXPIRE_SECONDS: Final = 2.5
+RENEW_SECONDS: Final = 0.7
+EXPIRE_SECONDS: Final = 3.0
 
 SlotKey: TypeAlias = tuple[str, int]
 """Name of the source and number of the slot."""
