@@ -9,7 +9,12 @@ import sys
 from contextlib import AsyncExitStack
 from uuid import UUID
 
-from dataflow.bridge.v1 import ingest_service_pb2_grpc, ring_service_pb2_grpc, source_service_pb2_grpc
+from dataflow.bridge.v1 import (
+    device_service_pb2_grpc,
+    ingest_service_pb2_grpc,
+    ring_service_pb2_grpc,
+    source_service_pb2_grpc,
+)
 from dataflow_mesh.access import Tokens
 from dataflow_mesh.errors import PostgresUnavailableError
 from dataflow_mesh.lifecycle import Process, run
@@ -22,6 +27,10 @@ from dataflow_ring.append import Appender
 
 from dataflow_bridge.batcher import Batcher
 from dataflow_bridge.clocks import Clocks
+from dataflow_bridge.deliveries import Deliveries
+from dataflow_bridge.device_records import CHANNEL as DEVICE_CHANNEL
+from dataflow_bridge.device_records import DeviceMail
+from dataflow_bridge.device_service import DeviceServicer
 from dataflow_bridge.errors import UnfitNodeError
 from dataflow_bridge.ingest import IngestServicer
 from dataflow_bridge.instance import Instance
@@ -93,6 +102,11 @@ async def serve(process: Process, settings: BridgeSettings) -> None:
                     "dataflow.bridge.v1.RingService",
                 ),
                 (
+                    device_service_pb2_grpc.add_DeviceServiceServicer_to_server,
+                    DeviceServicer(pool),
+                    "dataflow.bridge.v1.DeviceService",
+                ),
+                (
                     source_service_pb2_grpc.add_SourceServiceServicer_to_server,
                     SourceServicer(pool),
                     "dataflow.bridge.v1.SourceService",
@@ -106,10 +120,13 @@ async def serve(process: Process, settings: BridgeSettings) -> None:
         claims = SessionClaims(table, clock)
         sessions = Sessions(clock, claims)
         upkeep = SessionUpkeep(pool, table, sessions)
-        watch = SessionWatch(settings.postgres_dsn, f"{settings.bridge_id} sessions", boot_id, sessions, {})
+        deliveries = Deliveries(DeviceMail(pool), clock)
+        channels = {DEVICE_CHANNEL: deliveries.news}
+        watch = SessionWatch(settings.postgres_dsn, f"{settings.bridge_id} sessions", boot_id, sessions, channels)
         process.spawn(claims.run(), name="session claims")
         process.spawn(watch.watch(), name="session watch")
         process.spawn(watch.notice_freezes(), name="freezes")
+        process.spawn(deliveries.run(), name="deliveries")
         process.spawn(upkeep.run(leadership.lease), name="session upkeep")
         report_sessions(sessions, claims, upkeep)
         loopback = all(is_loopback(a) for a in (settings.mqtt_listen, settings.mqtt_websocket_listen) if a)
@@ -126,6 +143,7 @@ async def serve(process: Process, settings: BridgeSettings) -> None:
             clock,
             tls=_tls(settings),
             drain_seconds=settings.drain_seconds / 2,
+            postmaster=deliveries,
         )
         await stack.enter_async_context(server)
         await stack.enter_async_context(listener)

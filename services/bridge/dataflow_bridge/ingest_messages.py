@@ -52,21 +52,21 @@ def _payload(message: ingest_service_pb2.PublishMessage) -> bytes:
     if content == "text":
         return message.text.encode()
     try:
-        return orjson.dumps(_whole_numbers(MessageToDict(message.json)))
+        return orjson.dumps(whole_numbers(MessageToDict(message.json)))
     except RecursionError as error:
         raise ValueError("it nests too deeply") from error
     except ValueError as error:
         raise ValueError("NaN and infinities are no JSON; leave the field out or send null") from error
 
 
-def _whole_numbers(value: object) -> object:
+def whole_numbers(value: object) -> object:
     """Return JSON with whole doubles as integers, as the caller wrote them before Struct made doubles of all."""
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_INTEGERS:
         return int(value)
     if isinstance(value, dict):
-        return {key: _whole_numbers(item) for key, item in value.items()}
+        return {key: whole_numbers(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_whole_numbers(item) for item in value]
+        return [whole_numbers(item) for item in value]
     return value
 
 

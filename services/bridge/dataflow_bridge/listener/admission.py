@@ -30,6 +30,8 @@ class Applicant:
     welcome: Welcome
     """Without Session Present, which is not known yet."""
     keep_alive_seconds: int
+    receive_maximum: int
+    """Messages to the client that may be unacknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def judge(
         topic_alias_maximum=settings.topic_alias_maximum,
         max_packet_bytes=settings.max_packet_bytes,
     )
-    return Applicant(judged, claim, welcome, keep_alive)
+    return Applicant(judged, claim, welcome, keep_alive, packet.receive_max)
 
 
 def admit(applicant: Applicant, context: ListenerContext, session: Session, *, present: bool) -> Admission:

@@ -14,7 +14,7 @@ from dataflow_bridge.listener.context import SOURCE
 from dataflow_bridge.listener.conversation import Conversation
 from dataflow_bridge.listener.inbox import Inbox
 from dataflow_bridge.listener.pause import Pause, PauseKind
-from dataflow_bridge.listener.publish import count_qos0, sole_message_id
+from dataflow_bridge.listener.publish import ACKNOWLEDGEMENT_END, count_qos0, sole_message_id
 from dataflow_bridge.listener.reason import Reason
 from dataflow_bridge.listener.seams import MESSAGE_OVERHEAD_BYTES
 from dataflow_bridge.listener.violation import Violation
@@ -355,6 +355,8 @@ class Connection(asyncio.Protocol):
             ack,
             token,
         )
+        if publish.topic.endswith(ACKNOWLEDGEMENT_END):
+            conversation.command_acknowledged(publish)
         return True
 
     # Answering.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from dataflow_bridge.listener.budget import Budget
     from dataflow_bridge.listener.connection import Connection
+    from dataflow_bridge.listener.outgoing import Postmaster
     from dataflow_bridge.listener.seams import Authenticator, Clock, Identity, Intake
     from dataflow_bridge.listener.settings import ListenerSettings
     from dataflow_bridge.session_store import StoredWill
@@ -43,6 +44,8 @@ class ListenerContext:
     budget: Budget
     sessions: Sessions
     clock: Clock
+    postmaster: Postmaster | None = None
+    """Hands out commands and configuration; None: there is nothing to hand out."""
     counters: Counters = field(default_factory=Counters)
     topics: Topics = field(init=False)
     allowances: Allowances = field(init=False)

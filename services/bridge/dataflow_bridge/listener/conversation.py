@@ -10,6 +10,7 @@ from mqtt5 import (
     ConnectPacket,
     DisconnectPacket,
     PingReqPacket,
+    PubAckPacket,
     PubRelPacket,
     SubscribePacket,
     UnsubscribePacket,
@@ -19,10 +20,17 @@ from dataflow_bridge.listener import handshake
 from dataflow_bridge.listener.admission import Admission, admit, judge
 from dataflow_bridge.listener.deadlines import Deadlines
 from dataflow_bridge.listener.mqtt5_dialect import Mqtt5
+from dataflow_bridge.listener.outgoing import Outgoing
 from dataflow_bridge.listener.publish import PublishReader
 from dataflow_bridge.listener.qos2 import Qos2
 from dataflow_bridge.listener.reason import Reason
-from dataflow_bridge.listener.subscriptions import own_filters, subscribe, unsubscribe
+from dataflow_bridge.listener.subscriptions import (
+    acknowledged_command,
+    config_filter,
+    own_filters,
+    subscribe,
+    unsubscribe,
+)
 from dataflow_bridge.listener.violation import Violation, protocol_error
 
 if TYPE_CHECKING:
@@ -38,6 +46,8 @@ if TYPE_CHECKING:
 
 _PINGRESP: Final = b"\xd0\x00"
 _UNLIMITED: Final = 1 << 30
+_MAX_OUTGOING: Final = 100
+"""Unacknowledged messages to one client, whatever more it would take."""
 _MAX_SUBSCRIPTION_FILTERS: Final = 1000
 _log: Final = logging.getLogger(__name__)
 
@@ -54,6 +64,7 @@ class Conversation:
         "_deadlines",
         "_dialect",
         "_keep_will",
+        "_outgoing",
         "_own_filters",
         "_qos2",
         "_taken_over",
@@ -77,6 +88,7 @@ class Conversation:
         self._keep_will = True
         self._taken_over = False
         self._own_filters: frozenset[str] = frozenset()
+        self._outgoing: Outgoing | None = None
         self.device_id: str | None = None
         self.five = False
         self.receive_maximum = _UNLIMITED
@@ -189,6 +201,18 @@ class Conversation:
         context.counters.connects_accepted += 1
         self._connection.write(dialect.welcome(admission.welcome))
         self._publish_event("connected", "session_resumed" if admission.welcome.session_present else "new_session")
+        if context.postmaster is not None and self.device_id is not None and self._own_filters:
+            self._outgoing = Outgoing(
+                self._connection,
+                dialect,
+                context.postmaster,
+                context.clock,
+                device_id=self.device_id,
+                client_id=admission.client_id,
+                receive_maximum=min(applicant.receive_maximum, _MAX_OUTGOING),
+                max_packet_bytes=dialect.max_packet_bytes if isinstance(dialect, Mqtt5) else _UNLIMITED,
+            )
+            self._note_granted(session)
         self._connection.unhold()
 
     def _refuse(self, code: Reason, text: str) -> None:
@@ -227,11 +251,18 @@ class Conversation:
                 codes = subscribe(asked.topic_filters, self._own_filters, session.subscriptions)
                 self._context.sessions.subscribed(session)
                 self._connection.write(dialect.suback(asked.packet_id, codes))
+                if self._outgoing is not None:
+                    config = config_filter(self._outgoing.device_id)
+                    self._outgoing.config_wanted |= any(one.pattern == config for one in asked.topic_filters)
+                    self._note_granted(session)
             case UnsubscribePacket() as asked:
                 _bound(len(asked.patterns))
                 codes_back = unsubscribe(asked.patterns, session.subscriptions)
                 self._context.sessions.subscribed(session)
                 self._connection.write(dialect.unsuback(asked.packet_id, codes_back))
+                self._note_granted(session)
+            case PubAckPacket() as taken if self._outgoing is not None:
+                self._outgoing.acknowledged(taken.packet_id, int(taken.reason_code))
             case DisconnectPacket() as said:
                 self._disconnect(session, said)
             case PingReqPacket():
@@ -246,6 +277,22 @@ class Conversation:
                 # Acknowledgements of messages that the bridge would have sent; it has sent none.
                 text = f"{type(unexpected).__name__} for a message that was never sent"
                 raise protocol_error(text)
+
+    def _note_granted(self, session: Session) -> None:
+        """Send from now on what the session is subscribed to."""
+        outgoing, postmaster = self._outgoing, self._context.postmaster
+        if outgoing is not None and postmaster is not None:
+            outgoing.granted = dict(session.subscriptions)
+            if outgoing.granted:
+                postmaster.enter(outgoing)
+            else:
+                postmaster.leave(outgoing)
+
+    def command_acknowledged(self, publish: Publish) -> None:
+        """Take note of a message by which the device may answer a command."""
+        command_id = acknowledged_command(publish.topic, self.device_id)
+        if command_id is not None and self._context.postmaster is not None and self.device_id is not None:
+            self._context.postmaster.acknowledged(self.device_id, command_id, publish.payload)
 
     def _disconnect(self, session: Session, said: DisconnectPacket) -> None:
         """Let the client go."""
@@ -321,6 +368,8 @@ class Conversation:
         context = self._context
         context.allowances.leave(self.device_id, self._admission.allowance)
         context.counters.disconnects[reason] += 1
+        if self._outgoing is not None and context.postmaster is not None:
+            context.postmaster.leave(self._outgoing)
         # When the bridge stops, its clients go to another one: they are not lost.
         claim = self._claim if self._keep_will and not context.stopping else None
         if claim is None:

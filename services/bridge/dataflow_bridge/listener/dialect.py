@@ -80,6 +80,19 @@ class Dialect(Protocol):
     def pubcomp(self, packet_id: int, code: Reason) -> bytes:
         """Write a PUBCOMP."""
 
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int,
+        packet_id: int,
+        duplicate: bool,
+        retain: bool,
+        expiry_seconds: int | None,
+    ) -> bytes:
+        """Write a PUBLISH with a JSON payload; `expiry_seconds` is left out where the version has no such thing."""
+
     def suback(self, packet_id: int, codes: list[Reason]) -> bytes:
         """Write a SUBACK."""
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from dataflow_bridge.listener.budget import Budget
     from dataflow_bridge.listener.counters import Counters
+    from dataflow_bridge.listener.outgoing import Postmaster
     from dataflow_bridge.listener.seams import Authenticator, Clock, Intake
     from dataflow_bridge.listener.settings import ListenerSettings
     from dataflow_bridge.sessions import Sessions
@@ -52,6 +53,7 @@ class Listener:
         *,
         tls: ssl.SSLContext | None = None,
         drain_seconds: float = 10.0,
+        postmaster: Postmaster | None = None,
     ) -> None:
         """Prepare; nothing is opened.
 
@@ -65,6 +67,7 @@ class Listener:
             tls: For both addresses; with `verify_mode` CERT_REQUIRED or CERT_OPTIONAL a client certificate is an
                 identity.
             drain_seconds: How long leaving the `async with` waits for outstanding acknowledgements.
+            postmaster: Hands out commands and configuration to devices that have subscribed.
 
         Raises:
             InsecureListenError: An address is not loopback, there is no TLS, and `insecure_listen` is off.
@@ -74,7 +77,7 @@ class Listener:
             if address and tls is None and not settings.insecure_listen and not is_loopback(split_address(address)[0]):
                 message = f"{address!r} is not loopback: give a TLS certificate, or allow plaintext by insecure_listen"
                 raise InsecureListenError(message)
-        self._context = ListenerContext(settings, intake, authenticator, budget, sessions, clock)
+        self._context = ListenerContext(settings, intake, authenticator, budget, sessions, clock, postmaster)
         self._tls = tls
         self._drain_seconds = drain_seconds
         self._servers: list[asyncio.Server] = []

@@ -100,6 +100,22 @@ class Mqtt311:
         """Write a PUBCOMP."""
         return bytes((0x70, 2, packet_id >> 8, packet_id & 0xFF))
 
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int,
+        packet_id: int,
+        duplicate: bool,
+        retain: bool,
+        expiry_seconds: int | None,  # noqa: ARG002 - it has no properties
+    ) -> bytes:
+        """Write a PUBLISH."""
+        name = topic.encode()
+        body = len(name).to_bytes(2, "big") + name + (packet_id.to_bytes(2, "big") if qos else b"") + payload
+        return bytes((0x30 | duplicate << 3 | qos << 1 | retain,)) + wire.write_size(len(body)) + body
+
     def suback(self, packet_id: int, codes: list[Reason]) -> bytes:
         """Write a SUBACK: the granted QoS, or 0x80."""
         return _with_id(0x90, packet_id, bytes(min(int(code), 0x80) for code in codes))

@@ -14,8 +14,10 @@ from mqtt5 import (
     PubAckReasonCode,
     PubCompPacket,
     PubCompReasonCode,
+    PublishPacket,
     PubRecPacket,
     PubRecReasonCode,
+    QoS,
     SubAckPacket,
     SubAckReasonCode,
     SubscribePacket,
@@ -129,6 +131,30 @@ class Mqtt5:
     def pubcomp(self, packet_id: int, code: Reason) -> bytes:
         """Write a PUBCOMP."""
         return PubCompPacket(packet_id, reason_code=PubCompReasonCode(code)).write()
+
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int,
+        packet_id: int,
+        duplicate: bool,
+        retain: bool,
+        expiry_seconds: int | None,
+    ) -> bytes:
+        """Write a PUBLISH with a JSON payload."""
+        return PublishPacket(
+            topic,
+            payload,
+            qos=QoS.AT_LEAST_ONCE if qos else QoS.AT_MOST_ONCE,
+            packet_id=packet_id or None,
+            duplicate=duplicate,
+            retain=retain,
+            payload_format_indicator=1,
+            message_expiry_interval=expiry_seconds,
+            content_type="application/json",
+        ).write()
 
     def suback(self, packet_id: int, codes: list[Reason]) -> bytes:
         """Write a SUBACK."""

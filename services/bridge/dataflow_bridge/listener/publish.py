@@ -24,6 +24,8 @@ MESSAGE_ID_PROPERTY: Final = "message-id"
 MAX_LABEL_BYTES: Final = 255
 """The longest message id and content type: they are held in memory beside what the budget counts."""
 MAX_CACHED_TOPICS: Final = 50_000
+ACKNOWLEDGEMENT_END: Final = "/ack"
+"""How topics end on which devices answer commands."""
 
 
 _MESSAGE_ID_HEAD: Final = b"\x26\x00\x0amessage-id"
@@ -88,6 +90,8 @@ class Topics:
         refused = self.refusal(topic, len(raw))
         if refused is not None:
             return refused
+        if topic.endswith(ACKNOWLEDGEMENT_END):
+            return topic  # used once, and looked at when it comes: it must not take the short way
         if len(self.known) >= MAX_CACHED_TOPICS:
             self.known.clear()
         self.known[raw] = topic

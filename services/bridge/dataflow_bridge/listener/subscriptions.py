@@ -15,7 +15,25 @@ def own_filters(device_id: str | None) -> frozenset[str]:
     """
     if not device_id or any(character in device_id for character in "/+#\0"):
         return frozenset()
-    return frozenset((f"devices/{device_id}/commands/#", f"devices/{device_id}/config"))
+    return frozenset((commands_filter(device_id), config_filter(device_id)))
+
+
+def commands_filter(device_id: str) -> str:
+    """Return the filter of a device's commands."""
+    return f"devices/{device_id}/commands/#"
+
+
+def config_filter(device_id: str) -> str:
+    """Return the filter, and topic, of a device's configuration."""
+    return f"devices/{device_id}/config"
+
+
+def acknowledged_command(topic: str, device_id: str | None) -> str | None:
+    """Return the id of the command that a message on this topic acknowledges, if it is one of the device's own."""
+    head = f"devices/{device_id}/commands/"
+    if device_id is None or not topic.startswith(head) or not topic.endswith("/ack"):
+        return None
+    return topic[len(head) : -len("/ack")]
 
 
 def subscribe(filters: list[TopicFilter], own: frozenset[str], granted: dict[str, int]) -> list[Reason]:
