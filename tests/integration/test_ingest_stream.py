@@ -255,3 +255,27 @@ async def test_cancelled_streams_leave_nothing_behind(bridge: Bridge) -> None:
     # Acknowledged after all before it: then their bytes are given back.
     await bridge.stub.PublishMessages(pb.PublishMessagesRequest(messages=[pb.PublishMessage(topic="t", text="x")]))
     assert bridge.budget.taken_bytes == 0
+
+
+async def test_there_are_no_more_streams_than_memory_for_them(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One too many is told to come back; when another one ends there is room again."""
+    monkeypatch.setattr("dataflow_bridge.ingest.MAX_STREAMS", 1)
+    bridge.ring.open.set()
+    first = bridge.stub.StreamMessages()
+    await first.write(request(1, "m1"))
+    await answer_of(first)
+    while True:
+        second = bridge.stub.StreamMessages()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await second.read()
+        if caught.value.details() != "Internal error from Core":  # https://github.com/grpc/grpc/issues/36066
+            break
+    assert (caught.value.code(), reason_of(caught.value)) == (
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "BRIDGE_OVERLOADED",
+    )
+    await first.done_writing()
+    assert await first.code() is grpc.StatusCode.OK
+    third = bridge.stub.StreamMessages()
+    await third.write(request(1, "m3"))
+    assert (await answer_of(third)).accepted_count == 1

@@ -17,6 +17,8 @@ from dataflow_bridge.ingest_stream import MessageStream
 from dataflow_bridge.listener.budget import Budget
 from dataflow_bridge.listener.seams import Intake
 
+MAX_STREAMS: Final = 512
+"""Streams of one bridge: each may have read one batch when the budget is spent."""
 _DEFAULT_WAIT_SECONDS: Final = 20.0
 
 
@@ -33,6 +35,7 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
         self._intake = intake
         self._budget = budget
         self._stopping = stopping
+        self._streams = 0
 
     async def PublishMessages(
         self,
@@ -67,5 +70,11 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
         context: ServicerContext[object, ingest_service_pb2.StreamMessagesResponse],
     ) -> None:
         """Put batch after batch on the ring and answer each, in order, when it is durable."""
-        stream = MessageStream(self._intake, self._budget)
-        await stream.serve(request_iterator, context.write, self._stopping)
+        if self._streams >= MAX_STREAMS:
+            raise BridgeOverloadedError(f"the bridge serves {MAX_STREAMS} streams already", retry_after_seconds=1.0)
+        self._streams += 1
+        try:
+            stream = MessageStream(self._intake, self._budget)
+            await stream.serve(request_iterator, context.write, self._stopping)
+        finally:
+            self._streams -= 1

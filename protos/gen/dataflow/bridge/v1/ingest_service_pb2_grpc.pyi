@@ -55,6 +55,7 @@ class IngestServiceStub:
 
     When the sender closes its half, the stream ends OK after the last response.
 
+    RESOURCE_EXHAUSTED (BRIDGE_OVERLOADED, with RetryInfo): the bridge serves 512 streams already.
     UNAVAILABLE (SHUTTING_DOWN): the bridge stops; what it has read was answered before, go on at another one.
     UNAVAILABLE (RING_UNAVAILABLE): the oldest batch found too few nodes for 20 s.
     INVALID_ARGUMENT (INVALID_REQUEST): the batch after the last one answered has no messages, or more than 10,000.
@@ -87,6 +88,7 @@ class IngestServiceAsyncStub(IngestServiceStub):
 
     When the sender closes its half, the stream ends OK after the last response.
 
+    RESOURCE_EXHAUSTED (BRIDGE_OVERLOADED, with RetryInfo): the bridge serves 512 streams already.
     UNAVAILABLE (SHUTTING_DOWN): the bridge stops; what it has read was answered before, go on at another one.
     UNAVAILABLE (RING_UNAVAILABLE): the oldest batch found too few nodes for 20 s.
     INVALID_ARGUMENT (INVALID_REQUEST): the batch after the last one answered has no messages, or more than 10,000.
@@ -128,6 +130,7 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
 
         When the sender closes its half, the stream ends OK after the last response.
 
+        RESOURCE_EXHAUSTED (BRIDGE_OVERLOADED, with RetryInfo): the bridge serves 512 streams already.
         UNAVAILABLE (SHUTTING_DOWN): the bridge stops; what it has read was answered before, go on at another one.
         UNAVAILABLE (RING_UNAVAILABLE): the oldest batch found too few nodes for 20 s.
         INVALID_ARGUMENT (INVALID_REQUEST): the batch after the last one answered has no messages, or more than 10,000.
