@@ -156,6 +156,7 @@ async def serve(process: Process, settings: BridgeSettings) -> None:
         )
         await process.stopping.wait()
         await server.set_serving("", False)
+        await server.set_serving("dataflow.bridge.v1.IngestService", False)  # clients that know others go there
         await asyncio.gather(listener.stop(settings.drain_seconds / 2), sources.stop(settings.drain_seconds / 2))
         await server.stop()
         try:
