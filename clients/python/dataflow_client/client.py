@@ -12,6 +12,7 @@ from dataflow_client.ask import Ask, AsyncAsk
 from dataflow_client.calls import AsyncCaller, Caller, CallOptions, bearer
 from dataflow_client.channels import AsyncChannels, Channels, open_async_channels, open_channels
 from dataflow_client.contracts import AsyncContracts, Contracts
+from dataflow_client.devices import AsyncDevices, Devices
 from dataflow_client.environment import connection_from
 from dataflow_client.ingest import AsyncIngest, Ingest
 from dataflow_client.ledger import AsyncLedger, Ledger
@@ -50,6 +51,7 @@ class Client:
         self.ingest = Ingest(self._channels.bridge, bridge)
         self.ring = Ring(self._channels.bridge, bridge)
         self.sources = Sources(self._channels.bridge, bridge)
+        self.devices = Devices(self._channels.bridge, bridge)
         self.contracts = Contracts(self._channels.validator, validator)
         self.routes = Routes(self._channels.validator, validator)
         self.readings = Readings(self._channels.validator, validator)
@@ -122,6 +124,7 @@ class AsyncClient:
         self.ingest = AsyncIngest(self._channels.bridge, bridge)
         self.ring = AsyncRing(self._channels.bridge, bridge)
         self.sources = AsyncSources(self._channels.bridge, bridge)
+        self.devices = AsyncDevices(self._channels.bridge, bridge)
         self.contracts = AsyncContracts(self._channels.validator, validator)
         self.routes = AsyncRoutes(self._channels.validator, validator)
         self.readings = AsyncReadings(self._channels.validator, validator)
