@@ -132,6 +132,34 @@ async def test_a_suspect_that_lets_its_reader_live_is_stored(postgres_server: Po
         assert await bench.value("SELECT count(*) FROM validator.suspect") == 0
 
 
+async def test_many_that_are_suspected_for_the_first_time_are_stored_together(postgres_server: PostgresCluster) -> None:
+    """What a dead or slow reader held must not take longer than what arrives."""
+    async with running(postgres_server) as bench:
+        for number in range(9):
+            await bench.pipeline.put(entry(("good", item(number)), origin=Origin.SUSPECT))
+        await bench.reader.wait_for(9)
+        await bench.pipeline.drain()
+        assert await bench.value("SELECT count(*) FROM readings.good") == 9
+        assert await bench.value("SELECT count(*) FROM validator.suspect") == 0
+        assert bench.pipeline.counters.transactions == 1
+
+
+async def test_what_stood_beside_a_death_works_alone_the_next_time(postgres_server: PostgresCluster) -> None:
+    """So a group is never lost twice to the same batch."""
+    async with running(postgres_server) as bench:
+        entries = [entry(("good", item(number)), origin=Origin.SUSPECT) for number in range(4)]
+        for one in entries:  # as a reader leaves it that died over all of them
+            await bench.execute(
+                "INSERT INTO validator.suspect (batch_id, lone_deaths) VALUES ($1, 0)", UUID(bytes=one.batch_id)
+            )
+        for one in entries:
+            await bench.pipeline.put(one)
+        await bench.reader.wait_for(4)
+        await bench.pipeline.drain()
+        assert await bench.value("SELECT count(*) FROM validator.suspect") == 0
+        assert bench.pipeline.counters.transactions == 4
+
+
 async def test_a_batch_that_killed_its_readers_alone_is_parked_with_its_bytes(postgres_server: PostgresCluster) -> None:
     """It never holds a node."""
     async with running(postgres_server, PipelineOptions(max_lone_deaths=2)) as bench:
@@ -224,3 +252,29 @@ async def test_an_edit_of_the_catalogue_reaches_the_next_batch(postgres_server: 
         await bench.pipeline.put(entry(("new/x", item(1))))
         await bench.reader.wait_for(1)
         assert await bench.value("SELECT count(*) FROM readings.good") == 1
+
+
+async def test_a_locked_table_holds_up_no_other_contract(postgres_server: PostgresCluster) -> None:
+    """Batches that need it wait beside the others, are quarantined for nothing, and are stored when it is free."""
+    async with running(postgres_server) as bench, bench.pool.acquire() as locker:
+        lock = locker.transaction()
+        await lock.start()
+        await locker.execute("SET LOCAL idle_in_transaction_session_timeout = 0; LOCK TABLE readings.good")
+        waiting = [entry(("good", item(1))), entry(("good", item(2)), ("other", item(2)))]
+        first = [entry(("other", item(3)))]
+        for one in [*waiting, *first]:
+            await bench.pipeline.put(one)
+        await bench.reader.wait_for(1)
+        # From now on those that need it step aside at once.
+        waiting += [replace(waiting[0], entry_id=b"2-1"), entry(("good", {"device_id": "d"}))]
+        late = [entry(("other", item(number))) for number in range(4, 14)]
+        for one in [*waiting[2:], *late]:
+            await bench.pipeline.put(one)
+        await bench.reader.wait_for(11)
+        assert sorted(bench.reader.acknowledged) == sorted(one.batch_id for one in [*first, *late])
+        await lock.rollback()
+        await bench.reader.wait_for(14)
+        assert {one.batch_id for one in waiting} <= {*bench.reader.acknowledged}
+        assert await bench.value("SELECT count(*) FROM readings.good") == 2
+        assert await bench.value("SELECT count(*) FROM readings.other") == 12
+        assert await bench.value("SELECT count(*) FROM validator.quarantine WHERE kind = 'UNSTORABLE'") == 0

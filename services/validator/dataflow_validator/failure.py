@@ -44,6 +44,14 @@ class LaneError(Exception):
         self.contract = contract
 
 
+class LaneBusyError(Exception):
+    """Somebody keeps the table of a contract locked; `__cause__` is what Postgres said."""
+
+    def __init__(self, contract: str) -> None:
+        super().__init__(f"the table of contract {contract!r} is locked")
+        self.contract = contract
+
+
 def failure_of(error: BaseException) -> Failure:
     """Return what an exception of a store transaction means."""
     if isinstance(error, asyncpg.PostgresError):
@@ -62,6 +70,8 @@ async def of_lane(contract: str, work: Awaitable[T]) -> T:
     """Do work on the table of a contract; what is wrong with the table is that contract's trouble alone."""
     try:
         return await work
+    except asyncpg.LockNotAvailableError as error:
+        raise LaneBusyError(contract) from error
     except asyncpg.PostgresError as error:
         if failure_of(error) is Failure.DEFECT:
             raise LaneError(contract) from error

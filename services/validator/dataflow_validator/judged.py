@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from json import JSONDecoder
@@ -67,6 +67,10 @@ class JudgedBatch:
     items: int
     split: dict[int, list[bytes]]
     """The bytes of each element of the messages that are several items, by position; empty until they are asked for."""
+
+    def touches(self, contracts: Collection[str]) -> bool:
+        """Return whether storing it needs the table of one of the contracts."""
+        return any(name in contracts for name in self.lanes) or any(row.contract in contracts for row in self.refused)
 
     def element_bytes(self, position: int, element: int) -> bytes:
         """Return the bytes of one item exactly as they were sent."""

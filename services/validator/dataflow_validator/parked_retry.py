@@ -14,7 +14,7 @@ from dataflow_ring import keys
 from dataflow_ring.batch import BatchUnreadableError, unpack
 from dataflow_ring.consume import Entry, Origin
 
-from dataflow_validator.failure import Failure, LaneError, failure_of
+from dataflow_validator.failure import Failure, LaneBusyError, LaneError, failure_of
 from dataflow_validator.judged import JudgedBatch, judge_batch
 from dataflow_validator.parked_records import Parked, parked_of
 from dataflow_validator.partitions import Partitions, months_of
@@ -86,6 +86,8 @@ class ParkedRetry:
                     await self._registry.refresh(connection)
             except LaneError as error:
                 raise StillParkedError(f"{error}: {error.__cause__}") from error
+            except LaneBusyError as error:
+                raise StillParkedError(str(error)) from error
             except asyncpg.PostgresError as error:
                 failure = failure_of(error)
                 if failure is Failure.DEFECT or (failure is Failure.CULPRIT and isolate):

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import random
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -18,7 +18,7 @@ from dataflow_mesh.postgres import Pool
 from dataflow_ring.batch import BatchUnreadableError, unpack
 from dataflow_ring.consume import Entry, NodeReader, Origin
 
-from dataflow_validator.failure import DATABASE_ERRORS, Failure, LaneError, failure_of
+from dataflow_validator.failure import DATABASE_ERRORS, Failure, LaneBusyError, LaneError, failure_of
 from dataflow_validator.judged import JudgedBatch, judge_batch
 from dataflow_validator.parked_records import parked_identity
 from dataflow_validator.partitions import Partitions, months_of
@@ -49,6 +49,10 @@ class PipelineOptions:
     """Batches that wait here; readers wait while it is full."""
     max_lone_deaths: int = 3
     """Readers that may die over a batch that they work on alone; then it is parked."""
+    max_late_batches: int = 1_000
+    """Batches that wait for a locked table while others go on; when so many do, all wait."""
+    max_late_messages: int = 12_000
+    """Messages of these."""
     lane_retry_seconds: float = 5.0
     """How long a contract whose table does not work is left alone."""
 
@@ -105,6 +109,8 @@ class Pipeline:
         self._reader_of = reader_of
         self._options = options or PipelineOptions()
         self._queue: asyncio.Queue[Entry] = asyncio.Queue(self._options.queue_batches)
+        self._passed_over: deque[Entry] = deque()
+        """New entries that stood among suspects in the queue; they are next."""
         self._held: dict[bytes, int] = {}
         self._recent: OrderedDict[bytes, None] = OrderedDict()
         self._rules = Rules(registry.current)
@@ -115,6 +121,10 @@ class Pipeline:
         self._idle = asyncio.Event()
         self._idle.set()
         self._stopping = False
+        self._busy: set[str] = set()
+        """Contracts whose table somebody keeps locked."""
+        self._late = _Group()
+        """Batches that wait for one of these."""
         self._lone: UUID | None = None
         """The batch whose next death is counted already."""
 
@@ -183,17 +193,23 @@ class Pipeline:
             tasks.create_task(self._watch_postgres(), name="watch-postgres")
             group = _Group()
             storing: asyncio.Task[None] | None = None
-            arriving = tasks.create_task(self._queue.get(), name="take")
+            storing_late: asyncio.Task[None] | None = None
+            arriving = tasks.create_task(self._take(), name="take")
             while True:
                 if group.judged and storing is None:
                     storing = tasks.create_task(self._store(group.judged), name="store")
                     group = _Group()
-                waiting: set[asyncio.Task[Any]] = set() if self._is_full(group) else {arriving}
-                if storing is not None:
-                    waiting.add(storing)
+                if self._late.judged and storing_late is None:
+                    storing_late = tasks.create_task(self._store_late(self._late.judged), name="store-late")
+                    self._late = _Group()
+                full = self._is_full(group) or self._is_late_full()
+                waiting: set[asyncio.Task[Any]] = set() if full else {arriving}
+                waiting |= {task for task in (storing, storing_late) if task is not None}
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 if storing is not None and storing.done():
                     storing = None
+                if storing_late is not None and storing_late.done():
+                    storing_late = None
                 if arriving not in waiting or not arriving.done():
                     continue
                 entry = arriving.result()
@@ -207,13 +223,27 @@ class Pipeline:
                     await self._store(group.judged)
                     group = _Group()
                 if suspect:
-                    # Held beyond its storing, so that a drain does not end before its try is taken back.
-                    self._hold(entry.batch_id)
-                    await self._process_alone(entry)
-                    self._let_go(entry.batch_id)
+                    entries = self._take_suspects(entry)
+                    # Held beyond their storing, so that a drain does not end before a try is taken back.
+                    for one in entries:
+                        self._hold(one.batch_id)
+                    await self._process_suspects(entries)
+                    for one in entries:
+                        self._let_go(one.batch_id)
                 else:
-                    group.add(await self._judge([entry]))
-                arriving = tasks.create_task(self._queue.get(), name="take")
+                    group.add(await self._step_aside(await self._judge([entry])))
+                arriving = tasks.create_task(self._take(), name="take")
+
+    async def _take(self) -> Entry:
+        return self._passed_over.popleft() if self._passed_over else await self._queue.get()
+
+    def _take_suspects(self, first: Entry) -> list[Entry]:
+        """Take the other suspects out of the queue, too; what is new there keeps its order."""
+        suspects = [first]
+        while not self._queue.empty() and len(suspects) < self._options.max_batches:
+            entry = self._queue.get_nowait()
+            (self._passed_over if entry.origin is Origin.NEW else suspects).append(entry)
+        return suspects
 
     async def drain(self) -> None:
         """Take no more from the ring, and return when all that was taken is stored or given back."""
@@ -254,8 +284,38 @@ class Pipeline:
         self.counters.judge_seconds += time.perf_counter() - began
         return judged
 
-    async def _store(self, judged: list[JudgedBatch]) -> None:
-        """Store a group, however long it takes; acknowledge it on the ring after COMMIT."""
+    def _is_late_full(self) -> bool:
+        options, late = self._options, self._late
+        return late.messages >= options.max_late_messages or len(late.judged) >= options.max_late_batches
+
+    async def _step_aside(self, judged: list[JudgedBatch]) -> list[JudgedBatch]:
+        """Return the batches that need no locked table; the others wait in a place of their own."""
+        if not self._busy:
+            return judged
+        stays: list[JudgedBatch] = []
+        for item in judged:
+            if not item.touches(self._busy):
+                stays.append(item)
+            elif item.batch.batch_id in self._late.batch_ids:  # two copies of a batch do not travel together
+                await self._finish([item.entry], acknowledge=False)
+            else:
+                self._late.add([item])
+        return stays
+
+    async def _store_late(self, judged: list[JudgedBatch]) -> None:
+        """Store what waits for locked tables, however long they are."""
+        for start in range(0, len(judged), self._options.max_batches):
+            part = judged[start : start + self._options.max_batches]
+            await self._store(part, patient=True)
+            self._busy -= {name for name in self._busy if any(item.touches({name}) for item in part)}
+
+    async def _store(self, judged: list[JudgedBatch], *, patient: bool = False) -> None:
+        """Store a group, however long it takes; acknowledge it on the ring after COMMIT.
+
+        Args:
+            judged: Distinct batches.
+            patient: Wait for a locked table; else those batches step aside that need it.
+        """
         isolate = False
         delay = 0.05
         group = judged
@@ -267,6 +327,12 @@ class Pipeline:
                 group = await self._judge([item.entry for item in group])
             except LaneError as error:
                 self._stop_lane(error.contract, error.__cause__ or error)
+            except LaneBusyError as error:
+                self.counters.retries += 1
+                logger.warning("a table is locked", extra={"action": "store.lane_busy", "contract": error.contract})
+                if not patient:
+                    self._busy.add(error.contract)
+                    group = await self._step_aside(group)
             except DATABASE_ERRORS as error:
                 failure = failure_of(error)
                 self.counters.retries += 1
@@ -317,9 +383,40 @@ class Pipeline:
 
     # --- batches under suspicion
 
+    async def _process_suspects(self, entries: Sequence[Entry]) -> None:
+        """Work on batches whose readers died: on one alone; on several together, when none was suspected before.
+
+        A reader that dies leaves all that it held, and one that is only slow loses what it holds to others: were all of
+        that worked on alone, a validator that is behind would never catch up. So it is noted first; what killed its reader
+        does so once more, and all that stood beside it is known then, and works alone.
+        """
+        self.counters.suspects += len(entries)
+        committed = await self.committed([entry.batch_id for entry in entries])
+        await self._finish([entry for entry in entries if entry.batch_id in committed], acknowledge=True)
+        left = [entry for entry in entries if entry.batch_id not in committed]
+        once = {entry.batch_id: entry for entry in reversed(left) if len(entry.batch_id) == 16}
+        if len(once) > 1:
+            ids = [UUID(bytes=batch_id) for batch_id in once]
+            noted = await self._until_postgres(lambda: self._pool.fetch(_SQL["note_suspects"], ids))
+            first_time = [once[record["batch_id"].bytes] for record in noted]
+            left = [entry for entry in left if not any(entry is one for one in first_time)]
+            await self._process_together(first_time)
+        for entry in left:
+            await self._process_alone(entry)
+
+    async def _process_together(self, entries: Sequence[Entry]) -> None:
+        group = _Group()
+        for entry in entries:
+            group.add(await self._judge([entry]))
+            if self._is_full(group):
+                await self._store(group.judged)
+                group = _Group()
+        await self._store(group.judged)
+        stored = [UUID(bytes=entry.batch_id) for entry in entries if entry.batch_id in self._recent]
+        await self._until_postgres(lambda: self._pool.execute(_SQL["forget_suspects"], stored))
+
     async def _process_alone(self, entry: Entry) -> None:
         """Work on a batch whose reader died, with nothing beside it, and count the death in advance."""
-        self.counters.suspects += 1
         if entry.batch_id in await self.committed([entry.batch_id]):
             await self._finish([entry], acknowledge=True)
             return
@@ -334,13 +431,13 @@ class Pipeline:
         else:
             judged = await self._judge([entry])
             if judged:
-                await self._store(judged)
+                await self._store(judged, patient=True)
             await self._until_postgres(lambda: self._pool.execute(_SQL["end_lone_try"], batch_id))
             self._lone = None
             if entry.batch_id not in self._recent:
                 return
         self._lone = None
-        await self._until_postgres(lambda: self._pool.execute(_SQL["forget_suspect"], batch_id))
+        await self._until_postgres(lambda: self._pool.execute(_SQL["forget_suspects"], [batch_id]))
 
     async def _take_back_lone_try(self) -> None:
         """The drain ran out of time: an orderly end is no death, however often it comes while a table is locked."""
