@@ -170,9 +170,14 @@ async def connected(
         async with asyncio.timeout(2 * _CALL_SECONDS):
             await client.__aenter__()
     except TimeoutError as error:
+        client.abandon()
         raise BrokerError("no answer in time") from error
     except (aiomqtt.MqttError, OSError, ValueError) as error:
+        client.abandon()
         raise BrokerError(str(error) or type(error).__name__) from error
+    except asyncio.CancelledError:
+        client.abandon()
+        raise
     try:
         yield BrokerSession(client)
     finally:
@@ -206,6 +211,16 @@ class _Client(aiomqtt.Client):
             return
         for packet_id in packet_ids:
             self._client.ack(packet_id, 1)
+
+    def abandon(self) -> None:
+        """Close what a connection that was not made has left open."""
+        if self._misc_task is not None:
+            self._misc_task.cancel()
+        sock = self._client.socket()
+        if sock is not None:
+            self._loop.remove_reader(self._descriptor)
+            self._loop.remove_writer(self._descriptor)
+            sock.close()
 
     def forget_why_lost(self) -> None:
         """Look at the reason once, so that asyncio does not complain that nobody did."""
@@ -318,6 +333,17 @@ def _client(source: Source, client_id: str, receive: Receive, *, clean: bool, ke
     return _Client(receive, **options)
 
 
+class _Socket(ssl.SSLSocket):
+    """Is closed when its handshake fails, where paho would leave it open."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 class _NamedContext(ssl.SSLContext):
     """Asks for another server name than the one that is dialled."""
 
@@ -359,6 +385,7 @@ def tls_context(source: TlsFields) -> ssl.SSLContext:
     context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.server_name = source.server_name
+    context.sslsocket_class = _Socket
     try:
         if source.ca_pem:
             context.load_verify_locations(cadata=source.ca_pem)
