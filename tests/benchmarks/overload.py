@@ -112,7 +112,7 @@ async def measure(stack: LocalStack, arguments: argparse.Namespace) -> dict[str,
 def _rate(run: BenchRun, end: float) -> float:
     """Returns the messages that became rows per second while the load lasted."""
     inside = [(moment, count) for moment, count in run.accounted if run.load.start_time <= moment <= end]
-    if len(inside) < 2:  # noqa: PLR2004 - two points make a line
+    if len(inside) < 2:
         return 0.0
     return (inside[-1][1] - inside[0][1]) / (inside[-1][0] - inside[0][0])
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
 
+from dataflow_stack import buffer
 from dataflow_stack.status import Document
 
 _PLAIN_SECONDS: Final = 10.0
@@ -105,7 +106,8 @@ def counters(document: Document) -> str:
     lag = f"lag {document['lag']:,} ({document['lag_seconds']:.1f} s)"
     if missing := document.get("ledger", {}).get("missing"):
         unwell.append(f"LEDGER: {missing:,} acknowledged batches missing")
-    return "  ".join([*parts, lag, *unwell])
+    alarms = [f"ALARM: {buffer.line(document['ring'])}"] if document["ring"]["alarms"] else []
+    return "  ".join([*parts, lag, *alarms, *unwell])
 
 
 def _dataflow() -> str:

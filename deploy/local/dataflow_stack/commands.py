@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 from dataflow_cli.context import FailedCheckError, NotReachableError, data_dir_option
 
-from dataflow_stack import banner, status
+from dataflow_stack import banner, buffer, status
 from dataflow_stack.errors import AlreadyRunningError, NotRunningError, StackError
 from dataflow_stack.layout import Layout
 from dataflow_stack.options import NODE_MEMORY, Options
@@ -139,7 +139,8 @@ def _overview(document: status.Document) -> str:
         lines.append(
             f"{entry['name']:<14} {entry['pid'] or '-':>8} {entry['rss'] / 1e6:>7.0f}  {entry['health']}{again}"
         )
-    return "\n".join([*lines, "", banner.counters(document)])
+    lines += ["", buffer.line(document["ring"]), *(f"ALARM  {alarm}" for alarm in document["ring"]["alarms"])]
+    return "\n".join([*lines, banner.counters(document)])
 
 
 def _run(options: Options, tell: Callable[[str], None] | None = None) -> None:

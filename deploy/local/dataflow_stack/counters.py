@@ -33,6 +33,12 @@ def serves(text: str) -> bool:
     )
 
 
+def buffer_left(texts: Iterable[str]) -> list[float]:
+    """Returns for how many seconds each bridge thinks that the ring could take what arrives; one that gets nothing says nothing."""
+    prefix = "dataflow_ring_buffer_left"
+    return [value for text in texts for name, _, value in _samples(text) if name.startswith(prefix)]
+
+
 def lag_seconds(texts: Iterable[str]) -> float:
     """Returns the age of the oldest entry that is not committed, of what all validators show."""
     ages = [value for text in texts for name, _, value in _samples(text) if name.startswith("dataflow_validator_lag")]

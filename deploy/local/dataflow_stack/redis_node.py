@@ -1,18 +1,14 @@
 """One embedded Redis: a node of the ring."""
 
-import asyncio
-import contextlib
 import importlib.resources
 import os
 import signal
 from dataclasses import dataclass
-from typing import Final
 
 from dataflow_stack.child import ChildSpec
 from dataflow_stack.layout import Layout
+from dataflow_stack.node_probe import NodeProbe
 from dataflow_stack.privileges import ServerUser, directory_of, give
-
-_PROBE_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +26,10 @@ class RedisNode:
     port: int
     password: str
     memory_bytes: int
+
+    def probe(self) -> NodeProbe:
+        """Returns what asks it how it is; whoever opens it closes it."""
+        return NodeProbe(self.port, self.password)
 
     @property
     def url(self) -> str:
@@ -61,26 +61,3 @@ class RedisNode:
             death_signal=signal.SIGTERM,
             stop_seconds=15.0,
         )
-
-    async def serves(self) -> bool:
-        """Returns whether the node answers PING and has loaded its data."""
-        return await self._ask(b"PING") == b"+PONG"
-
-    async def depth(self) -> int | None:
-        """Returns how many batches wait on the node, None when it does not answer."""
-        answer = await self._ask(b"XLEN dataflow:batches")
-        return int(answer[1:]) if answer.startswith(b":") else None
-
-    async def _ask(self, command: bytes) -> bytes:
-        with contextlib.suppress(OSError, TimeoutError, ValueError):
-            async with asyncio.timeout(_PROBE_SECONDS):
-                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-                try:
-                    writer.write(b"AUTH " + self.password.encode() + b"\r\n" + command + b"\r\n")
-                    await reader.readline()
-                    return (await reader.readline()).strip()
-                finally:
-                    writer.close()
-                    with contextlib.suppress(OSError):
-                        await writer.wait_closed()
-        return b""

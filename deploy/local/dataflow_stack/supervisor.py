@@ -12,10 +12,12 @@ from typing import Any, Final
 import psutil
 
 from dataflow_stack import counters, logs, probes, status
+from dataflow_stack.buffer import buffer_of
 from dataflow_stack.child import Child, ChildSpec, Health
 from dataflow_stack.errors import StackError
 from dataflow_stack.layout import Layout
 from dataflow_stack.leftovers import end_leftovers, forget, remember
+from dataflow_stack.node_probe import NodeFill, NodeProbe
 from dataflow_stack.options import Options
 from dataflow_stack.postgres import Postgres
 from dataflow_stack.preparation import Preparation
@@ -62,6 +64,7 @@ class Supervisor:
         self._metrics: dict[tuple[str, int | None], str] = {}
         """What each process showed last, by name and pid."""
         self._nodes: tuple[RedisNode, ...] = ()
+        self._probes: dict[str, NodeProbe] = {}
 
     async def run(self) -> None:
         """Runs the stack until SIGINT, SIGTERM or SIGHUP; a second signal ends everything at once.
@@ -115,15 +118,15 @@ class Supervisor:
         layout, ports = self._layout, prepared.ports
         postgres = Postgres(ports.postgres, prepared.passwords)
         self._nodes = tuple(
-            RedisNode(
-                f"redis-{index}", ports.redis(index), prepared.passwords.redis, self._options.node_memory << 20
-            )
+            RedisNode(f"redis-{index}", ports.redis(index), prepared.passwords.redis, self._options.node_memory << 20)
             for index in range(prepared.nodes)
         )
         self._addresses = status.addresses(layout, ports, postgres, self._nodes)
         binary = str(reachable(prepared.redis, prepared.user))
+        self._probes = {node.name: node.probe() for node in self._nodes}
         servers = [
-            self._run(group, node.prepare(layout, binary, prepared.user), _always(node.serves)) for node in self._nodes
+            self._run(group, node.prepare(layout, binary, prepared.user), _always(self._probes[node.name].serves))
+            for node in self._nodes
         ]
         # initdb takes a second or two: not on the loop that watches the nodes.
         specification = await asyncio.to_thread(
@@ -226,16 +229,21 @@ class Supervisor:
         alive = {(child.name, child.pid) for child in watched}
         self._metrics = {key: text for key, text in self._metrics.items() if key in alive}
         self._counters.update(time.monotonic(), {key: counters.counts(text) for key, text in self._metrics.items()})
-        depths = await asyncio.gather(*(node.depth() for node in self._nodes))
+        fills = await self._fills()
         return self._addresses | {
             "pid": os.getpid(),
             "processes": [_entry(child) for child in self._children],
             "totals": {name: int(value) for name, value in self._counters.totals.items()},
             "rates": {name: round(value, 1) for name, value in self._counters.rates.items()},
-            "lag": sum(depth or 0 for depth in depths),
+            "lag": sum(fill.depth for fill in fills.values() if fill is not None),
             "lag_seconds": round(counters.lag_seconds(self._metrics.values()), 3),
             "ledger": counters.ledger(self._metrics.values()),
+            "ring": buffer_of(fills, counters.buffer_left(self._metrics.values())).document(),
         }
+
+    async def _fills(self) -> dict[str, NodeFill | None]:
+        answers = await asyncio.gather(*(probe.fill() for probe in self._probes.values()))
+        return dict(zip(self._probes, answers, strict=True))
 
     async def _stop(self) -> None:
         for prefix in ("fleet", "bridge", "validator", "insight", "postgres", "redis"):
@@ -243,12 +251,14 @@ class Supervisor:
             if prefix == "validator" and children:
                 await self._drained()
             await asyncio.gather(*(child.stop() for child in children))
+        for probe in self._probes.values():
+            probe.close()
 
     async def _drained(self) -> None:
         """Waits a little until the ring is empty: what is left stays on its disk, for the next start."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
-                while sum([await node.depth() or 0 for node in self._nodes]):  # noqa: ASYNC110 - others empty it
+                while any(fill.depth for fill in (await self._fills()).values() if fill):  # noqa: ASYNC110 - others empty it
                     await asyncio.sleep(0.1)
 
 
