@@ -79,7 +79,7 @@ async def serve(process: Process, settings: BridgeSettings) -> None:
         membership = Membership(pool, appender, settings.state_dir, settings.bridge_id)
         await _start_membership(membership, settings, process)
         clocks = Clocks(pool, lambda: [member.node for member in membership.members])
-        await clocks.check()
+        await clocks.check(postgres=not membership.stale)
         process.spawn(clocks.watch(), name="clocks")
         process.spawn(membership.follow(), name="membership")
         batcher = await stack.enter_async_context(Batcher(appender, settings.bridge_id, budget.release))
