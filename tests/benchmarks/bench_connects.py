@@ -131,9 +131,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, arguments.clients * 3)), hard))
     with postgres_cluster() as cluster:
         for store in ("memory", "postgres"):
-            for figures in uvloop.run(
-                measure(store, cluster.create_database(), arguments.clients, arguments.at_once)
-            ):
+            for figures in uvloop.run(measure(store, cluster.create_database(), arguments.clients, arguments.at_once)):
                 print(json.dumps(figures))
 
 

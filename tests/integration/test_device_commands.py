@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import aiomqtt
+import asyncpg
 import grpc
 import pytest
 from dataflow.bridge.v1 import device_command_pb2, device_service_pb2
@@ -266,3 +269,56 @@ async def test_lists_in_pages(devices: Devices) -> None:
     assert names == ["c4", "c3", "c2", "c1", "c0"]
     assert len((await devices.list("d", state=DELIVERED)).commands) == 0
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_the_command_line_sends_and_shows(bridges: Bridges, connect: Connect) -> None:
+    """`dataflow device` speaks to any bridge; what is no JSON object is a wrong usage."""
+
+    async def dataflow(*arguments: str) -> tuple[int, str]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "dataflow_cli",
+            "device",
+            *arguments,
+            "--json",
+            env={
+                **os.environ,
+                "DATAFLOW_BRIDGE": f"127.0.0.1:{bridges.all[1].grpc_port}",
+                "DATAFLOW_TOKEN": bridges.tokens["operator"],
+            },
+            stdout=asyncio.subprocess.PIPE,
+        )
+        output, _ = await process.communicate()
+        return process.returncode or 0, output.decode()
+
+    client = await connect(0, "d", "devices/d/commands/#", "devices/d/config")
+    code, output = await dataflow("send", "d", "go", '{"far": true}')
+    command = json.loads(output)
+    sent = await publish_of(client)
+    _, configured = await dataflow("configure", "d", '{"rate": 5}')
+    config = await publish_of(client)
+    _, listed = await dataflow("commands", "--device", "d", "--state", "pending")
+    wrong, _ = await dataflow("send", "d", "go", "[1]")
+    assert code == 0
+    assert sent.topic.endswith(command["command_id"])
+    assert json.loads(config.payload or b"") == {"version": 1, "config": {"rate": 5}}
+    assert json.loads(configured)["version"] in {1, "1"}
+    assert [entry["command_id"] for entry in json.loads(listed)] == [command["command_id"]]
+    assert wrong == 2
+
+
+async def test_delivers_what_was_sent_while_the_bridge_was_cut_from_postgres(
+    bridges: Bridges, devices: Devices, connect: Connect, postgres: str
+) -> None:
+    """A bridge whose connections to Postgres were ended looks again when it has new ones."""
+    client = await connect(0, "d", "devices/d/commands/#")
+    connection = await asyncpg.connect(postgres)
+    try:
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'bridge-0%'"
+        )
+    finally:
+        await connection.close()
+    await devices.send("d", "go")
+    assert json.loads((await publish_of(client)).payload or b"")["name"] == "go"
