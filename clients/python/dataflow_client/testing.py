@@ -10,9 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
-from dataflow.bridge.v1 import ingest_service_pb2, ring_service_pb2
+from dataflow.bridge.v1 import ingest_service_pb2, ring_service_pb2, source_service_pb2
 from dataflow.insight.v1 import ask_service_pb2
-from dataflow.validator.v1 import contract_service_pb2, quarantine_service_pb2, reading_service_pb2, route_service_pb2
+from dataflow.validator.v1 import (
+    contract_service_pb2,
+    ledger_service_pb2,
+    quarantine_service_pb2,
+    reading_service_pb2,
+    route_service_pb2,
+)
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
@@ -24,8 +30,10 @@ from dataflow_client.failures import DOMAIN
 _FILES = (
     ingest_service_pb2,
     ring_service_pb2,
+    source_service_pb2,
     ask_service_pb2,
     contract_service_pb2,
+    ledger_service_pb2,
     quarantine_service_pb2,
     reading_service_pb2,
     route_service_pb2,
