@@ -47,6 +47,13 @@ SELECT batch_id FROM validator.batch WHERE batch_id = ANY($1::uuid[])
 UNION ALL
 SELECT batch_id FROM validator.parked WHERE batch_id = ANY($1::uuid[]);
 
+-- name: note_suspects
+-- Those that are returned are suspected for the first time.
+INSERT INTO validator.suspect (batch_id, lone_deaths)
+SELECT batch_id, 0 FROM unnest($1::uuid[]) AS given (batch_id) ORDER BY batch_id
+ON CONFLICT (batch_id) DO NOTHING
+RETURNING batch_id;
+
 -- name: begin_lone_try
 -- Counts a death in advance; a reader that survives takes it back.
 INSERT INTO validator.suspect (batch_id, lone_deaths) VALUES ($1, 1)
@@ -56,8 +63,8 @@ RETURNING lone_deaths - 1;
 -- name: end_lone_try
 UPDATE validator.suspect SET lone_deaths = lone_deaths - 1, update_time = now() WHERE batch_id = $1;
 
--- name: forget_suspect
-DELETE FROM validator.suspect WHERE batch_id = $1;
+-- name: forget_suspects
+DELETE FROM validator.suspect WHERE batch_id = ANY($1::uuid[]);
 
 -- name: park_batch
 -- Accounted for in the ledger from now on, where the header could be read ($5 to $9; $8 is -1 where not).
