@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import time
 from array import array
 from collections.abc import Collection, Iterable
@@ -45,9 +46,10 @@ class Publisher:
         port: Of the same.
         connections: How many.
         rate: Messages a second, over all of them.
+        pad_bytes: Random hexadecimal digits added to each message.
     """
 
-    def __init__(self, host: str, port: int, *, connections: int, rate: float) -> None:
+    def __init__(self, host: str, port: int, *, connections: int, rate: float, pad_bytes: int = 0) -> None:
         self.address = (host, port)
         self.connections = [_Connection(self, index) for index in range(connections)]
         self.due = array("d")
@@ -57,6 +59,7 @@ class Publisher:
         self.reconnects = 0
         self._interval = 1.0 / rate
         self._offset = time.time() - time.monotonic()
+        self._pad_bytes = pad_bytes
         self._stopping = False
 
     def stop(self) -> None:
@@ -84,9 +87,10 @@ class Publisher:
         self.due.append(due)
         self.acknowledged.append(0.0)
         moment = datetime.fromtimestamp(due + self._offset, UTC).isoformat(timespec="microseconds")
-        self.connections[number % len(self.connections)].publish(
-            number, json.dumps({"n": number, "ts": moment}).encode()
-        )
+        message: dict[str, object] = {"n": number, "ts": moment}
+        if self._pad_bytes:
+            message["pad"] = os.urandom(self._pad_bytes // 2).hex()
+        self.connections[number % len(self.connections)].publish(number, json.dumps(message).encode())
 
     def unanswered_since(self) -> float | None:
         """Returns when the oldest message without an acknowledgement was due; None where there is none."""

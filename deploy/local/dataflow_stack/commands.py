@@ -41,7 +41,7 @@ _COUNT = click.IntRange(1, MOST_OF_A_KIND)
 @click.option("--insights", type=_COUNT, default=1, show_default=True, help="Insight processes, on one port.")
 @click.option(
     "--node-memory",
-    type=click.IntRange(32, 1 << 20),
+    type=click.IntRange(16, 1 << 20),
     default=NODE_MEMORY,
     show_default=True,
     metavar="MB",
