@@ -30,6 +30,7 @@ from dataflow_mesh.telemetry import telemetry
 from dataflow_ring.consume import ReaderOptions
 
 from dataflow_validator.builtin import ensure_builtin
+from dataflow_validator.consumer_name import ConsumerName
 from dataflow_validator.contract_service import ContractServicer
 from dataflow_validator.ledger_fold import Fold
 from dataflow_validator.ledger_health import LedgerHealth
@@ -64,6 +65,8 @@ async def serve(process: Process, settings: ValidatorSettings) -> None:
     tokens = Tokens.load(settings.token_file)
     await wait_ready(settings.postgres_dsn, timeout_seconds=60.0)
     async with AsyncExitStack() as stack:
+        name = await stack.enter_async_context(ConsumerName(settings.postgres_dsn, settings.validator_id))
+        process.spawn(name.keep(), name="name")
         pool = await stack.enter_async_context(
             await connect_pool(
                 settings.postgres_dsn,
