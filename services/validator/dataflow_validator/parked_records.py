@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from dataflow_mesh.postgres import Pool
-from dataflow_ring.header import peek_header
+from dataflow_ring.header import Header, peek_header
 
 from dataflow_validator.pages import Row
 from dataflow_validator.statements import statements
@@ -77,7 +77,7 @@ def parked_of(record: Row) -> Parked:
 def parked_identity(data: bytes) -> Identity:
     """Reads whose sequence a batch accounts for, without unpacking it: it may be what kills its readers."""
     header = peek_header(data)
-    if header is None:
+    if header is None or not _is_storable(header):
         return None, None, None, UNREADABLE, 0
     return (
         header.bridge_id,
@@ -86,6 +86,12 @@ def parked_identity(data: bytes) -> Identity:
         header.message_count,
         header.acknowledged_through,
     )
+
+
+def _is_storable(header: Header) -> bool:
+    """What Postgres refuses would be tried for ever: no bridge made it."""
+    fits = max(header.sequence, header.acknowledged_through) < 2**63 and header.message_count < 2**31
+    return fits and "\0" not in header.bridge_id
 
 
 async def identify_parked(pool: Pool) -> int:
