@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 
+import asyncpg
 import pytest
 from dataflow_mesh.lease import Lease, LeaseLostError, table_sql
-from dataflow_mesh.postgres import Pool, connect_pool
+from dataflow_mesh.postgres import Limits, Pool, connect_pool
 from dataflow_mesh.testing import PostgresCluster, postgres_cluster
 
 pytestmark = pytest.mark.postgres
@@ -105,3 +106,23 @@ async def test_a_stopping_leader_hands_over(pool: Pool) -> None:
     waiting.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await waiting
+
+
+async def test_a_lock_that_somebody_holds_for_long_does_not_end_the_claiming(cluster: PostgresCluster) -> None:
+    """A frozen leader in the middle of a write must not take the processes that wait for it with it."""
+    async with (
+        await connect_pool(cluster.create_database(), limits=Limits(lock_ms=50)) as pool,
+        asyncio.TaskGroup() as group,
+    ):
+        await pool.execute(f"CREATE SCHEMA bridge; {table_sql('bridge')}")
+        frozen, other = lease(pool, "frozen"), lease(pool, "other")
+        await frozen.claim()
+        await expire(pool)
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute("SELECT FROM bridge.lease FOR UPDATE")
+            with pytest.raises(asyncpg.LockNotAvailableError):
+                await other.claim()
+            claiming = group.create_task(other.run())
+            assert not (await asyncio.wait({claiming}, timeout=0.2))[0]
+        assert await other.gained() == 2
+        claiming.cancel()

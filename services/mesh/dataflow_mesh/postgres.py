@@ -24,8 +24,9 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 MIN_VERSION = 15
 MIN_LOCKS_PER_TRANSACTION = 1024
 
-_UNAVAILABLE_CLASSES = ("08", "53", "57P")
-"""SQLSTATEs: connection lost, resources spent (also too many connections), server stopping or starting."""
+_UNAVAILABLE_CLASSES = ("08", "53", "57P", "55P03", "25P03", "40001", "40P01")
+"""SQLSTATEs that another try may not meet: connection lost, resources spent (also too many connections), server stopping
+or starting; a lock held for too long, a transaction ended for idling on a machine without processor time; conflicts."""
 
 
 @dataclass(frozen=True, slots=True)
