@@ -68,6 +68,9 @@ def main() -> int:
     try:
         stack.up()
         report = run(stack, plan)
+    except KeyboardInterrupt:
+        print("interrupted: nothing was accounted for", file=sys.stderr)
+        return 130
     finally:
         if given.keep:
             print(f"the data stay in {stack.data_dir}", file=sys.stderr)

@@ -163,6 +163,7 @@ async def _break_things(plan: Plan, faults: Faults, history: History, began: flo
     room = asyncio.Semaphore(plan.overlap)
 
     async def make(step: Step) -> None:
+        history.under_way.append(step.fault)
         try:
             async with asyncio.timeout(_FAULT_SECONDS):
                 await faults.make(step)
@@ -171,6 +172,7 @@ async def _break_things(plan: Plan, faults: Faults, history: History, began: flo
         except Exception as error:  # noqa: BLE001 - one fault that went wrong does not end the campaign
             problems.append(f"{step.fault}: {error!r}")
         finally:
+            history.under_way.remove(step.fault)
             room.release()
 
     async with asyncio.TaskGroup() as group:
@@ -248,7 +250,8 @@ async def _tell(journal: Journal, history: History, plan: Plan) -> None:
         await asyncio.sleep(_PROGRESS_SECONDS)
         print(
             f"{journal.now:.0f} s: {journal.totals.acknowledged:,} of {plan.messages:,} messages acknowledged,"
-            f" {journal.totals.sendings - journal.totals.acknowledged:,} open, {len(history.events)} of {plan.faults} faults",
+            f" {journal.totals.sendings - journal.totals.acknowledged:,} open, {len(history.events)} of {plan.faults} faults,"
+            f" under way: {', '.join(history.under_way) or 'none'}",
             file=sys.stderr,
         )
 

@@ -44,6 +44,8 @@ class History:
     now: Callable[[], float]
     acknowledged: Callable[[], int]
     events: list[Event] = field(default_factory=list)
+    under_way: list[str] = field(default_factory=list)
+    """Faults that are not over, or wait for their turn."""
     skipped: Counter[str] = field(default_factory=Counter)
     """Faults that could not be made here, and why."""
 
