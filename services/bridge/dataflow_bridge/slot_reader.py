@@ -114,6 +114,7 @@ class SlotReader:
         """Read until stopped or drained."""
         delay = FIRST_DELAY_SECONDS
         while not self._stopping:
+            await self._until_room()
             held = self.held
             began = time.monotonic()
             try:
@@ -277,6 +278,14 @@ class SlotReader:
                     await self._news.wait()
             except TimeoutError:
                 return
+
+    async def _until_room(self) -> None:
+        """Wait until the memory budget has room: what a new connection brings has to go somewhere."""
+        while self._budget.available_bytes <= 0 and not self._stopping:
+            self._news.clear()
+            self._budget.wait(self._news.set)
+            await self._news.wait()
+        self._budget.forget(self._news.set)
 
     async def _until_leased(self, *, taken_over: bool) -> None:
         """Wait until the slot is certainly ours; without Postgres not for ever, since then nobody else can take it.

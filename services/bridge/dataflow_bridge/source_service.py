@@ -10,7 +10,7 @@ from dataflow_mesh.postgres import Pool
 from grpc.aio import ServicerContext
 
 from dataflow_bridge import source_records
-from dataflow_bridge.errors import SourceInvalidError
+from dataflow_bridge.errors import EtagMismatchError, SourceInvalidError
 from dataflow_bridge.source_messages import PROTOCOLS, changed_source, source_message
 from dataflow_bridge.source_probe import probe
 from dataflow_bridge.source_records import NewSource, SourceRecord
@@ -19,6 +19,7 @@ from dataflow_bridge.subscriber import tls_context
 
 _LIST: Final = "/dataflow.bridge.v1.SourceService/ListSources"
 _POSTGRES_SECONDS: Final = 5.0
+_UPDATE_TRIES: Final = 3
 
 
 class SourceServicer(source_service_pb2_grpc.SourceServiceServicer):
@@ -78,12 +79,17 @@ class SourceServicer(source_service_pb2_grpc.SourceServiceServicer):
     ) -> source_service_pb2.UpdateSourceResponse:
         """Change a source; probe its broker again where it is reached in another way."""
         async with self._pool.acquire(timeout=_POSTGRES_SECONDS) as connection:
-            before = (await source_records.get(connection, request.name)).source
-            changed = changed_source(before, request)
-            _check(changed)
-            # What is left as it is comes from `before`: it must not have changed since.
-            etag = request.etag or str(before.version)
-            record = await source_records.update(connection, changed, etag=etag)
+            for tries_left in reversed(range(_UPDATE_TRIES)):
+                before = (await source_records.get(connection, request.name)).source
+                changed = changed_source(before, request)
+                _check(changed)
+                try:
+                    # What is left as it is comes from `before`: it must not have changed since.
+                    record = await source_records.update(connection, changed, etag=request.etag or str(before.version))
+                    break
+                except EtagMismatchError:
+                    if request.etag or not tries_left:
+                        raise
         reached = any(request.HasField(name) for name in ("url", "qos", "protocol", "username", "password", "tls"))
         if reached:
             record = await self._probed(record)

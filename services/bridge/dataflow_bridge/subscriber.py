@@ -184,7 +184,7 @@ async def connected(
         client.pause()
         with contextlib.suppress(aiomqtt.MqttError, OSError):
             await client.__aexit__(None, None, None)
-        client.forget_why_lost()
+        client.abandon()
 
 
 class _Client(aiomqtt.Client):
@@ -198,6 +198,7 @@ class _Client(aiomqtt.Client):
         self._messages = 0
         self._paused = False
         self._descriptor = -1
+        self._abandoned = False
         self.granted = Granted(session_present=False)
         self.taken_over = False
         self.why_lost = ""
@@ -213,7 +214,10 @@ class _Client(aiomqtt.Client):
             self._client.ack(packet_id, 1)
 
     def abandon(self) -> None:
-        """Close what a connection that was not made has left open."""
+        """Close what is left open of a connection that was not made, or not ended in time."""
+        self._abandoned = True
+        if self._disconnected.done() and not self._disconnected.cancelled():
+            self._disconnected.exception()  # asyncio complains about those that nobody looks at
         if self._misc_task is not None:
             self._misc_task.cancel()
         sock = self._client.socket()
@@ -221,11 +225,6 @@ class _Client(aiomqtt.Client):
             self._loop.remove_reader(self._descriptor)
             self._loop.remove_writer(self._descriptor)
             sock.close()
-
-    def forget_why_lost(self) -> None:
-        """Look at the reason once, so that asyncio does not complain that nobody did."""
-        if self._disconnected.done() and not self._disconnected.cancelled():
-            self._disconnected.exception()
 
     def publish_soon(self, topic: str, payload: bytes) -> None:
         self._client.publish(topic, payload, qos=1)
@@ -248,7 +247,10 @@ class _Client(aiomqtt.Client):
 
     def _take_reader(self) -> None:
         """Read many packets in a turn of the loop, where aiomqtt reads one."""
-        if self._client.socket() is not None:
+        if self._abandoned:
+            # The thread that connects went on: this connection would take the session from the one that is wanted.
+            self.abandon()
+        elif self._client.socket() is not None:
             self._loop.add_reader(self._descriptor, self._read)
 
     def _read(self) -> None:
@@ -276,8 +278,12 @@ class _Client(aiomqtt.Client):
                 if name == "message-id":
                     message_id = value
                     break
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:  # no broker should let it pass; a connection that broke on it would break for ever
+            topic = "\ufffd"
         payload = message.payload if isinstance(message.payload, bytes) else bytes(message.payload)
-        self._receive(message.topic, payload, message.qos, message.mid, message.dup, message_id, content_type)
+        self._receive(topic, payload, message.qos, message.mid, message.dup, message_id, content_type)
 
     def _on_connect(
         self,
