@@ -16,6 +16,7 @@ from dataflow_ring import keys
 from dataflow_ring.batch import new_batch_id, pack
 from dataflow_ring.connection import NodeConnection
 from dataflow_ring.nodes import admit
+from dataflow_validator import ledger_survey
 from dataflow_validator.ledger_check import State, check_ledger
 from dataflow_validator.ledger_ring import RingLooker
 from dataflow_validator.ledger_survey import BatchKey
@@ -254,3 +255,19 @@ async def test_a_ring_that_is_far_behind_is_left_alone_for_a_while(bench: Bench)
     assert (await leader.run_once()).missing == [bench.key(1)]
     leader._look_at = 0.0
     assert (await leader.run_once()).states == {bench.key(1): State.IN_RING}
+
+
+async def test_a_long_ledger_is_looked_through_step_by_step(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody has looked for long, each check goes as far as it may, and says what it left out."""
+    monkeypatch.setattr(ledger_survey, "MAX_WINDOW", 3)
+    await bench.commit(*range(1, 8))
+    await bench.says(8)
+    first = await check_ledger(bench.pool, bench.ring)
+    assert (first.states, first.survey.unseen) == ({}, 5)
+    leader = await watch(bench)
+    seen = []
+    for _ in range(3):
+        await leader.run_once()
+        seen.append(await bench.pool.fetchval("SELECT complete_through FROM validator.ledger_boot"))
+    assert seen == [3, 6, 7]
+    assert await bench.states() == {8: State.MISSING}

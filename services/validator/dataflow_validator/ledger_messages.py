@@ -49,20 +49,21 @@ def boot_messages(
     of_life: dict[tuple[str, UUID], dict[int, State]] = defaultdict(dict)
     for key, state in sorted(check.states.items(), key=lambda item: item[0]):
         of_life[key.bridge_id, key.boot_id][key.sequence] = state
-    return [
-        _boot(boot, of_life.get((boot.bridge_id, boot.boot_id), {}), parked_batches.get(boot.boot_id, 0))
-        for boot in boots
-    ]
+    messages = []
+    for boot in boots:
+        life = boot.bridge_id, boot.boot_id
+        through = check.survey.looked_through.get(life, boot.complete_through)
+        messages.append(_boot(boot, through, of_life.get(life, {}), parked_batches.get(boot.boot_id, 0)))
+    return messages
 
 
-def _boot(boot: Boot, states: Mapping[int, State], parked_batches: int) -> ledger_pb2.BootCheck:
+def _boot(boot: Boot, looked_through: int, states: Mapping[int, State], parked_batches: int) -> ledger_pb2.BootCheck:
     counts = Counter(states.values())
-    acknowledged = max(boot.acknowledged_through, boot.complete_through)
     return ledger_pb2.BootCheck(
         bridge_id=boot.bridge_id,
         boot_id=str(boot.boot_id),
-        acknowledged_through=acknowledged,
-        committed_through=min(states) - 1 if states else acknowledged,
+        acknowledged_through=max(boot.acknowledged_through, boot.complete_through),
+        committed_through=min(states) - 1 if states else looked_through,
         in_ring=counts[State.IN_RING],
         parked=counts[State.PARKED],
         unreachable=counts[State.UNREACHABLE],

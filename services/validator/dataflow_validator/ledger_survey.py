@@ -16,6 +16,9 @@ from dataflow_validator.statements import statements
 MAX_OPEN: Final = 100_000
 """Open sequences that one survey looks at; a ring that holds more is behind, and none of them is called missing yet."""
 
+MAX_WINDOW: Final = 200_000
+"""Sequences of one life of a bridge that one survey looks through; the standing check goes on from there."""
+
 _MAX_GAPS: Final = 20_000
 
 
@@ -61,7 +64,8 @@ class Survey:
     Attributes:
         boots: All lives of bridges.
         open: Acknowledged and not in the ledger.
-        unseen: Acknowledged, not in the ledger, and beyond `MAX_OPEN`: not in `open`.
+        unseen: Acknowledged, and beyond `MAX_OPEN` or `MAX_WINDOW`: not in `open`, though perhaps not in the ledger.
+        looked_through: Up to which sequence of a life this survey went; none for those that it left out.
         known: Those that were written down before, still open or not.
         settled: Those of `known` that are in the ledger by now.
     """
@@ -69,6 +73,7 @@ class Survey:
     boots: list[Boot] = field(default_factory=list)
     open: set[BatchKey] = field(default_factory=set)
     unseen: int = 0
+    looked_through: dict[tuple[str, UUID], int] = field(default_factory=dict)
     known: dict[BatchKey, Known] = field(default_factory=dict)
     settled: set[BatchKey] = field(default_factory=set)
 
@@ -78,8 +83,6 @@ class Survey:
         Args:
             written: Open sequences that are about to be written down: nobody needs to look for them in the ledger.
         """
-        if self.unseen:
-            return []
         first_gap: dict[tuple[str, UUID], int] = {}
         for key in self.open:
             if key not in self.known and key not in written:
@@ -87,8 +90,9 @@ class Survey:
                 first_gap[life] = min(key.sequence, first_gap.get(life, key.sequence))
         found = []
         for boot in self.boots:
-            gap = first_gap.get((boot.bridge_id, boot.boot_id))
-            complete = boot.acknowledged_through if gap is None else gap - 1
+            life = boot.bridge_id, boot.boot_id
+            gap = first_gap.get(life)
+            complete = self.looked_through.get(life, 0) if gap is None else gap - 1
             if complete > boot.complete_through:
                 found.append((boot, complete))
         return found
@@ -126,15 +130,23 @@ async def survey(pool: Pool, *, bridge_id: str = "", boot_id: UUID | None = None
                 found.open.add(key)
         behind = [boot for boot in found.boots if boot.acknowledged_through > boot.complete_through]
         if behind:
+            through = [min(boot.acknowledged_through, boot.complete_through + MAX_WINDOW) for boot in behind]
             gaps = await connection.fetch(
                 sql["gaps"],
                 [boot.bridge_id for boot in behind],
                 [boot.boot_id for boot in behind],
                 [boot.complete_through for boot in behind],
-                [boot.acknowledged_through for boot in behind],
+                through,
                 _MAX_GAPS + 1,
             )
             _open(found, gaps)
+            if not found.unseen:  # else it is not known where the gaps end that were not looked at
+                found.looked_through = {
+                    (boot.bridge_id, boot.boot_id): number for boot, number in zip(behind, through, strict=True)
+                }
+            found.unseen += sum(
+                boot.acknowledged_through - number for boot, number in zip(behind, through, strict=True)
+            )
     return found
 
 
@@ -142,12 +154,12 @@ def _open(found: Survey, gaps: Sequence[asyncpg.Record]) -> None:
     if len(gaps) > _MAX_GAPS:
         found.unseen += 1
     for gap in gaps[:_MAX_GAPS]:
-        room = MAX_OPEN - len(found.open)
+        room = max(0, MAX_OPEN - len(found.open))
         length = gap["last"] - gap["first"] + 1
         found.unseen += max(0, length - room)
         found.open |= {
             BatchKey(gap["bridge_id"], gap["boot_id"], number)
-            for number in range(gap["first"], gap["first"] + min(length, max(0, room)))
+            for number in range(gap["first"], gap["first"] + min(length, room))
         }
 
 

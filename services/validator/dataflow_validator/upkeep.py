@@ -82,7 +82,8 @@ class Upkeep:
         process.spawn(self._lease.run(), name="upkeep-lease")
 
     async def _check(self) -> None:
-        await identify_parked(self._fold.pool)
+        while await identify_parked(self._fold.pool):
+            pass
         await self._watch.run_once()
 
     async def _repeat(
