@@ -14,8 +14,8 @@ from dataflow_bridge.errors import EtagMismatchError, SourceInvalidError
 from dataflow_bridge.source_messages import PROTOCOLS, changed_source, source_message
 from dataflow_bridge.source_probe import probe
 from dataflow_bridge.source_records import NewSource, SourceRecord
+from dataflow_bridge.source_tls import tls_context
 from dataflow_bridge.sources import DEFAULT_SLOTS, problems
-from dataflow_bridge.subscriber import tls_context
 
 _LIST: Final = "/dataflow.bridge.v1.SourceService/ListSources"
 _POSTGRES_SECONDS: Final = 5.0
