@@ -199,7 +199,7 @@ class Runner:
         victim = names[self._turn % len(names)]
         if leader is not None:
             victim = next(name for name in names if name in leader.holder)
-        if fault.kind == "bridge":
+        if fault.kind in {"bridge", "leader"}:
             await self._spread(pids[victim])
         return victim, pids[victim]
 
