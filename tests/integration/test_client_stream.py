@@ -232,3 +232,24 @@ def test_the_window_bounds_what_is_read_ahead(connection: Connection, script: Sc
     with Client(connection, _OPTIONS) as client, closing(client.ingest.stream(source(), limits=limits)) as results:
         next(results)
         assert len(read) <= 6
+
+
+async def test_the_window_bounds_what_is_read_ahead_in_asyncio(connection: Connection, script: Script) -> None:
+    """Input is read no further than what may be unacknowledged."""
+    script.on("StreamMessages", accept, Hang())
+    read = []
+
+    def source() -> Iterator[OutgoingMessage]:
+        for message in messages(1_000):
+            read.append(message)
+            yield message
+
+    limits = StreamLimits(max_batch_messages=1, max_unacknowledged_batches=4)
+    async with (
+        AsyncClient(connection, _OPTIONS) as client,
+        aclosing(client.ingest.stream(source(), limits=limits)) as results,
+    ):
+        await anext(results)
+        for _ in range(100):  # turns of the loop, in which more could be read
+            await asyncio.sleep(0)
+        assert len(read) <= 6

@@ -161,7 +161,8 @@ class AsyncMessageStream:
         self._changed.set()
 
     async def _add(self, message: OutgoingMessage) -> None:
-        await self._until(lambda: self._outbox.has_room)
+        if not self._outbox.has_room:
+            await self._until(lambda: self._outbox.has_room)
         if self._outbox.add(message, self._clock()):
             self._changed.set()
 
