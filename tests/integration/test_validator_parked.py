@@ -134,6 +134,9 @@ async def test_a_retried_batch_is_stored_as_live_data_is(bench: Bench) -> None:
     assert await bench.value("SELECT count(*) FROM readings.good") == 1
     assert await bench.value("SELECT count(*) FROM validator.raw_log") == 1
     assert await bench.value("SELECT array_agg(parked ORDER BY stored_xid) FROM validator.ledger") == [3, -3]
+    sums = "stored + duplicate + conflict + quarantined + parked"
+    assert await bench.value(f"SELECT count(*) FROM validator.ledger WHERE items <> {sums}") == 0
+    assert await bench.value("SELECT sum(items) FROM validator.ledger") == 3
     assert await bench.value("SELECT count(*) FROM validator.batch") == 1
 
 

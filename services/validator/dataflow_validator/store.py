@@ -159,7 +159,8 @@ async def _log(
         [batch.sequence for batch in batches],
         [batch.acknowledged_through for batch in batches],
         [judged.entry.node for judged in claimed],
-        [judged.items if items else 0 for judged in claimed],
+        # On each row: the sum of its outcomes. What was counted as parked before is taken back here.
+        [(judged.items if items else 0) - unparked.get(judged.batch_id, 0) for judged in claimed],
         [tally.totals[Outcome.STORED] for tally in tallies],
         [tally.totals[Outcome.DUPLICATE] for tally in tallies],
         [tally.totals[Outcome.CONFLICT] for tally in tallies],
