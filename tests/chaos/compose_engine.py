@@ -15,6 +15,7 @@ from typing import Any, Final
 
 _COMMAND_SECONDS: Final = 120.0
 _LOOK_SECONDS: Final = 0.5
+_UNDO_TRIES: Final = 20
 
 
 class EngineError(Exception):
@@ -94,22 +95,24 @@ class Compose:
             EngineError: The engine refused.
         """
         name = container.name
+        begin: list[tuple[str, ...]]
+        undo: list[tuple[str, ...]]
+        networks = self._networks(name) if kind is FaultKind.DISCONNECT else {}
         match kind:
             case FaultKind.KILL:
-                self.docker("kill", name)
-                undo: Sequence[tuple[str, ...]] = [("start", name)]
+                begin, undo = [("kill", name)], [("start", name)]
             case FaultKind.PAUSE:
-                self.docker("pause", name)
-                undo = [("unpause", name)]
+                begin, undo = [("pause", name)], [("unpause", name)]
             case FaultKind.DISCONNECT:
-                undo = [self._reconnection(name, network, ends) for network, ends in self._networks(name).items()]
-                for network in self._networks(name):
-                    self.docker("network", "disconnect", network, name)
+                begin = [("network", "disconnect", network, name) for network in networks]
+                undo = [self._reconnection(name, network, ends) for network, ends in networks.items()]
         try:
+            for command in begin:
+                self.docker(*command)
             yield
         finally:
             for command in undo:
-                self.docker(*command)
+                self._undo(command, name)
 
     def wait_healthy(self, container: Container, seconds: float) -> float:
         """Returns after how many seconds the container is healthy.
@@ -151,6 +154,20 @@ class Compose:
         command = "REDISCLI_AUTH=$(cat /run/dataflow/password) redis-cli --raw xlen dataflow:batches"
         names = [found.service for found in self.containers() if found.service.startswith("redis")]
         return {name: int(self.compose("exec", "-T", name, "sh", "-c", command)) for name in names}
+
+    def _undo(self, command: Sequence[str], name: str) -> None:
+        """Puts right what a fault did, also one that the engine says it did not do: it may have done it all the same."""
+        for _ in range(_UNDO_TRIES):
+            try:
+                self.docker(*command)
+            except EngineError:
+                state = self.docker("inspect", "--format", "{{.State.Status}} {{len .NetworkSettings.Networks}}", name)
+                if state.split() == ["running", "1"]:
+                    return
+                time.sleep(_LOOK_SECONDS)
+            else:
+                return
+        raise EngineError(f"{' '.join(command)} does not work")
 
     def _networks(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(

@@ -53,7 +53,7 @@ class Fault:
     Attributes:
         back_seconds: From the end of the fault until the container's own health check was good.
         gap_seconds: Longest time without an acknowledgement, by way in.
-        refused: Why the engine did not do it; empty when it did.
+        refused: Why the engine did not do it, or that the container did not come back; empty when all went well.
     """
 
     kind: str
@@ -112,11 +112,7 @@ def provision(targets: Targets, token: str) -> None:
 
 
 def run_faults(compose: Compose, steps: Sequence[tuple[FaultKind, Container]], plan: Plan) -> list[Fault]:
-    """Does one fault after the other; each container is well again before the next one is touched.
-
-    Raises:
-        EngineError: A container did not come back.
-    """
+    """Does one fault after the other, each container well again before the next one is touched; ends where one is not."""
     done: list[Fault] = []
     for number, (kind, container) in enumerate(steps, start=1):
         fault = Fault(kind, container.name, container.service, time.time())
@@ -128,7 +124,15 @@ def run_faults(compose: Compose, steps: Sequence[tuple[FaultKind, Container]], p
             EngineError
         ) as error:  # an engine that is short of processor time cannot freeze: no fault, and no finding
             fault.refused = str(error)
-        fault.back_seconds = round(compose.wait_healthy(container, _BACK_SECONDS), 1)
+        try:
+            fault.back_seconds = round(compose.wait_healthy(container, _BACK_SECONDS), 1)
+        except EngineError as error:
+            fault.end = time.time()
+            fault.refused = f"{fault.refused} {error}".strip()
+            return [
+                *done,
+                fault,
+            ]  # what follows would be two faults at a time; what was acknowledged is counted all the same
         time.sleep(plan.settle_seconds)
         fault.end = time.time()
         done.append(fault)
