@@ -358,7 +358,7 @@ class DeleteSourceRequest(_message.Message):
     name: _builtins.str
     """Its name."""
     force: _builtins.bool
-    """Do not drain: what its sessions still hold at the broker is not read, and they stay there until they expire.
+    """Do not drain: what its sessions still hold at the broker is not read, and they stay there until somebody removes them.
 
     For a broker that is gone.
     """
