@@ -88,7 +88,7 @@ class Claimed:
     previous_epoch: int | None = None
     """Epoch of the connection before; None when there was no row."""
     taken_from: UUID | None = None
-    """Boot id of the bridge whose connection was taken over, which may be this one."""
+    """Boot id of the bridge that had the session, which may be this one; None when there was no row."""
     left_will: StoredWill | None = None
     """The Will of the connection before: due, by the rules of MQTT, since the session ended or was taken over."""
 
@@ -131,7 +131,7 @@ class SessionStore(Protocol):
     async def claim(self, claims: Sequence[Claim]) -> list[Claimed | None]:
         """Give this bridge the sessions, each key once; None for a late claim that a newer connection has beaten.
 
-        The bridges whose connections are taken over are told their epochs.
+        The bridges that had the sessions are told the epochs which they lost.
         """
 
     async def release(self, releases: Sequence[Release]) -> list[bool]:

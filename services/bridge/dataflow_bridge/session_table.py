@@ -66,7 +66,7 @@ WITH asked AS (
         will_time = NULL,
         present = excluded.present AND bridge.session_goes_on(s),
         previous_epoch = s.epoch,
-        previous_boot_id = CASE WHEN s.connected THEN s.boot_id END,
+        previous_boot_id = s.boot_id,
         left_will = CASE WHEN bridge.session_leaves_will(s, excluded) THEN s.will ELSE s.left_will END,
         left_epoch = CASE WHEN bridge.session_leaves_will(s, excluded) THEN s.epoch ELSE s.left_epoch END
     WHERE excluded.previous_epoch IS NULL OR s.boot_id = excluded.boot_id OR s.epoch = excluded.previous_epoch

@@ -110,8 +110,8 @@ class MemorySessionStore:
         left = row.will if row.leaves_will(claim, self.boot_id, now) else None
         if left is not None:
             fresh.left = {row.epoch: left}
-        taken_from = row.boot_id if row.connected else None
-        if taken_from is not None and taken_from != self.boot_id and taken_from in shared.listeners:
+        taken_from = row.boot_id
+        if taken_from != self.boot_id and taken_from in shared.listeners:
             shared.listeners[taken_from](row.epoch)
         return Claimed(fresh.epoch, present, dict(granted), row.epoch, taken_from, left)
 

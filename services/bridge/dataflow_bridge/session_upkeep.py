@@ -1,4 +1,4 @@
-"""The leader's care for sessions: Wills of bridges that died or forgot them, and sessions whose time is over."""
+"""The leader's care for sessions: Wills of bridges that died or forgot them; sessions and commands whose time is over."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dataflow_mesh.lease import LeaseLostError
 from dataflow_mesh.postgres import translate
 
 from dataflow_bridge.session_store import DueWill, SessionKey, SessionStoreAwayError, StoredWill
+from dataflow_bridge.session_watch import LOOK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,10 @@ _OVERDUE_SECONDS: Final = 3.0
 _LEFT_SECONDS: Final = 10.0
 _PUBLISH_SECONDS: Final = 30.0
 """How long a submitted Will may take to become durable before it is submitted again, with the same message id."""
+_COMMAND_SECONDS: Final = 90 * 86_400.0
+"""How long a command is kept after it was sent and has expired."""
+_RARELY: Final = 60
+"""Every how many rounds what takes a scan is done."""
 _AT_ONCE: Final = 1_000
 _ANSWER_SECONDS: Final = 5.0
 
@@ -57,6 +62,12 @@ UPDATE bridge.session s SET
     will_time = CASE WHEN NOT l.ended AND s.will IS NOT NULL
         THEN clock_timestamp() + make_interval(secs => least(s.will_delay_seconds, s.expiry_seconds)) END
 FROM locked l WHERE s.identity = l.identity AND s.client_id = l.client_id
+RETURNING s.boot_id
+"""
+
+# A bridge that lives after all claims again who is still connected to it.
+_TELL: Final = """
+SELECT pg_notify('dataflow_bridge_' || replace(boot_id::text, '-', ''), $2) FROM unnest($1::uuid[]) AS b (boot_id)
 """
 
 _BURY_UNKNOWN: Final = """
@@ -88,6 +99,14 @@ DELETE FROM bridge.session WHERE (identity, client_id) IN (
     SELECT identity, client_id FROM bridge.session
     WHERE end_time < clock_timestamp() - make_interval(secs => $1) AND will IS NULL AND left_will IS NULL
     ORDER BY identity, client_id LIMIT $2 FOR UPDATE SKIP LOCKED)
+"""
+
+
+_FORGET_COMMANDS: Final = """
+DELETE FROM bridge.device_command WHERE command_id IN (
+    SELECT command_id FROM bridge.device_command
+    WHERE create_time < clock_timestamp() - make_interval(secs => $1) AND expire_time < clock_timestamp()
+    ORDER BY command_id LIMIT $2 FOR UPDATE SKIP LOCKED)
 """
 
 
@@ -138,6 +157,7 @@ class SessionUpkeep:
         if self._looking_since is None or now - self._looked_at > DEAD_SECONDS / 2:
             self._looking_since = now
         self._looked_at = now
+        self._rounds += 1
         if self._durable:
             done, self._durable = self._durable, {}
             await self._store.published(done)
@@ -146,6 +166,9 @@ class SessionUpkeep:
                 if now - self._looking_since >= patience_seconds:
                     await self._bury(connection)
                 await connection.execute(_EXPIRE, DEAD_SECONDS, _AT_ONCE, timeout=_ANSWER_SECONDS)
+                if self._rounds % _RARELY == 0:
+                    await connection.execute(_FORGET_COMMANDS, _COMMAND_SECONDS, _AT_ONCE, timeout=_ANSWER_SECONDS)
+                    await connection.execute(_BURY_UNKNOWN, _UNKNOWN_SECONDS, timeout=_ANSWER_SECONDS)
             async with lease.leading(connection):
                 rows = await connection.fetch(
                     _OVERDUE, DEAD_SECONDS, _OVERDUE_SECONDS, _AT_ONCE, timeout=_ANSWER_SECONDS
@@ -156,15 +179,12 @@ class SessionUpkeep:
         self._publish(rows)
 
     async def _bury(self, connection: Connection) -> None:
-        buried = await connection.execute(_BURY, DEAD_SECONDS, _AT_ONCE, timeout=_ANSWER_SECONDS)
-        if buried != "UPDATE 0":
+        buried = await connection.fetch(_BURY, DEAD_SECONDS, _AT_ONCE, timeout=_ANSWER_SECONDS)
+        if buried:
             logger.warning(
-                "sessions of a dead bridge given up",
-                extra={"action": "sessions.buried", "sessions": int(buried.split()[-1])},
+                "sessions of a dead bridge given up", extra={"action": "sessions.buried", "sessions": len(buried)}
             )
-        self._rounds += 1
-        if self._rounds % 30 == 0:
-            await connection.execute(_BURY_UNKNOWN, _UNKNOWN_SECONDS, timeout=_ANSWER_SECONDS)
+            await connection.execute(_TELL, list({row["boot_id"] for row in buried}), LOOK, timeout=_ANSWER_SECONDS)
 
     def _publish(self, rows: list[asyncpg.Record]) -> None:
         now = time.monotonic()

@@ -30,6 +30,9 @@ _LOOK_SECONDS: Final = 0.25
 _FROZEN_SECONDS: Final = 1.5
 """A pause of this process after which others may have given it up."""
 _PROBE_SECONDS: Final = 5.0
+_RECHECK_SECONDS: Final = 30.0
+LOOK: Final = "look"
+"""Payload on a bridge's own channel: the leader has taken it for dead, so it claims again who is still connected."""
 _RETRY_SECONDS: Final = 0.5
 _ANSWER_SECONDS: Final = 3.0
 
@@ -59,6 +62,8 @@ class SessionWatch:
         self._own_channel = f"dataflow_bridge_{boot_id.hex}"
         self._sessions = sessions
         self._channels = channels
+        self._wake = asyncio.Event()
+        self._look = False
 
     async def watch(self) -> None:
         """Listen for ever; Postgres may be away in between."""
@@ -87,29 +92,37 @@ class SessionWatch:
             before = now
 
     async def _listen(self) -> None:
-        cut = asyncio.Event()
         connection = await connect(self._dsn, application_name=self._application_name)
         try:
-            connection.add_termination_listener(lambda _: cut.set())
-            await connection.add_listener(self._own_channel, self._on_take_over)
+            connection.add_termination_listener(lambda _: self._wake.set())
+            await connection.add_listener(self._own_channel, self._on_own_news)
             for channel in self._channels:
                 await connection.add_listener(channel, self._on_news)
             # After the LISTEN, so that nothing falls in between.
-            await self._sessions.recheck()
+            self._look = True
             for heard in self._channels.values():
                 heard("")
-            while not cut.is_set():
+            looked_at = 0.0
+            while not connection.is_closed():
+                if self._look or time.monotonic() - looked_at > _RECHECK_SECONDS:
+                    self._look, looked_at = False, time.monotonic()
+                    await self._sessions.recheck()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_PROBE_SECONDS):
-                        await cut.wait()
+                        await self._wake.wait()
+                self._wake.clear()
                 # One that went into a black hole would never say so by itself.
                 await connection.fetchval("SELECT 1", timeout=_ANSWER_SECONDS)
         finally:
             connection.terminate()
 
-    def _on_take_over(self, connection: Connection, pid: int, channel: str, payload: object) -> None:
+    def _on_own_news(self, connection: Connection, pid: int, channel: str, payload: object) -> None:
         del connection, pid, channel
-        self._sessions.lost(int(str(payload)))
+        if payload == LOOK:
+            self._look = True
+            self._wake.set()
+        else:
+            self._sessions.lost(int(str(payload)))
 
     def _on_news(self, connection: Connection, pid: int, channel: str, payload: object) -> None:
         del connection, pid

@@ -199,7 +199,7 @@ class Sessions:
         will, epoch, claims = claimed.left_will, claimed.previous_epoch, self._claims
         if will is None or epoch is None or claims is None:
             return
-        if at_once or claimed.taken_from is None:
+        if at_once:
             self._publish(key, epoch, will)
             return
         self._clock.call_later(
