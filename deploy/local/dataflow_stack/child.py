@@ -14,9 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import psutil
-
-from dataflow_stack import launch
+from dataflow_stack import launch, memory
 from dataflow_stack.backoff import Backoff
 from dataflow_stack.heartbeat import Heartbeat
 from dataflow_stack.privileges import DIRECTORY_FD, ServerUser
@@ -111,17 +109,7 @@ class Child:
     @property
     def rss_bytes(self) -> int:
         """Resident memory, with that of its own children; 0 when it does not live."""
-        if self.pid is None:
-            return 0
-        total = 0
-        with contextlib.suppress(psutil.Error):
-            parent = psutil.Process(self.pid)
-            for process in (parent, *parent.children(recursive=True)):
-                with contextlib.suppress(psutil.Error):
-                    memory = process.memory_info()
-                    # Postgres's processes share their buffers: counted once, in the first of them.
-                    total += memory.rss - (getattr(memory, "shared", 0) if process is not parent else 0)
-        return total
+        return 0 if self.pid is None else memory.rss_bytes(self.pid)
 
     async def serving(self) -> None:
         """Waits until it has served once."""
@@ -219,7 +207,7 @@ class Child:
                 self.health = Health.SERVING
             elif self.health is Health.SERVING:
                 self.health = Health.NOT_SERVING
-            if self.health is Health.NOT_SERVING and self.spec.ends is not None and self.spec.ends():
+            if self.spec.ends is not None and self.spec.ends() and not self._stopping.is_set():
                 self._hasten()
             # Often while it starts, so that `up` does not wait; then seldom, so that nobody pays for it.
             await asyncio.sleep(_LOOK_SECONDS if self.health is Health.STARTING else _FOLLOW_SECONDS)

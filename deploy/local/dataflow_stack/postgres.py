@@ -1,6 +1,5 @@
 """The embedded Postgres: one cluster with the database `dataflow`, its owner and its reader."""
 
-import contextlib
 import importlib.resources
 import os
 import shutil
@@ -19,6 +18,7 @@ from dataflow_stack import launch
 from dataflow_stack.child import ChildSpec
 from dataflow_stack.errors import StackError
 from dataflow_stack.layout import Layout
+from dataflow_stack.postgres_probe import PostgresProbe
 from dataflow_stack.privileges import DIRECTORY_FD, ServerUser, directory_of, give
 from dataflow_stack.record import Passwords
 
@@ -82,13 +82,9 @@ class Postgres:
             ends=lambda: _says_stopping(cluster / "postmaster.pid"),
         )
 
-    async def serves(self) -> bool:
-        """Returns whether the server takes connections and answers."""
-        with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            connection = await self._connect()
-            await connection.close(timeout=_PROBE_SECONDS)
-            return True
-        return False
+    def probe(self) -> PostgresProbe:
+        """Returns what asks it whether it serves; whoever opens it closes it."""
+        return PostgresProbe(self._connect)
 
     async def provision(self) -> None:
         """Makes the roles and the database, or brings an older data directory up to what is wanted."""

@@ -20,6 +20,7 @@ from dataflow_stack.leftovers import end_leftovers, forget, remember
 from dataflow_stack.node_probe import NodeFill, NodeProbe
 from dataflow_stack.options import Options
 from dataflow_stack.postgres import Postgres
+from dataflow_stack.postgres_probe import PostgresProbe
 from dataflow_stack.preparation import Preparation
 from dataflow_stack.privileges import reachable
 from dataflow_stack.redis_node import RedisNode
@@ -65,6 +66,7 @@ class Supervisor:
         """What each process showed last, by name and pid."""
         self._nodes: tuple[RedisNode, ...] = ()
         self._probes: dict[str, NodeProbe] = {}
+        self._postgres_probe: PostgresProbe | None = None
 
     async def run(self) -> None:
         """Runs the stack until SIGINT, SIGTERM or SIGHUP; a second signal ends everything at once.
@@ -117,6 +119,7 @@ class Supervisor:
     async def _start(self, group: asyncio.TaskGroup, prepared: Preparation) -> None:
         layout, ports = self._layout, prepared.ports
         postgres = Postgres(ports.postgres, prepared.passwords)
+        self._postgres_probe = postgres.probe()
         self._nodes = tuple(
             RedisNode(f"redis-{index}", ports.redis(index), prepared.passwords.redis, self._options.node_memory << 20)
             for index in range(prepared.nodes)
@@ -132,7 +135,7 @@ class Supervisor:
         specification = await asyncio.to_thread(
             postgres.prepare, layout, reachable(prepared.postgres, prepared.user), prepared.user
         )
-        servers.append(self._run(group, specification, _always(postgres.serves)))
+        servers.append(self._run(group, specification, _always(self._postgres_probe.serves)))
         await self._serving(servers)
         await postgres.provision()
 
@@ -248,6 +251,8 @@ class Supervisor:
     async def _stop(self) -> None:
         for prefix in ("fleet", "bridge", "validator", "insight", "postgres", "redis"):
             children = [child for child in self._children if child.name.startswith(prefix)]
+            if prefix == "postgres" and self._postgres_probe is not None:
+                await self._postgres_probe.close()
             if prefix == "validator" and children:
                 await self._drained()
             await asyncio.gather(*(child.stop() for child in children))
