@@ -9,6 +9,7 @@ from dataflow_bridge.clocks import Clocks
 from dataflow_bridge.errors import NodeExistsError
 from dataflow_bridge.membership import Member, Membership
 from dataflow_mesh.clock import ClockError
+from dataflow_mesh.errors import PostgresUnavailableError
 from dataflow_mesh.postgres import Pool, connect_pool
 from dataflow_mesh.testing import RedisServer
 from dataflow_ring.append import Appender
@@ -115,3 +116,40 @@ async def test_a_seed_that_was_removed_stays_removed(
         membership = Membership(pool, appender, tmp_path / "state", "b")
         await membership.start(seeds)
         assert [member.node.name for member in membership.members] == ["node-0", "node-1"]
+
+
+async def test_without_postgres_a_bridge_knows_its_members_and_finds_one_that_moved(
+    pool: Pool, redis_nodes: list[RedisServer], tmp_path: Path
+) -> None:
+    """What it is configured with is taken for the member only where the same node answers."""
+    seeds = {f"node-{index}": server.url for index, server in enumerate(redis_nodes)}
+    async with Appender() as appender:
+        await Membership(pool, appender, tmp_path, "b").start(seeds)
+    moved = redis_nodes[1].url.replace("127.0.0.1", "localhost")
+    wrong = {"node-0": redis_nodes[2].url, "node-1": moved}
+    async with await connect_pool("postgresql://nobody@127.0.0.1:1/none", min_size=0) as away, Appender() as appender:
+        membership = Membership(away, appender, tmp_path, "b")
+        await membership.start(wrong)
+        assert membership.stale
+        assert [node.node.url for node in appender.nodes] == [seeds["node-0"], moved, seeds["node-2"]]
+        assert len((await appender.append(new_batch_id(), b"x")).nodes) == 2
+        for change in (
+            membership.add("node-9", seeds["node-0"], ""),
+            membership.drain("node-0"),
+            membership.cancel_drain("node-0"),
+            membership.remove("node-0", force=True),
+        ):
+            with pytest.raises(PostgresUnavailableError):
+                await change
+    async with Appender() as appender:
+        membership = Membership(pool, appender, tmp_path, "b")
+        await membership.start({"node-1": moved})
+        assert membership.members[1].node.url == moved
+        assert await pool.fetchval("SELECT url FROM bridge.node WHERE name = 'node-1'") == moved
+
+
+async def test_a_bridge_that_never_knew_any_members_waits_for_postgres(tmp_path: Path) -> None:
+    """It has nothing to start with."""
+    async with await connect_pool("postgresql://nobody@127.0.0.1:1/none", min_size=0) as away, Appender() as appender:
+        with pytest.raises(PostgresUnavailableError):
+            await Membership(away, appender, tmp_path, "b").start({})

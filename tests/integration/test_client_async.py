@@ -154,6 +154,9 @@ async def test_each_service_sends_what_it_was_given(client: AsyncClient, script:
     script.on("ListQuarantined", quarantine_service_pb2.ListQuarantinedResponse(items=[item]))
     script.on("GetQuarantined", quarantine_service_pb2.GetQuarantinedResponse(item=item))
     script.on("AddNode", ring_service_pb2.AddNodeResponse(node=node_pb2.Node(name="n")))
+    script.on("DrainNode", ring_service_pb2.DrainNodeResponse(node=node_pb2.Node(name="n")))
+    script.on("CancelDrain", ring_service_pb2.CancelDrainResponse(node=node_pb2.Node(name="n")))
+    script.on("RemoveNode", ring_service_pb2.RemoveNodeResponse(reached=True, abandoned_batches=3))
     script.on("GetNode", ring_service_pb2.GetNodeResponse(node=node_pb2.Node(name="n")))
     script.on("ListNodes", ring_service_pb2.ListNodesResponse(nodes=[node_pb2.Node(name="n")], stale=True))
 
@@ -173,6 +176,10 @@ async def test_each_service_sends_what_it_was_given(client: AsyncClient, script:
     assert [found.quarantine_id async for found in client.quarantine.list()] == ["q"]
     assert (await client.quarantine.get("q")).quarantine_id == "q"
     assert (await client.ring.add_node("n", "redis://h:1", zone="z")).name == "n"
+    assert (await client.ring.drain_node("n")).name == "n"
+    assert (await client.ring.cancel_drain("n")).name == "n"
+    assert (await client.ring.remove_node("n", force=True)).abandoned_batches == 3
+    assert script.requests("RemoveNode")[0].force
     assert (await client.ring.get_node("n")).name == "n"
     assert [node.name async for node in client.ring.list_nodes()] == ["n"]
     assert [page.stale async for page in client.ring.node_pages()] == [True]

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import pytest
 from click.testing import CliRunner, Result
-from dataflow.bridge.v1 import ingest_service_pb2, node_pb2, ring_service_pb2
+from dataflow.bridge.v1 import ingest_service_pb2, node_pb2, ring_pb2, ring_service_pb2
 from dataflow.validator.v1 import (
     contract_pb2,
     contract_service_pb2,
@@ -248,6 +248,29 @@ def test_ring_get_add_and_watch(stack: Stack) -> None:
     assert stack.run("ring", "add", "n1", "127.0.0.1:1").exit_code == 2
     watched = stack.run("ring", "watch", "--count", "2", "--json")
     assert [json.loads(line)["nodes"][0]["name"] for line in watched.stdout.splitlines()] == ["n1", "n1"]
+
+
+def test_ring_drain_and_remove_say_what_happened(stack: Stack) -> None:
+    """Whoever forces a removal learns what stays on the server."""
+    stack.script.on("DrainNode", ring_service_pb2.DrainNodeResponse(node=node()))
+    stack.script.on("CancelDrain", ring_service_pb2.CancelDrainResponse(node=node()))
+    stack.script.on("RemoveNode", ring_service_pb2.RemoveNodeResponse(reached=False, abandoned_batches=3))
+    assert stack.run("ring", "drain", "n1").exit_code == 0
+    assert stack.run("ring", "cancel-drain", "n1").exit_code == 0
+    removed = stack.run("ring", "remove", "n1", "--force")
+    assert (removed.exit_code, "3 batches" in removed.stderr, "did not answer" in removed.stderr) == (0, True, True)
+    assert stack.script.requests("RemoveNode")[0].force
+    assert stack.json("ring", "remove", "n1")["abandoned_batches"] == "3"
+
+
+def test_ring_list_shows_the_ring_as_a_whole(stack: Stack) -> None:
+    """Who leads, how many copies are missing, and what an operator should know."""
+    status = ring_pb2.RingStatus(leader="bridge-1", leader_epoch=7, under_replicated=5, warnings=["node n1 is WEAK"])
+    stack.script.on("ListNodes", ring_service_pb2.ListNodesResponse(nodes=[node()], status=status))
+    result = stack.run("ring", "list")
+    assert "bridge-1 (epoch 7)" in result.stdout
+    assert "WEAK" in result.stderr
+    assert stack.json("ring", "list")["status"]["under_replicated"] == "5"
 
 
 def test_ring_add_is_sent_once(stack: Stack) -> None:

@@ -19,7 +19,7 @@ from dataflow_ring.append import Appender
 from dataflow_ring.nodes import Durability, Node, State, find_incarnation
 
 from dataflow_bridge import node_control
-from dataflow_bridge.errors import NodeExistsError
+from dataflow_bridge.errors import NodeExistsError, UnfitNodeError
 from dataflow_bridge.member_file import Member, MemberFile
 from dataflow_bridge.node_control import Removal, changing
 
@@ -65,6 +65,8 @@ class Membership:
         self._pool = pool
         self._appender = appender
         self._file = MemberFile(state_dir / "ring.json")
+        self._seeds: Mapping[str, str] = {}
+        self._reading = asyncio.Lock()
         self.observer = observer
         self.leader = ""
         """The bridge that leads; the last known one while Postgres is away."""
@@ -81,6 +83,7 @@ class Membership:
             UnfitNodeError: A seed may not join.
             PostgresUnavailableError: Postgres is away, and this bridge has never known any members.
         """
+        self._seeds = dict(seeds)
         try:
             await self._start_with_postgres(seeds)
         except (*_AWAY, PostgresUnavailableError) as error:
@@ -99,13 +102,11 @@ class Membership:
         await self.refresh()
         # Also those that were removed: a seed is admitted once, then only by AddNode.
         known = {record["name"] for record in await self._pool.fetch("SELECT name FROM bridge.node", timeout=3.0)}
-        urls = {member.node.name: member.node.url for member in self.members}
         for name, url in seeds.items():
             if name not in known:
                 with contextlib.suppress(NodeExistsError):  # another bridge was faster
                     await self.add(name, url, "")
-            elif urls.get(name, url) != url and await self._is_at(name, url):
-                await self.add(name, url, next(m.node.zone for m in self.members if m.node.name == name))
+        await self._move(seeds)
         if not seeds.keys() <= {member.node.name for member in self.members}:
             # With fewer members than there are, fewer copies would be asked for: never serve with those of before.
             await self.refresh()
@@ -117,18 +118,26 @@ class Membership:
             return member
         return replace(member, node=replace(member.node, url=url))
 
-    async def _is_at(self, name: str, url: str) -> bool:
-        incarnations = {member.node.name: member.node.incarnation for member in self.members}
-        return await find_incarnation(url) == incarnations.get(name, "")
+    async def _move(self, seeds: Mapping[str, str]) -> None:
+        """Write down the addresses that members are configured with now, where the same nodes answer there."""
+        for member in self.members:
+            node = member.node
+            url = seeds.get(node.name, node.url)
+            if url != node.url and await find_incarnation(url) == node.incarnation:
+                with contextlib.suppress(NodeExistsError):  # another bridge was faster
+                    await self.add(node.name, url, node.zone)
 
     async def follow(self) -> None:
         """Follow changes for ever, and write down what this bridge observes."""
         while True:
             await asyncio.sleep(_FOLLOW_SECONDS)
+            was_stale = self.stale
             try:
                 await self.refresh()
+                if was_stale:
+                    await self._move(self._seeds)
                 await self._observe()
-            except (*_AWAY, asyncpg.PostgresError) as error:
+            except (*_AWAY, asyncpg.PostgresError, PostgresUnavailableError, UnfitNodeError) as error:
                 if not self.stale:
                     logger.warning(
                         "membership cannot be read", extra={"action": "membership.stale", "detail": str(error)[:200]}
@@ -136,7 +145,11 @@ class Membership:
                 self.stale = True
 
     async def refresh(self) -> None:
-        """Read the members once."""
+        """Read the members once; one after the other, so that nobody goes back to what was read before a change."""
+        async with self._reading:
+            await self._refresh()
+
+    async def _refresh(self) -> None:
         async with self._pool.acquire(timeout=3.0) as connection:
             if not self.migrated.is_set():
                 await migrate(connection, "bridge", resources.files("dataflow_bridge") / "migrations")
