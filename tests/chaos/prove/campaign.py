@@ -176,10 +176,11 @@ async def _break_things(plan: Plan, faults: Faults, history: History, began: flo
             room.release()
 
     async with asyncio.TaskGroup() as group:
-        for step in plan.steps():
+        for number, step in enumerate(plan.steps()):
             await asyncio.sleep(step.pause_seconds)
             await room.acquire()
-            if (len(history.events) >= plan.faults and not plan.script) or time.monotonic() - began > plan.most_seconds:
+            done = min(number, len(history.events)) >= plan.faults and not plan.script
+            if done or time.monotonic() - began > plan.most_seconds:
                 room.release()
                 break
             group.create_task(make(step), name=step.fault)
