@@ -11,6 +11,7 @@ from dataflow_ring.batch import new_batch_id
 from dataflow_ring.connection import NodeConnection
 from dataflow_ring.consume import Entry, NodeReader, ReaderOptions
 from dataflow_ring.nodes import FencedError, Node, State, admit
+from dataflow_ring.returned import park_returned
 
 
 class Sink:
@@ -20,6 +21,9 @@ class Sink:
         self._committed = set(committed)
         self.parked: dict[bytes, Entry] = {}
         self.reader: NodeReader | None = None
+
+    def commit(self, batch_id: bytes) -> None:
+        self._committed.add(batch_id)
 
     async def put(self, entry: Entry) -> None:
         raise AssertionError(entry)
@@ -68,6 +72,29 @@ async def test_entries_of_an_earlier_membership_are_parked_and_never_judged(redi
         task.cancel()
         await asyncio.wait([task])
     assert set(sink.parked) == {*old, *further}
+
+
+async def test_what_may_be_judged_from_its_other_copy_is_not_parked_yet(redis_nodes: list[RedisServer]) -> None:
+    """Parked batches count as done: the copy that waits on another node would never be judged."""
+    server = redis_nodes[0]
+    first = await admit(server.url)
+    both, lone = new_batch_id(), new_batch_id()
+    fill(server, [both, lone])
+    again = await admit(server.url, known={first.incarnation}, epoch=2)
+    async with NodeConnection(server.url) as connection:
+        sink = Sink([])
+        options = ReaderOptions("v")
+        async with NodeReader(Node("node-0", server.url, State.ACTIVE, again.incarnation), sink, options) as reader:
+            sink.reader = reader
+            assert await park_returned(connection, "node-0", sink, oldest_elsewhere_seconds=60.0) == 0
+            sink.commit(both)
+            assert await park_returned(connection, "node-0", sink, oldest_elsewhere_seconds=60.0) == 1
+            assert sink.parked == {}
+            async with asyncio.timeout(10):
+                while not sink.parked:
+                    await park_returned(connection, "node-0", sink, oldest_elsewhere_seconds=0.0)
+                    await asyncio.sleep(0.1)
+            assert set(sink.parked) == {lone}
 
 
 async def test_a_removal_leaves_a_node_with_batches_alone_unless_forced(redis_nodes: list[RedisServer]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
+from urllib.parse import urlsplit
 
 import asyncpg
 from dataflow_mesh.errors import DataflowError
@@ -38,6 +39,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _ANSWER_SECONDS: Final = 3.0
+_PORT: Final = 6379
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('dataflow.ring.membership', 0))"
 _NEXT_EPOCH: Final = "SELECT nextval('bridge.control_epoch')"
 _LIFT_EPOCH: Final = "SELECT setval('bridge.control_epoch', greatest($1, nextval('bridge.control_epoch')))"
@@ -238,14 +240,22 @@ async def remove(connection: Connection, name: str, *, force: bool) -> Removal:
 
 def _refuse_twins(rows: list[asyncpg.Record], name: str, url: str, found: str | None) -> None:
     """One server is one node: two copies on it would be one."""
-    address = url.rpartition("@")[2]
     for row in rows:
-        same = row["url"].rpartition("@")[2] == address or (found and row["incarnation"] == found)
+        same = _server(row["url"]) == _server(url) or (found and row["incarnation"] == found)
         if row["name"] != name and same:
             raise UnfitNodeError(
                 f"{redact(url)} is the ring node {row['name']!r} already",
                 metadata={"node": name, "check": "incarnation"},
             )
+
+
+def _server(url: str) -> tuple[str | None, int]:
+    """Return host and port; the databases of one server are one disk."""
+    parts = urlsplit(url)
+    try:
+        return parts.hostname, parts.port or _PORT
+    except ValueError:
+        return parts.netloc, 0  # it will be refused for what it is
 
 
 async def _member(connection: Connection, name: str) -> asyncpg.Record:

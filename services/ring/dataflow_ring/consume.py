@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, Self
 
@@ -115,18 +115,28 @@ class NodeReader:
         since = self._unreachable_since
         return 0.0 if since is None else time.monotonic() - since
 
-    async def run(self, peers: Callable[[str], NodeReader | None]) -> None:
+    @property
+    def oldest_age_seconds(self) -> float:
+        """Age of the node's oldest entry: 0 if it has none or is gone, infinite where that is not known yet."""
+        if self.unreachable_seconds > self._options.grace_seconds:
+            return 0.0
+        return float("inf") if self.fill is None else self.fill.oldest_age_seconds or 0.0
+
+    async def run(
+        self, peers: Callable[[str], NodeReader | None], everybody: Callable[[], Iterable[NodeReader]] = tuple
+    ) -> None:
         """Read for ever: first what an earlier life of this reader left, then new entries, claims and copies.
 
         Args:
             peers: Gives the reader of another node by name; tells whether a first copy is reachable.
+            everybody: Gives the readers of all nodes.
         """
         async with asyncio.TaskGroup() as group:
             group.create_task(self._forever(self._read_new), name=f"read-{self.node.name}")
             group.create_task(self._forever(self._claim), name=f"claim-{self.node.name}")
             group.create_task(self._forever(self._refresh, always=True), name=f"refresh-{self.node.name}")
             group.create_task(self._forever(lambda: self._sweep_copies(peers)), name=f"copies-{self.node.name}")
-            group.create_task(self._forever(self._sweep_returned), name=f"returned-{self.node.name}")
+            group.create_task(self._forever(lambda: self._sweep_returned(everybody)), name=f"returned-{self.node.name}")
 
     async def close(self) -> None:
         """Close all connections."""
@@ -263,9 +273,10 @@ class NodeReader:
                 await self._looks.call(b"XACK", keys.BATCHES, keys.GROUP, *ghosts)
             start = b"(" + pending[-1][0]
 
-    async def _sweep_returned(self) -> None:
+    async def _sweep_returned(self, everybody: Callable[[], Iterable[NodeReader]]) -> None:
         """Park what the node brought back; at once again while there is more."""
-        if not await park_returned(self._looks, self.node.name, self._sink):
+        elsewhere = max((reader.oldest_age_seconds for reader in everybody() if reader is not self), default=0.0)
+        if not await park_returned(self._looks, self.node.name, self._sink, elsewhere):
             await asyncio.sleep(self._options.returned_every_seconds)
 
     async def _hand_out(self, entries: Sequence[Reply], origin: Origin) -> None:

@@ -85,5 +85,6 @@ class RingFollower:
         for name, node in wanted.items():
             if name not in self._readers:
                 reader = self._readers[name] = NodeReader(node, sink, self._options)
-                self._tasks[name] = self._group.create_task(reader.run(self.reader), name=f"reader-{name}")
+                work = reader.run(self.reader, self._readers.values)
+                self._tasks[name] = self._group.create_task(work, name=f"reader-{name}")
                 logger.info("reading ring node", extra={"action": "ring.read", "node": name})
