@@ -18,6 +18,7 @@ from dataflow_bridge.listener.testing import (
     token_authenticator,
     until,
 )
+from dataflow_bridge.session_store import SessionStoreAwayError
 from dataflow_bridge.session_testing import MemorySessionStore, SharedSessions
 from mqtt5 import ConnAckPacket, ConnectPacket, DisconnectPacket, DisconnectReasonCode, Will
 
@@ -150,7 +151,8 @@ async def test_a_goodbye_that_the_claim_overtook_takes_the_will_back(pair: Pair)
 
 
 async def test_a_delayed_will_is_not_published_when_the_client_is_elsewhere(pair: Pair) -> None:
-    """The bridge that the client left asks before it publishes."""
+    """The bridge that the client left asks before it publishes, also when word of the move was lost."""
+    pair.shared.listeners.clear()
     first, _ = await pair.connect(pair.one, resumable(Will("w", payload=b"", will_delay_interval=10)))
     await gone(pair.one, first)
     await settled()
@@ -222,17 +224,29 @@ async def test_serves_from_memory_while_the_store_is_away(pair: Pair) -> None:
     assert pair.one.sessions.unclaimed == 0
 
 
-async def test_the_newest_connection_wins_when_the_store_is_back(pair: Pair) -> None:
+@pytest.mark.parametrize("first_to_claim", [0, 1])
+async def test_the_newest_connection_wins_when_the_store_is_back(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, first_to_claim: int
+) -> None:
     """Of two that were let in by two bridges meanwhile, the older one is ended, whoever claims first."""
     pair.shared.away = True
     first, _ = await pair.connect(pair.one, resumable())
     pair.clock.advance(1)
     second, _ = await pair.connect(pair.two, resumable())
-    pair.shared.away = False
+
+    def away() -> None:
+        raise SessionStoreAwayError
+
+    last = pair.stores[1 - first_to_claim]
+    with monkeypatch.context() as patched:
+        patched.setattr(last, "_reach", away)
+        pair.shared.away = False
+        await until(lambda: KEY in pair.shared.rows)
     goodbye = await first.receive5()
     assert isinstance(goodbye, DisconnectPacket)
     second.send(b"\xc0\x00")
     assert await second.receive() == b"\xd0\x00"
+    assert pair.shared.rows[KEY].boot_id == pair.stores[1].boot_id
 
 
 async def test_lets_in_whom_the_store_does_not_answer(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
