@@ -131,3 +131,19 @@ async def test_a_reader_that_ends_while_it_waits_leaves_nothing_held(postgres_se
             assert not pipeline.holds(late.batch_id)
         await reader.wait_for(40)
         await pipeline.drain()
+
+
+async def test_what_a_node_brought_back_is_parked_with_the_reason_and_nothing_is_judged(
+    postgres_server: PostgresCluster,
+) -> None:
+    """It may have been stored longer ago than batch ids are remembered; whoever asks has it judged."""
+    async with running(postgres_server) as (pipeline, reader, pool):
+        returned = replace(entry(("good", ITEM)), origin=Origin.RETURNED)
+        await pipeline.park(returned, "its node had left the ring with it, and came back")
+        await reader.wait_for(1)
+        (parked,) = await pool.fetch("SELECT batch_id, reason, bytes FROM validator.parked")
+        assert (parked["batch_id"].bytes, parked["bytes"]) == (returned.batch_id, returned.data)
+        assert "had left the ring" in parked["reason"]
+        assert await pool.fetchval("SELECT count(*) FROM readings.good") == 0
+        assert await pipeline.committed([returned.batch_id])
+        assert not pipeline.holds(returned.batch_id)
