@@ -75,6 +75,7 @@ class Plan:
 
     Attributes:
         services: Those that are touched; none: all that run.
+        seconds: No fault is begun after these.
         each_once: One kind for one container of each service, instead of every kind for every container.
     """
 
@@ -83,6 +84,7 @@ class Plan:
     hold_seconds: float
     settle_seconds: float
     seed: int
+    seconds: float = 3600.0
     each_once: bool = False
 
     def steps(self, containers: Iterable[Container]) -> list[tuple[FaultKind, Container]]:
@@ -117,7 +119,10 @@ def provision(targets: Targets, token: str) -> None:
 def run_faults(compose: Compose, steps: Sequence[tuple[FaultKind, Container]], plan: Plan) -> list[Fault]:
     """Does one fault after the other, each container well again before the next one is touched; ends where one is not."""
     done: list[Fault] = []
+    deadline = time.monotonic() + plan.seconds
     for number, (kind, container) in enumerate(steps, start=1):
+        if time.monotonic() > deadline:
+            break
         fault = Fault(kind, container.name, container.service, time.time())
         sys.stderr.write(f"{number}/{len(steps)} {kind} {container.name}\n")
         try:
@@ -263,6 +268,7 @@ def campaign(compose: Compose, plan: Plan, rate: float, log: Path, ports: argpar
         "seconds": round(time.time() - began),
         "seed": plan.seed,
         "faults": sum(not fault.refused for fault in faults),
+        "planned": len(steps),
         "load_average": os.getloadavg(),
         "messages": counts,
         "unanswered": unanswered,
@@ -286,6 +292,7 @@ def main() -> int:
     parser.add_argument("--settle", type=float, default=4.0, help="seconds between two faults")
     parser.add_argument("--rate", type=float, default=50.0, help="messages a second of each of six publishers")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=3600.0, help="no fault is begun after these")
     parser.add_argument("--log", type=Path, default=Path("acknowledged.jsonl"), help="what was acknowledged")
     parser.add_argument("--mqtt-port", type=int, default=28830)
     parser.add_argument("--bridge-port", type=int, default=28832)
@@ -298,6 +305,7 @@ def main() -> int:
         arguments.hold,
         arguments.settle,
         arguments.seed,
+        arguments.seconds,
     )
     compose = Compose(arguments.directory, arguments.project)
     try:
