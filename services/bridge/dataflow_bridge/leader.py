@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 LEASE: Final = "ring"
 _EVERY_SECONDS: Final = 1.0
 _FORGET_EVERY_SECONDS: Final = 600.0
+_NOTE_EVERY_SECONDS: Final = 3.0
 _ANSWER_SECONDS: Final = 3.0
 _NOTICE_SECONDS: Final = 3.0
 """A drain lasts at least so long: until all bridges have read of it, and what they had begun is there."""
@@ -91,6 +92,8 @@ class Leader:
         self._recopier = recopier
         self._batch_horizon_seconds = batch_horizon_seconds
         self._forgot_at = time.monotonic()
+        self._noted: int | None = None
+        self._noted_at = 0.0
 
     async def run(self) -> None:
         """Work for ever; Postgres may be away in between."""
@@ -138,8 +141,11 @@ class Leader:
                     away,
                     self._batch_horizon_seconds,
                 )
-            if (missing := self._recopier.under_replicated) is not None:
+            missing = self._recopier.under_replicated
+            due = time.monotonic() - self._noted_at >= _NOTE_EVERY_SECONDS
+            if missing is not None and (due or missing != self._noted):
                 await connection.execute(_NOTE_COPIES, epoch, missing)
+                self._noted, self._noted_at = missing, time.monotonic()
             if time.monotonic() - self._forgot_at >= _FORGET_EVERY_SECONDS:
                 await connection.execute(_FORGET_INSTANCES, _LEFT_SECONDS)
                 await connection.execute(_FORGET_OBSERVATIONS)
