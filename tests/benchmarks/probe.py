@@ -100,16 +100,23 @@ def latencies_ms(seen: Sequence[Seen], start: float, end: float) -> dict[str, fl
     return {"messages": len(chosen)} | figures
 
 
-def normal_after(seen: Sequence[Seen], moment: float, limit_seconds: float, calm_seconds: float = 5.0) -> float | None:
+def normal_after(
+    seen: Sequence[Seen], moment: float, limit_seconds: float, *, rows: bool, calm_seconds: float = 5.0
+) -> float | None:
     """Returns how long after a moment everything was quick again, and stayed so; None: not while it was looked.
 
     Args:
         seen: What became of the probe's messages, in the order of their moments.
         moment: The end of what disturbed.
-        limit_seconds: From due to visible row, for every message.
+        limit_seconds: For every message, from its moment to its row, or to its acknowledgement.
+        rows: Whether it is rows that must be quick, or acknowledgements.
         calm_seconds: How long it must hold.
     """
-    slow = [message.due for message in seen if message.due >= moment and message.visible - message.due > limit_seconds]
+    slow = [
+        message.due
+        for message in seen
+        if message.due >= moment and (message.visible if rows else message.acknowledged) - message.due > limit_seconds
+    ]
     last = max((message.due for message in seen), default=moment)
     after = max(slow, default=moment)
     return after - moment if last - after >= calm_seconds else None
