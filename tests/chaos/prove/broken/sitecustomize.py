@@ -34,22 +34,16 @@ def acknowledge_before_append(module: ModuleType) -> None:
 def acknowledge_ring_before_commit(module: ModuleType) -> None:
     """The validator acknowledges a batch on the ring before its transaction."""
     pipeline = module.Pipeline
-    store = pipeline._store
+    transact = pipeline._transact
 
-    async def broken(self: Any, judged: Any) -> None:
-        finish = self._finish
-        await finish([item.entry for item in judged], acknowledge=True)
-        self._finish = _nothing
-        try:
-            await store(self, judged)
-        finally:
-            self._finish = finish
+    async def broken(self: Any, group: Sequence[Any], **options: Any) -> Any:
+        for item in group:
+            reader = self._reader_of(item.entry.node)
+            if reader is not None:
+                await reader.acknowledge([item.entry])
+        return await transact(self, group, **options)
 
-    pipeline._store = broken
-
-
-async def _nothing(*_: Any, **__: Any) -> None:
-    return None
+    pipeline._transact = broken
 
 
 def take_late_replies(module: ModuleType) -> None:
