@@ -133,6 +133,7 @@ class LoadGenerator:
         self._connections = [self._connection(index, lanes) for index, lanes in enumerate(self._lanes)]
         self._down: list[tuple[float, int]] = []
         self._reconnects = 0
+        self._given_up = 0
         self._last_failure = ""
         # Monotonic to wall clock, fixed once: a step of the wall clock must not look like a latency.
         self._offset = time.time() - time.monotonic()
@@ -194,6 +195,10 @@ class LoadGenerator:
         sent, next_report = 0, start
         while sent < bursts:
             now = time.monotonic()
+            if self._settings.waiting_limit and now >= start + self._settings.seconds:
+                # A schedule beyond what this process can offer ends in time all the same.
+                self._given_up = (bursts - sent) * burst
+                break
             # At most one round of all connections without reading: a generator that is late still listens.
             due = min(bursts, int((now - start) / interval) + 1, sent + len(connections))
             for number in range(sent, due):
@@ -318,7 +323,7 @@ class LoadGenerator:
             published=sum(connection.sent for connection in connections),
             acknowledged=sum(connection.acknowledged for connection in connections),
             refused=sum(len(connection.refused) for connection in connections),
-            given_up=sum(connection.given_up for connection in connections),
+            given_up=self._given_up + sum(connection.given_up for connection in connections),
             resent=sum(connection.resent for connection in connections),
             reconnects=self._reconnects,
             seconds=self._settings.seconds,

@@ -69,6 +69,15 @@ async def test_silence_is_logged_as_unacknowledged_and_the_window_holds() -> Non
         assert progress[-1].offered == 400, "the schedule goes on whatever the server does"
 
 
+async def test_what_waits_too_long_for_the_window_is_given_up_and_counted() -> None:
+    """A client that may hold back little sends less than the schedule wants, and says how much less."""
+    async with NullServer(Behaviour(silent=True)) as server:
+        settings = replace(_settings(server), window=8, seconds=0.2, drain_seconds=0.3, waiting_limit=2)
+        result, _ = await _generate(settings)
+        assert (result.published, result.acknowledged) == (40, 0)
+        assert result.given_up == 400 - 40 - 5 * 2, "each connection holds back two bursts of one message"
+
+
 async def test_a_refusing_reason_code_is_no_acknowledgement() -> None:
     """0x80 and above: answered, not taken."""
     async with NullServer(Behaviour(reason_code=0x97)) as server:
