@@ -11,8 +11,8 @@ import aiomqtt
 import asyncpg
 import pytest
 from dataflow_bridge.process_testing import Bridges
-from dataflow_mesh.testing import RedisServer
-from mqtt5 import ConnectPacket, DisconnectPacket, DisconnectReasonCode, PublishPacket, QoS, Will
+from dataflow_mesh.testing import RedisServer, postgres_cluster
+from mqtt5 import ConnectPacket, DisconnectPacket, DisconnectReasonCode, PubAckPacket, PublishPacket, QoS, Will
 
 
 @pytest.fixture
@@ -127,3 +127,31 @@ async def test_a_session_outlives_a_restart(bridges: Bridges) -> None:
     assert goodbye.reason_code == DisconnectReasonCode.SERVER_SHUTTING_DOWN
     assert (first.session_present, second.session_present) == (False, True)
     assert bridges.messages()["last/words", b"stopped"] == 0
+
+
+async def test_clients_come_in_while_postgres_is_away(redis_nodes: list[RedisServer], tmp_path: Path) -> None:
+    """They publish and are acknowledged; when it is back they are claimed, and of two connections the newer one stays."""
+    with postgres_cluster() as cluster:
+        dsn = cluster.create_database()
+        bridges = Bridges(tmp_path, dsn, redis_nodes)
+        try:
+            one, two = (await bridges.start(2)).all
+            cluster.kill()
+            async with asyncio.timeout(20):
+                first, _ = await one.connected(resumable())
+                first.send(PublishPacket("t", b"away", qos=QoS.AT_LEAST_ONCE, packet_id=1).write())
+                puback = await first.receive5()
+                second, _ = await two.connected(resumable())
+            cluster.start()
+            async with asyncio.timeout(60):
+                goodbye = await first.receive5()
+            second.send(b"\xc0\x00")
+            assert await second.receive() == b"\xd0\x00"
+            await first.close()
+            await second.close()
+        finally:
+            bridges.close()
+    assert isinstance(puback, PubAckPacket)
+    assert isinstance(goodbye, DisconnectPacket)
+    assert goodbye.reason_code == DisconnectReasonCode.SESSION_TAKEN_OVER
+    assert bridges.messages()["t", b"away"] == 1

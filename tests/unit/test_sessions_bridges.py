@@ -287,3 +287,13 @@ async def test_publishes_wills_unasked_while_the_store_is_away_but_not_after_a_f
     pair.clock.advance(1)
     await settled()
     assert [topic for topic, _ in wills(pair.two)] == ["two"]
+
+
+async def test_word_of_a_take_over_may_come_before_the_answer_to_the_claim(pair: Pair) -> None:
+    """The two travel on different connections: a bridge that hears of the loss first still ends the connection."""
+    pair.one.sessions.lost(pair.shared.epoch + 1)
+    client, _ = await pair.connect(pair.one, resumable())
+    pair.clock.advance(0)
+    goodbye = await client.receive5()
+    assert isinstance(goodbye, DisconnectPacket)
+    assert goodbye.reason_code == DisconnectReasonCode.SESSION_TAKEN_OVER

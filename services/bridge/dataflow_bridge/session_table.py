@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import asyncpg
@@ -44,7 +45,7 @@ WITH asked AS (
     INSERT INTO bridge.session AS s (identity, client_id, epoch, device_id, bridge_id, boot_id, connected, claim_time,
         expiry_seconds, subscriptions, will, will_delay_seconds, present, previous_epoch)
     SELECT identity, client_id, nextval('bridge.session_epoch'), device_id, $11, $12, true,
-        clock_timestamp() - make_interval(secs => age_seconds), expiry_seconds, subscriptions, will, will_delay_seconds,
+        coalesce(to_timestamp($13), clock_timestamp()) - make_interval(secs => age_seconds), expiry_seconds, subscriptions, will, will_delay_seconds,
         resume, late_epoch
     FROM asked
     ON CONFLICT (identity, client_id) DO UPDATE SET
@@ -74,6 +75,7 @@ WITH asked AS (
     RETURNING s.*
 )
 SELECT identity, client_id, epoch, present, subscriptions, previous_epoch, previous_boot_id,
+    extract(epoch FROM clock_timestamp())::double precision AS now,
     CASE WHEN left_epoch = previous_epoch THEN left_will END AS left_will,
     CASE WHEN previous_boot_id <> boot_id
         THEN pg_notify('dataflow_bridge_' || replace(previous_boot_id::text, '-', ''), previous_epoch::text) END AS told
@@ -181,6 +183,9 @@ class SessionTable:
         self._pool = pool
         self._bridge_id = bridge_id
         self._boot_id = boot_id
+        # From our monotonic clock to the database's: a claim that a frozen Postgres takes up late must not look newer
+        # than it is, since clients may have been let in elsewhere meanwhile.
+        self._offset: float | None = None
 
     async def claim(self, claims: Sequence[Claim]) -> list[Claimed | None]:
         """Give this bridge the sessions, each key once; None for a late claim that a newer connection has beaten."""
@@ -200,9 +205,12 @@ class SessionTable:
                 [json.dumps(dict(claim.late.subscriptions)) if claim.late else "{}" for claim in claims],
                 self._bridge_id,
                 self._boot_id,
+                None if self._offset is None else time.monotonic() + self._offset,
                 timeout=_ANSWER_SECONDS,
             )
         )
+        if rows:
+            self._offset = rows[0]["now"] - time.monotonic()
         found: dict[SessionKey, Claimed] = {
             (row["identity"], row["client_id"]): Claimed(
                 row["epoch"],

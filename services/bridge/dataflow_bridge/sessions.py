@@ -22,6 +22,7 @@ LEFT_WILL_SECONDS: Final = 1.0
 """How long another bridge may take to say that the client whose connection was taken over had said goodbye."""
 _RECHECK_AT_ONCE: Final = 1_000
 _DOUBT_SECONDS: Final = 1.0
+_MAX_LOST_EARLY: Final = 10_000
 
 
 class Holder(Protocol):
@@ -104,6 +105,7 @@ class Sessions:
         self._detached: dict[SessionKey, int] = {}
         self._detached_packet_ids = 0
         self._doubtful = False
+        self._lost_early: dict[int, None] = {}
         if claims is not None:
             claims.came_back = self.reclaim
 
@@ -287,7 +289,12 @@ class Sessions:
     def lost(self, epoch: int) -> None:
         """End the connection whose epoch this was: its client has connected to another bridge."""
         session = self._by_epoch.get(epoch)
-        if session is not None:
+        if session is None:
+            # Word of the take-over may overtake the answer to the claim that it took over from.
+            self._lost_early[epoch] = None
+            if len(self._lost_early) > _MAX_LOST_EARLY:
+                del self._lost_early[next(iter(self._lost_early))]
+        else:
             before = session.holder
             if before is not None and session.claim is not None:
                 self.wills_ignored += session.claim.will is not None
@@ -369,6 +376,9 @@ class Sessions:
         session.epoch = epoch
         if epoch is not None:
             self._by_epoch[epoch] = session
+            if epoch in self._lost_early:
+                del self._lost_early[epoch]
+                self._clock.call_later(0.0, lambda: self.lost(epoch))
 
     def _expire(self, session: Session) -> None:
         """End a detached session; in the store the leader does it, with the Will."""
