@@ -32,7 +32,7 @@ from tests.chaos.prove.report import Report
 from tests.chaos.prove.sampler import Sampler
 from tests.chaos.prove.system import Brokered, System
 
-_EMPTY_SECONDS: Final = 300.0
+_EMPTY_SECONDS: Final = 120.0
 _FAULT_SECONDS: Final = 400.0
 """A fault that is not over by then is a finding of its own; each has tighter limits inside."""
 _QUIET_SECONDS: Final = 4.0

@@ -22,6 +22,7 @@ from tests.chaos.prove.proxy import Proxy
 
 _ADMIN_SECONDS: Final = 120.0
 """How long an administrator repeats a call that was answered by nobody."""
+_BACKLOG_SECONDS: Final = 1_800.0
 _RETRY_SECONDS: Final = 0.5
 _DISK_MEGABYTES: Final = 96
 
@@ -144,12 +145,16 @@ async def until_empty(nodes: Mapping[str, str], seconds: float) -> dict[str, str
 
     Args:
         nodes: URLs by name.
-        seconds: How long at most.
+        seconds: How long nothing may change meanwhile; a backlog that shrinks is waited for.
     """
-    deadline = asyncio.get_running_loop().time() + seconds
+    loop = asyncio.get_running_loop()
+    before: dict[str, str] = {}
+    began = since = loop.time()
     while True:
         left = {name: what for name, url in nodes.items() if (what := await held(url))}
-        if not left or asyncio.get_running_loop().time() > deadline:
+        if left != before:
+            before, since = left, loop.time()
+        if not left or loop.time() > min(since + seconds, began + _BACKLOG_SECONDS):
             return left
         await asyncio.sleep(0.3)
 
