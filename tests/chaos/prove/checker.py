@@ -117,7 +117,7 @@ async def _counts(connection: Connection, journal: Journal) -> dict[str, Any]:
         " sum(conflict) AS conflict, sum(quarantined) AS quarantined FROM validator.ledger"
     )
     extra = await connection.fetchrow(
-        "SELECT coalesce(sum(c - 1), 0) AS extra, coalesce(sum(marked), 0) AS marked FROM ("
+        "SELECT coalesce(sum(c - 1), 0) AS extra, coalesce(sum(least(marked, c - 1)), 0) AS marked FROM ("
         " SELECT n, count(*) AS c, count(*) FILTER (WHERE marked) AS marked FROM place"
         " WHERE contract = 'prove_d' AND place = 'row' GROUP BY 1 HAVING count(*) > 1) t"
     )
