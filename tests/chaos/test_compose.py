@@ -84,7 +84,7 @@ def test_no_secret_is_in_an_image_or_in_what_the_engine_tells(compose: Compose) 
 
 def test_ring_and_database_are_durable(compose: Compose) -> None:
     """Three nodes on three volumes, all verified; checksums and locks as DataFlow wants them."""
-    nodes = json.loads(compose.compose("run", "--rm", "-T", "cli", "ring", "list", "--json"))
+    nodes = json.loads(compose.compose("run", "--rm", "-T", "cli", "ring", "list", "--json"))["nodes"]
     assert len(nodes) == 3
     assert {node["durability"] for node in nodes} == {"DURABILITY_VERIFIED"}
     volumes = [
