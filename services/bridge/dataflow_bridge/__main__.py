@@ -42,6 +42,7 @@ from dataflow_bridge.listener.listener import Listener
 from dataflow_bridge.listener.settings import ListenerSettings
 from dataflow_bridge.membership import Membership
 from dataflow_bridge.metrics import report
+from dataflow_bridge.pace import Pace, PacedAppender
 from dataflow_bridge.ring_service import RingServicer
 from dataflow_bridge.session_claims import SessionClaims
 from dataflow_bridge.session_metrics import report_sessions
@@ -82,7 +83,11 @@ async def serve(process: Process, settings: BridgeSettings) -> None:
         await clocks.check(postgres=not membership.stale)
         process.spawn(clocks.watch(), name="clocks")
         process.spawn(membership.follow(), name="membership")
-        batcher = await stack.enter_async_context(Batcher(appender, settings.bridge_id, budget.release))
+        pace = Pace(settings.slow_down_seconds)
+        process.spawn(pace.watch(lambda: appender.nodes), name="pace", may_end=True)
+        batcher = await stack.enter_async_context(
+            Batcher(PacedAppender(appender, pace), settings.bridge_id, budget.release)
+        )
         instance = Instance(pool, batcher, settings.bridge_id, appender)
         process.spawn(instance.follow(), name="instance")
         leadership = await stack.enter_async_context(leading(settings, batcher.boot_id, membership, appender))
@@ -150,7 +155,7 @@ async def serve(process: Process, settings: BridgeSettings) -> None:
         sources = SourceReaders(pool, batcher, budget, settings.bridge_id, batcher.boot_id)
         process.spawn(sources.run(), name="sources")
         process.spawn(
-            report(listener.counters, batcher, appender, process.stopping, leadership.figures),
+            report(listener.counters, batcher, appender, process.stopping, leadership.figures, pace),
             name="metrics",
             may_end=True,
         )

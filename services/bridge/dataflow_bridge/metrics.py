@@ -14,6 +14,7 @@ from opentelemetry.metrics import Counter
 
 from dataflow_bridge.batcher import Batcher
 from dataflow_bridge.listener.counters import Counters
+from dataflow_bridge.pace import Pace
 
 _EVERY_SECONDS = 1.0
 
@@ -24,6 +25,7 @@ async def report(
     appender: Appender,
     stopping: asyncio.Event,
     leadership: Callable[[], tuple[bool, int | None]],
+    pace: Pace,
 ) -> None:
     """Report until the process stops.
 
@@ -33,6 +35,7 @@ async def report(
         appender: Knows the ring.
         stopping: Set when the process stops.
         leadership: Gives whether this bridge leads, and how many batches are on too few nodes.
+        pace: Knows whether the intake is slowed.
     """
     connections = up_down_counter(names.BRIDGE_CONNECTIONS)
     totals: dict[Counter, Callable[[], int]] = {
@@ -60,6 +63,7 @@ async def report(
     observe(names.RING_FREE, lambda: [] if (free := appender.free_bytes) is None else [(float(free), {})])
     observe(names.RING_LEADER, lambda: [(float(leadership()[0]), {})])
     observe(names.RING_COPIES_MISSING, lambda: [] if (missing := leadership()[1]) is None else [(float(missing), {})])
+    observe(names.BRIDGE_INTAKE_LIMIT, lambda: [] if (limit := pace.limit_bytes_per_second) is None else [(limit, {})])
     before = dict.fromkeys(totals, 0)
     open_before = 0
     while not stopping.is_set():

@@ -49,6 +49,14 @@ class BridgeSettings(MeshSettings):
         default=64 * 1024 * 1024, metadata={"help": "Bytes of messages that may wait in this process."}
     )
 
+    slow_down_seconds: float = field(
+        default=5.0,
+        metadata={
+            "help": "Age of the ring's oldest batch from which sources are slowed, if the validators fall back further. "
+            "0: only when the ring is full."
+        },
+    )
+
     def problems(self) -> list[str]:
         """Return what is wrong with the values together."""
         found = MeshSettings.problems(self)
@@ -72,6 +80,8 @@ class BridgeSettings(MeshSettings):
             found.append(f"batch_horizon_hours: {self.batch_horizon_hours} is not above 0")
         if self.node_disk_bytes < 0:
             found.append(f"node_disk_bytes: {self.node_disk_bytes} is negative")
+        if self.slow_down_seconds < 0:
+            found.append(f"slow_down_seconds: {self.slow_down_seconds} is negative")
         if self.memory_budget_bytes < 4 * 1024 * 1024:
             found.append(f"memory_budget_bytes: {self.memory_budget_bytes} is below 4 MiB")
         found += [

@@ -196,6 +196,12 @@ SOURCE_CONNECTED = Metric(
 SOURCE_HELD = Metric("dataflow.source.held", Kind.GAUGE, "{slot}", "Slots that this bridge holds.", (Attribute.SOURCE,))
 
 # Ring.
+BRIDGE_INTAKE_LIMIT = Metric(
+    "dataflow.bridge.intake_limit",
+    Kind.GAUGE,
+    "By/s",
+    "Bytes that may go to the ring while the validators are behind; absent while nobody is slowed.",
+)
 RING_NODE_HEALTH = Metric(
     "dataflow.ring.node_health",
     Kind.GAUGE,

@@ -209,6 +209,10 @@ class Fill:
     """The server could not write its append-only file the last time: its disk is full, or worse."""
     returned: int = 0
     """Streams of an earlier membership that are not parked yet."""
+    oldest_batch_age_seconds: float | None = None
+    """Of the oldest first copy; None when there is none."""
+    oldest_batch_entry_id: bytes = b""
+    """Empty when there is none."""
 
     @property
     def share(self) -> float:
@@ -239,17 +243,22 @@ async def examine_fill(connection: NodeConnection) -> Fill:
             raise reply
     batches, copies, oldest_batch, oldest_copy, (seconds, microseconds), memory, persistence, returned = replies
     now_ms = int(seconds) * 1000 + int(microseconds) / 1000
-    stamps = [entry_milliseconds(entries[0][0]) for entries in (oldest_batch, oldest_copy) if entries]
+    ages = [
+        max(0.0, (now_ms - entry_milliseconds(entries[0][0])) / 1000) if entries else None
+        for entries in (oldest_batch, oldest_copy)
+    ]
     info, disk = parse_info(memory), parse_info(persistence)
     return Fill(
         batches=batches,
         copies=copies,
-        oldest_age_seconds=max(0.0, (now_ms - min(stamps)) / 1000) if stamps else None,
+        oldest_age_seconds=max((age for age in ages if age is not None), default=None),
         memory_used_bytes=int(info.get("used_memory", 0)),
         memory_limit_bytes=int(info.get("maxmemory", 0)),
         disk_used_bytes=int(disk.get("aof_current_size", 0)),
         disk_broken=disk.get("aof_last_write_status", "ok") != "ok",
         returned=returned,
+        oldest_batch_age_seconds=ages[0],
+        oldest_batch_entry_id=oldest_batch[0][0] if oldest_batch else b"",
     )
 
 
