@@ -104,6 +104,19 @@ async def devices(bridges: Bridges) -> AsyncIterator[Devices]:
     await made.channel.close()
 
 
+async def until_noted(dsn: str, device_id: str) -> None:
+    """Wait until all bridges can know that the command of a device was sent, and how."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        async with asyncio.timeout(20):
+            while not await connection.fetchval(  # noqa: ASYNC110 - what is waited for is in Postgres
+                "SELECT packet_id IS NOT NULL FROM bridge.device_command WHERE device_id = $1", device_id
+            ):
+                await asyncio.sleep(0.02)
+    finally:
+        await connection.close()
+
+
 Connect = Callable[..., Awaitable[ByteClient]]
 
 
@@ -169,11 +182,14 @@ async def test_a_command_reaches_a_real_client_and_its_answer_comes_back(
     assert bridges.messages()[f"devices/pump/commands/{sent.command_id}/ack", b'{"ok":true}'] == 1
 
 
-async def test_a_command_is_sent_again_after_a_reconnect_on_another_bridge(devices: Devices, connect: Connect) -> None:
+async def test_a_command_is_sent_again_after_a_reconnect_on_another_bridge(
+    devices: Devices, connect: Connect, postgres: str
+) -> None:
     """As a duplicate, under the same packet id, until it was confirmed."""
     client = await connect(0, "d", "devices/d/commands/#")
     await devices.send("d", "go")
     first = await publish_of(client)
+    await until_noted(postgres, "d")
     await client.close()
     client = await connect(1, "d")
     again = await publish_of(client)
