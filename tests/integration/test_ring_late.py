@@ -92,7 +92,7 @@ async def test_a_full_ring_keeps_the_room_of_its_readers() -> None:
             async with asyncio.timeout(20):
                 while any(node.health is not Health.FULL for node in appender.nodes):  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
-            held = []
+            held: list[int] = []
             async with asyncio.timeout(20):  # the append that was on its way may still come to its end
                 while held != [count(first), count(second)]:
                     held = [count(first), count(second)]

@@ -201,7 +201,7 @@ class Child:
     async def _follow(self) -> None:
         """Follows whether it serves."""
         while True:
-            if await self._serves(self):
+            if await self._asked():
                 self._served.set()
                 self._serving_since = self._serving_since or time.monotonic()
                 self.health = Health.SERVING
@@ -211,6 +211,14 @@ class Child:
                 self._hasten()
             # Often while it starts, so that `up` does not wait; then seldom, so that nobody pays for it.
             await asyncio.sleep(_LOOK_SECONDS if self.health is Health.STARTING else _FOLLOW_SECONDS)
+
+    async def _asked(self) -> bool:
+        try:
+            return await self._serves(self)
+        except Exception:
+            # Nobody would follow the process any more, nor end what hangs, for as long as it lives.
+            _log.exception("%s could not be asked whether it serves", self.name)
+            return False
 
     def _hasten(self) -> None:
         """Ends in our way what somebody else began to end, so that it can be started again."""

@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 _SECONDS: Final = 3.0
 _FRESH_SECONDS: Final = 10.0
 """How often a new connection is tried: one that stays says nothing about whether others are let in."""
-_FAILURES: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_FAILURES: Final = (
+    OSError,
+    EOFError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # "cannot switch to state": the server died under the connection
+)
 
 
 class PostgresProbe:
