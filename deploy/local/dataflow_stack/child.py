@@ -215,7 +215,7 @@ class Child:
     async def _asked(self) -> bool:
         try:
             return await self._serves(self)
-        except Exception:
+        except Exception:  # noqa: BLE001 - the outermost loop of the watch
             # Nobody would follow the process any more, nor end what hangs, for as long as it lives.
             _log.exception("%s could not be asked whether it serves", self.name)
             return False
