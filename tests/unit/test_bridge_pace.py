@@ -1,6 +1,6 @@
 """How the intake is slowed: a ring is simulated second by second, first in, first out."""
 
-import math
+import asyncio
 from collections import deque
 
 import pytest
@@ -24,8 +24,8 @@ class Ring:
         for _ in range(int(seconds / LOOK_SECONDS)):
             limit = self.pace.limit_bytes_per_second
             coming = offered if limit is None else min(offered, limit / BATCH_BYTES)
-            self.pace._passed_bytes = int(coming * BATCH_BYTES)
-            self.pace._passed_batches = math.ceil(coming)
+            for _ in range(round(coming)):
+                self.pace.passes(BATCH_BYTES)
             self.taken += coming
             self.waiting.append([self.now, coming])
             left = stored
@@ -76,7 +76,28 @@ def test_what_arrives_while_an_outage_is_worked_off_is_not_slowed() -> None:
     assert ring.taken == 800 * 20
 
 
-def test_a_target_of_zero_slows_nobody() -> None:
-    """Then only a full ring does."""
-    ring = Ring(0)
-    assert ring.pace.target_seconds == 0
+async def test_a_target_of_zero_slows_nobody() -> None:
+    """Nobody looks then; only a full ring slows."""
+    pace = Pace(0)
+    async with asyncio.timeout(10):
+        await pace.watch(list)
+    assert pace.limit_bytes_per_second is None
+
+
+async def test_batches_wait_for_their_turn_in_order() -> None:
+    """At 1 MB/s the second and third batch of 100 kB wait until those before them have taken their time."""
+    pace = Pace(5)
+    pace.limit_bytes_per_second = 1_000_000.0
+    gone: list[int] = []
+
+    async def go(number: int) -> None:
+        await pace.turn(100_000)
+        gone.append(number)
+
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(3):
+            tasks.create_task(go(number))
+        for _ in range(3):  # turns of the loop
+            await asyncio.sleep(0)
+        assert gone == [0]
+    assert gone == [0, 1, 2]

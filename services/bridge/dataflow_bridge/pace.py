@@ -93,6 +93,10 @@ class Pace:
             begin = max(now, self._free_at)
             self._free_at = begin + size / limit
             await asyncio.sleep(begin - now)
+        self.passes(size)
+
+    def passes(self, size: int) -> None:
+        """Note that a batch of this size goes to the ring now."""
         self._passed_bytes += size
         self._passed_batches += 1
 
@@ -159,6 +163,5 @@ class PacedAppender:
 
     async def append(self, batch_id: bytes, data: bytes) -> Placement:
         """Put a batch on enough nodes, however long it takes."""
-        if self._pace.target_seconds:
-            await self._pace.turn(len(data))
+        await self._pace.turn(len(data))
         return await self._appender.append(batch_id, data)
