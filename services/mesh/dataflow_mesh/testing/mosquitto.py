@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from dataflow_mesh.testing.ports import free_port
-from dataflow_mesh.testing.processes import GuardedProcess, current_user
+from dataflow_mesh.testing.processes import GuardedProcess, ThrowAwayServer, current_user
 
 _START_SECONDS = 20.0
 _SAVE_SECONDS = 10.0
@@ -25,7 +25,7 @@ _OPTIONS: dict[str, str] = {
 }
 
 
-class MosquittoServer:
+class MosquittoServer(ThrowAwayServer):
     """One Mosquitto on 127.0.0.1, with the settings that QoS 1 needs.
 
     Args:
@@ -41,7 +41,6 @@ class MosquittoServer:
         self.options: dict[str, str | None] = {**_OPTIONS, **(options or {})}
         self.directory = Path(tempfile.mkdtemp(prefix="dataflow-mosquitto-"))
         self.port = port or free_port()
-        self._process: GuardedProcess | None = None
 
     @property
     def url(self) -> str:
@@ -87,31 +86,10 @@ class MosquittoServer:
                 raise RuntimeError("Mosquitto did not save its queues")
             time.sleep(0.005)
 
-    def kill(self) -> None:
-        """Ends the broker with SIGKILL; what it has saved stays."""
-        self._running().kill()
-
-    def pause(self) -> None:
-        """Freezes the broker."""
-        self._running().pause()
-
-    def resume(self) -> None:
-        """Lets a frozen broker run on."""
-        self._running().resume()
-
-    def stop(self) -> None:
-        """Ends the broker in order; it saves its queues."""
-        if self._process is not None:
-            self._process.stop()
-
     def close(self) -> None:
         """Ends the broker and removes its data."""
         self.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
-
-    def _running(self) -> GuardedProcess:
-        assert self._process is not None, "not started"
-        return self._process
 
     def _saved_at(self) -> int:
         with contextlib.suppress(FileNotFoundError):

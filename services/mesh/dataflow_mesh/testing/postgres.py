@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dataflow_mesh.testing.binaries import postgres_binaries, version_of
 from dataflow_mesh.testing.ports import free_port
-from dataflow_mesh.testing.processes import GuardedProcess, ServerUser, unprivileged_user
+from dataflow_mesh.testing.processes import GuardedProcess, ServerUser, ThrowAwayServer, unprivileged_user
 
 _START_SECONDS = 30.0
 _USER = "dataflow"
@@ -32,7 +32,7 @@ _OPTIONS: dict[str, str] = {
 }
 
 
-class PostgresCluster:
+class PostgresCluster(ThrowAwayServer):
     """One Postgres on 127.0.0.1 with an own data directory; superuser `dataflow`, no password.
 
     Args:
@@ -51,7 +51,6 @@ class PostgresCluster:
         self._folder = _reachable(folder, self._user)
         self._options = _OPTIONS | {"fsync": "on" if fsync else "off"} | dict(options or {})
         self._numbers = itertools.count(1)
-        self._process: GuardedProcess | None = None
         self.port = port or free_port()
         self.directory = Path(tempfile.mkdtemp(prefix="dataflow-postgres-"))
         self.data_directory = self.directory / "data"
@@ -116,23 +115,6 @@ class PostgresCluster:
                 raise RuntimeError(f"Postgres did not start:\n{_tail(log)}")
             time.sleep(0.05)
 
-    def kill(self) -> None:
-        """Ends the postmaster with SIGKILL; its children follow by themselves, its data stay."""
-        self._running().kill()
-
-    def pause(self) -> None:
-        """Freezes the postmaster: no new connections, while open ones go on."""
-        self._running().pause()
-
-    def resume(self) -> None:
-        """Lets a frozen postmaster run on."""
-        self._running().resume()
-
-    def stop(self) -> None:
-        """Ends the server in order (open transactions are rolled back); its data stay."""
-        if self._process is not None:
-            self._process.stop()
-
     def close(self) -> None:
         """Ends the server and removes its data."""
         if self._process is not None and self._process.running:
@@ -141,10 +123,6 @@ class PostgresCluster:
             os.kill(self._process.pid, signal.SIGCONT)
         self.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
-
-    def _running(self) -> GuardedProcess:
-        assert self._process is not None, "not started"
-        return self._process
 
     def _ready(self, pid: int) -> bool:
         try:

@@ -105,3 +105,30 @@ class GuardedProcess:
                 self._process.stdin.flush()
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
+
+
+class ThrowAwayServer:
+    """What every server for tests can suffer; whoever derives from it starts `_process`."""
+
+    _process: GuardedProcess | None = None
+
+    def kill(self) -> None:
+        """Ends the server with SIGKILL; what it has on disk stays."""
+        self._running().kill()
+
+    def pause(self) -> None:
+        """Freezes the server's first process: nobody new is served."""
+        self._running().pause()
+
+    def resume(self) -> None:
+        """Lets a frozen server run on."""
+        self._running().resume()
+
+    def stop(self) -> None:
+        """Ends the server in order; its data stay."""
+        if self._process is not None:
+            self._process.stop()
+
+    def _running(self) -> GuardedProcess:
+        assert self._process is not None, "not started"
+        return self._process

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dataflow_mesh.testing.binaries import redis_binary, version_of
 from dataflow_mesh.testing.ports import free_port
-from dataflow_mesh.testing.processes import GuardedProcess, current_user
+from dataflow_mesh.testing.processes import GuardedProcess, ThrowAwayServer, current_user
 
 _START_SECONDS = 20.0
 _NODE_OPTIONS: dict[str, str] = {
@@ -23,7 +23,7 @@ _NODE_OPTIONS: dict[str, str] = {
 }
 
 
-class RedisServer:
+class RedisServer(ThrowAwayServer):
     """One Redis on 127.0.0.1, with its data in a temporary directory.
 
     Args:
@@ -39,7 +39,6 @@ class RedisServer:
         self._options = _NODE_OPTIONS | dict(options or {})
         self.directory = Path(tempfile.mkdtemp(prefix="dataflow-redis-"))
         self.port = port or free_port()
-        self._process: GuardedProcess | None = None
 
     @property
     def url(self) -> str:
@@ -79,23 +78,6 @@ class RedisServer:
                 raise RuntimeError(f"Redis did not start:\n{(self.directory / 'redis.log').read_text()[-2000:]}")
             time.sleep(0.005)
 
-    def kill(self) -> None:
-        """Ends the server with SIGKILL; its data stay."""
-        self._running().kill()
-
-    def pause(self) -> None:
-        """Freezes the server."""
-        self._running().pause()
-
-    def resume(self) -> None:
-        """Lets a frozen server run on."""
-        self._running().resume()
-
-    def stop(self) -> None:
-        """Ends the server in order; its data stay."""
-        if self._process is not None:
-            self._process.stop()
-
     def lose_data(self) -> None:
         """Removes the data of a stopped server, as if its disk were gone."""
         assert self._process is None or not self._process.running
@@ -109,10 +91,6 @@ class RedisServer:
         """Ends the server and removes its data."""
         self.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
-
-    def _running(self) -> GuardedProcess:
-        assert self._process is not None, "not started"
-        return self._process
 
     def _answers(self) -> bool:
         with (
