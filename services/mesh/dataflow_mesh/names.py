@@ -36,7 +36,6 @@ class Attribute(StrEnum):
 
 
 _SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-_COUNTS: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +117,6 @@ BRIDGE_PAUSES = Metric(
 )
 BRIDGE_BATCHES = Metric(
     "dataflow.bridge.batches", Kind.COUNTER, "{batch}", "Batches appended to the ring.", (Attribute.OUTCOME,)
-)
-BRIDGE_BATCH_MESSAGES = Metric(
-    "dataflow.bridge.batch_messages", Kind.HISTOGRAM, "{message}", "Messages in a batch.", (), _COUNTS
 )
 BRIDGE_APPEND_DURATION = Metric(
     "dataflow.bridge.append_duration",
@@ -209,13 +205,6 @@ RING_NODE_HEALTH = Metric(
     "1 for the health in which this process sees the node.",
     (Attribute.NODE, Attribute.HEALTH),
 )
-RING_APPEND_FAILURES = Metric(
-    "dataflow.ring.append_failures",
-    Kind.COUNTER,
-    "{append}",
-    "Appends that a node did not confirm.",
-    (Attribute.NODE, Attribute.REASON),
-)
 RING_FAILOVERS = Metric(
     "dataflow.ring.failovers",
     Kind.COUNTER,
@@ -248,17 +237,6 @@ VALIDATOR_ITEMS = Metric(
 )
 VALIDATOR_TRANSACTIONS = Metric(
     "dataflow.validator.transactions", Kind.COUNTER, "{transaction}", "Store transactions.", (Attribute.OUTCOME,)
-)
-VALIDATOR_TRANSACTION_DURATION = Metric(
-    "dataflow.validator.transaction_duration", Kind.HISTOGRAM, "s", "Time of a store transaction.", (), _SECONDS
-)
-VALIDATOR_JUDGE_DURATION = Metric(
-    "dataflow.validator.judge_duration",
-    Kind.HISTOGRAM,
-    "s",
-    "Time to judge the items of one transaction.",
-    (),
-    _SECONDS,
 )
 VALIDATOR_RETRIES = Metric(
     "dataflow.validator.retries", Kind.COUNTER, "{retry}", "Transactions tried again.", (Attribute.REASON,)
