@@ -8,9 +8,9 @@ import logging
 import random
 import time
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 import asyncpg
@@ -22,6 +22,7 @@ from dataflow_validator.failure import DATABASE_ERRORS, Failure, LaneBusyError, 
 from dataflow_validator.judged import JudgedBatch, judge_batch
 from dataflow_validator.parked_records import parked_identity
 from dataflow_validator.partitions import Partitions, months_of
+from dataflow_validator.postgres_watch import PostgresWatch
 from dataflow_validator.reading_rows import event_months
 from dataflow_validator.registry import Registry
 from dataflow_validator.rules import ContractBrokenError, Rules
@@ -32,7 +33,6 @@ logger = logging.getLogger(__name__)
 
 _SQL: Final = statements("store")
 
-T = TypeVar("T")
 _REMEMBERED: Final = 20_000
 _TAKE_BACK_SECONDS: Final = 1.0
 
@@ -114,13 +114,10 @@ class Pipeline:
         self._held: dict[bytes, int] = {}
         self._recent: OrderedDict[bytes, None] = OrderedDict()
         self._rules = Rules(registry.current)
-        self._up = asyncio.Event()
-        self._down = asyncio.Event()
-        self._down.set()
+        self._postgres = PostgresWatch(pool)
         self._stopped_lanes: dict[str, tuple[float, str]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
-        self._stopping = False
         self._busy: set[str] = set()
         """Contracts whose table somebody keeps locked."""
         self._late = _Group()
@@ -146,7 +143,7 @@ class Pipeline:
 
     async def ready(self) -> None:
         """Return when Postgres answers and this process is not stopping."""
-        await self._up.wait()
+        await self._postgres.ready()
 
     async def committed(self, batch_ids: Sequence[bytes]) -> Collection[bytes]:
         """Return those of the batches that are stored or parked."""
@@ -158,7 +155,7 @@ class Pipeline:
             try:
                 records = await self._pool.fetch(_SQL["find_committed"], unknown)
             except DATABASE_ERRORS as error:
-                self._postgres_failed(error)
+                self._postgres.failed(error)
                 return found
             for record in records:
                 batch_id = record["batch_id"].bytes
@@ -178,7 +175,7 @@ class Pipeline:
     @property
     def postgres_up(self) -> bool:
         """Whether the last statement found Postgres."""
-        return self._up.is_set()
+        return self._postgres.is_ready
 
     @property
     def stopped_lanes(self) -> tuple[str, ...]:
@@ -190,7 +187,7 @@ class Pipeline:
     async def run(self) -> None:
         """Take, judge and store for ever: what is judged while a transaction runs makes up the next one."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._watch_postgres(), name="watch-postgres")
+            tasks.create_task(self._postgres.watch(), name="watch-postgres")
             group = _Group()
             storing: asyncio.Task[None] | None = None
             storing_late: asyncio.Task[None] | None = None
@@ -247,8 +244,7 @@ class Pipeline:
 
     async def drain(self) -> None:
         """Take no more from the ring, and return when all that was taken is stored or given back."""
-        self._stopping = True
-        self._up.clear()
+        self._postgres.close()
         try:
             await self._idle.wait()
         except asyncio.CancelledError:
@@ -342,7 +338,7 @@ class Pipeline:
                         return
                     isolate = True
                     continue
-                self._postgres_failed(error)
+                self._postgres.failed(error)
                 logger.log(
                     logging.WARNING if failure is Failure.MOMENT else logging.ERROR,
                     "store transaction failed, trying again",
@@ -397,7 +393,7 @@ class Pipeline:
         once = {entry.batch_id: entry for entry in reversed(left) if len(entry.batch_id) == 16}
         if len(once) > 1:
             ids = [UUID(bytes=batch_id) for batch_id in once]
-            noted = await self._until_postgres(lambda: self._pool.fetch(_SQL["note_suspects"], ids))
+            noted = await self._postgres.until(lambda: self._pool.fetch(_SQL["note_suspects"], ids))
             first_time = [once[record["batch_id"].bytes] for record in noted]
             left = [entry for entry in left if not any(entry is one for one in first_time)]
             await self._process_together(first_time)
@@ -413,7 +409,7 @@ class Pipeline:
                 group = _Group()
         await self._store(group.judged)
         stored = [UUID(bytes=entry.batch_id) for entry in entries if entry.batch_id in self._recent]
-        await self._until_postgres(lambda: self._pool.execute(_SQL["forget_suspects"], stored))
+        await self._postgres.until(lambda: self._pool.execute(_SQL["forget_suspects"], stored))
 
     async def _process_alone(self, entry: Entry) -> None:
         """Work on a batch whose reader died, with nothing beside it, and count the death in advance."""
@@ -424,7 +420,7 @@ class Pipeline:
         if batch_id is None:
             await self._park(entry, "its entry has no batch id")
             return
-        deaths = await self._until_postgres(lambda: self._pool.fetchval(_SQL["begin_lone_try"], batch_id))
+        deaths = await self._postgres.until(lambda: self._pool.fetchval(_SQL["begin_lone_try"], batch_id))
         self._lone = batch_id
         if deaths >= self._options.max_lone_deaths:
             await self._park(entry, f"{deaths} readers died while they worked on it alone")
@@ -432,12 +428,12 @@ class Pipeline:
             judged = await self._judge([entry])
             if judged:
                 await self._store(judged, patient=True)
-            await self._until_postgres(lambda: self._pool.execute(_SQL["end_lone_try"], batch_id))
+            await self._postgres.until(lambda: self._pool.execute(_SQL["end_lone_try"], batch_id))
             self._lone = None
             if entry.batch_id not in self._recent:
                 return
         self._lone = None
-        await self._until_postgres(lambda: self._pool.execute(_SQL["forget_suspects"], [batch_id]))
+        await self._postgres.until(lambda: self._pool.execute(_SQL["forget_suspects"], [batch_id]))
 
     async def _take_back_lone_try(self) -> None:
         """The drain ran out of time: an orderly end is no death, however often it comes while a table is locked."""
@@ -459,7 +455,7 @@ class Pipeline:
             batch_id = uuid5(NAMESPACE_OID, f"{entry.node}/{entry.entry_id!r}")
         text = reason.replace("\0", "").encode("utf-8", "replace").decode()
         identity = parked_identity(entry.data)
-        await self._until_postgres(
+        await self._postgres.until(
             lambda: self._pool.execute(_SQL["park_batch"], batch_id, entry.node, text, entry.data, *identity)
         )
         self.counters.parked += 1
@@ -534,37 +530,4 @@ class Pipeline:
             async with self._pool.acquire() as connection:
                 await self._registry.refresh(connection)
 
-        await self._until_postgres(refresh)
-
-    async def _until_postgres(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do one statement that needs no transaction, again until Postgres took it."""
-        delay = 0.05
-        while True:
-            try:
-                return await work()
-            except DATABASE_ERRORS as error:
-                self._postgres_failed(error)
-                logger.warning(
-                    "statement failed, trying again", extra={"action": "store.retry", "detail": str(error)[:200]}
-                )
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, 2.0)
-
-    def _postgres_failed(self, error: BaseException) -> None:
-        if failure_of(error) is Failure.MOMENT and self._up.is_set():
-            self._up.clear()
-            self._down.set()
-            logger.warning("postgres is away", extra={"action": "postgres.away", "detail": str(error)[:200]})
-
-    async def _watch_postgres(self) -> None:
-        """Look for Postgres while it is away; readers wait meanwhile."""
-        while True:
-            await self._down.wait()
-            try:
-                await self._pool.fetchval("SELECT 1", timeout=2.0)
-            except DATABASE_ERRORS:
-                await asyncio.sleep(0.25)
-                continue
-            self._down.clear()
-            if not self._stopping:
-                self._up.set()
+        await self._postgres.until(refresh)
