@@ -11,12 +11,12 @@ from dataflow_mesh.testing import PostgresCluster
 from dataflow_ring import keys
 from dataflow_ring.batch import new_batch_id, new_boot_id, pack
 from dataflow_ring.consume import Entry, NodeReader, Origin
-from dataflow_validator.contract_records import create_contract
+from dataflow_validator.catalog.contract_records import create_contract
+from dataflow_validator.catalog.registry import Registry
+from dataflow_validator.catalog.route_records import create_route
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType
-from dataflow_validator.partitions import Partitions
 from dataflow_validator.pipeline import Pipeline
-from dataflow_validator.registry import Registry
-from dataflow_validator.route_records import create_route
+from dataflow_validator.readings.partitions import Partitions
 from dataflow_validator.testing import validator_database
 
 pytestmark = [pytest.mark.chaos, pytest.mark.postgres]

@@ -8,8 +8,8 @@ import pytest
 from dataflow.validator.v1 import contract_pb2, contract_service_pb2, contract_service_pb2_grpc
 from dataflow_mesh.postgres import Pool
 from dataflow_mesh.testing import PostgresCluster, in_process_server, postgres_cluster
-from dataflow_validator.contract_service import SERVICE, ContractServicer
-from dataflow_validator.registry import Registry
+from dataflow_validator.catalog.contract_service import SERVICE, ContractServicer
+from dataflow_validator.catalog.registry import Registry
 from dataflow_validator.testing import reason_of, validator_database, violations_of
 from google.protobuf import duration_pb2, struct_pb2
 

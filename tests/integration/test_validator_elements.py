@@ -10,12 +10,12 @@ from dataflow_ring import keys
 from dataflow_ring.batch import new_batch_id, new_boot_id, pack
 from dataflow_ring.consume import Entry, Origin
 from dataflow_validator import judged as judged_module
-from dataflow_validator.contract_records import create_contract
+from dataflow_validator.catalog.contract_records import create_contract
+from dataflow_validator.catalog.registry import Registry
+from dataflow_validator.catalog.route_records import create_route
+from dataflow_validator.catalog.rules import Rules
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType
 from dataflow_validator.judged import JudgedBatch, judge_batch
-from dataflow_validator.registry import Registry
-from dataflow_validator.route_records import create_route
-from dataflow_validator.rules import Rules
 from dataflow_validator.store import store
 from dataflow_validator.testing import validator_database
 

@@ -16,12 +16,12 @@ from dataflow_ring import keys
 from dataflow_ring.batch import new_batch_id, pack
 from dataflow_ring.connection import NodeConnection
 from dataflow_ring.nodes import admit
-from dataflow_validator import ledger_survey
-from dataflow_validator.ledger_check import State, check_ledger
-from dataflow_validator.ledger_ring import RingLooker
-from dataflow_validator.ledger_survey import BatchKey
-from dataflow_validator.ledger_watch import LedgerWatch
-from dataflow_validator.parked_records import parked_identity
+from dataflow_validator.ledger import survey as ledger_survey
+from dataflow_validator.ledger.check import State, check_ledger
+from dataflow_validator.ledger.ring import RingLooker
+from dataflow_validator.ledger.survey import BatchKey
+from dataflow_validator.ledger.watch import LedgerWatch
+from dataflow_validator.parked.records import parked_identity
 from dataflow_validator.statements import statements
 from dataflow_validator.testing import validator_database
 

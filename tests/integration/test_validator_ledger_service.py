@@ -18,17 +18,17 @@ from dataflow_mesh.testing import PostgresCluster, in_process_server
 from dataflow_ring import keys
 from dataflow_ring.batch import new_batch_id, pack
 from dataflow_ring.consume import Entry, Origin
-from dataflow_validator import ledger_fold
-from dataflow_validator.contract_records import create_contract
+from dataflow_validator.catalog.contract_records import create_contract
+from dataflow_validator.catalog.registry import Registry
+from dataflow_validator.catalog.route_records import create_route
+from dataflow_validator.catalog.rules import Rules
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType
 from dataflow_validator.judged import judge_batch
-from dataflow_validator.ledger_fold import Fold
-from dataflow_validator.ledger_health import LedgerHealth
-from dataflow_validator.ledger_ring import RingLooker
-from dataflow_validator.ledger_service import SERVICE, LedgerServicer
-from dataflow_validator.registry import Registry
-from dataflow_validator.route_records import create_route
-from dataflow_validator.rules import Rules
+from dataflow_validator.ledger import fold as ledger_fold
+from dataflow_validator.ledger.fold import Fold
+from dataflow_validator.ledger.health import LedgerHealth
+from dataflow_validator.ledger.ring import RingLooker
+from dataflow_validator.ledger.service import SERVICE, LedgerServicer
 from dataflow_validator.store import store
 from dataflow_validator.testing import reason_of, validator_database
 

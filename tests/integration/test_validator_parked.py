@@ -15,15 +15,15 @@ from dataflow.validator.v1 import parked_pb2, quarantine_service_pb2, quarantine
 from dataflow_mesh.postgres import Pool
 from dataflow_mesh.testing import PostgresCluster, in_process_server
 from dataflow_ring.batch import new_batch_id, new_boot_id, pack
-from dataflow_validator.contract_records import create_contract
+from dataflow_validator.catalog.contract_records import create_contract
+from dataflow_validator.catalog.registry import Registry
+from dataflow_validator.catalog.route_records import create_route
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType
-from dataflow_validator.parked_records import parked_identity
-from dataflow_validator.parked_retry import ParkedRetry
-from dataflow_validator.parked_service import CHUNK_BYTES
-from dataflow_validator.partitions import Partitions
-from dataflow_validator.quarantine_service import SERVICE, QuarantineServicer
-from dataflow_validator.registry import Registry
-from dataflow_validator.route_records import create_route
+from dataflow_validator.parked.records import parked_identity
+from dataflow_validator.parked.retry import ParkedRetry
+from dataflow_validator.parked.service import CHUNK_BYTES
+from dataflow_validator.quarantine.service import SERVICE, QuarantineServicer
+from dataflow_validator.readings.partitions import Partitions
 from dataflow_validator.statements import statements
 from dataflow_validator.testing import validator_database
 

@@ -8,10 +8,10 @@ import asyncpg
 import pytest
 from dataflow_mesh.postgres import Pool
 from dataflow_mesh.testing import PostgresCluster, postgres_cluster
-from dataflow_validator import partition_table
-from dataflow_validator.contract_records import create_contract
+from dataflow_validator.catalog.contract_records import create_contract
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType
-from dataflow_validator.partitions import LEDGER, RAW_LOG, PartitionLimits, Partitions, months_of
+from dataflow_validator.readings import partition_table
+from dataflow_validator.readings.partitions import LEDGER, RAW_LOG, PartitionLimits, Partitions, months_of
 from dataflow_validator.testing import validator_database
 
 pytestmark = pytest.mark.postgres

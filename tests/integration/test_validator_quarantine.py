@@ -11,10 +11,10 @@ import pytest
 from dataflow.validator.v1 import quarantine_pb2, quarantine_service_pb2, quarantine_service_pb2_grpc
 from dataflow_mesh.postgres import Pool
 from dataflow_mesh.testing import PostgresCluster, in_process_server, postgres_cluster
-from dataflow_validator.parked_retry import ParkedRetry
-from dataflow_validator.partitions import Partitions
-from dataflow_validator.quarantine_service import SERVICE, QuarantineServicer
-from dataflow_validator.registry import Registry
+from dataflow_validator.catalog.registry import Registry
+from dataflow_validator.parked.retry import ParkedRetry
+from dataflow_validator.quarantine.service import SERVICE, QuarantineServicer
+from dataflow_validator.readings.partitions import Partitions
 from dataflow_validator.testing import reason_of, validator_database
 
 pytestmark = pytest.mark.postgres

@@ -17,10 +17,10 @@ from dataflow.validator.v1 import reading_pb2, reading_service_pb2, reading_serv
 from dataflow_mesh.postgres import Pool
 from dataflow_mesh.testing import PostgresCluster, in_process_server, postgres_cluster
 from dataflow_validator import pages
-from dataflow_validator.contract_records import create_contract
+from dataflow_validator.catalog.contract_records import create_contract
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType, UnknownFields
-from dataflow_validator.partitions import Partitions, months_of
-from dataflow_validator.reading_service import SERVICE, ReadingServicer
+from dataflow_validator.readings.partitions import Partitions, months_of
+from dataflow_validator.readings.service import SERVICE, ReadingServicer
 from dataflow_validator.testing import reason_of, validator_database
 from dataflow_validator.time_messages import to_duration
 from google.protobuf import json_format

@@ -8,8 +8,10 @@ import pytest
 from dataflow_mesh.errors import DataflowError
 from dataflow_mesh.postgres import Pool, connect_pool
 from dataflow_mesh.testing import PostgresCluster, postgres_cluster
-from dataflow_validator.builtin import DEVICE_CONNECTION_TOPIC, ensure_builtin
-from dataflow_validator.contract_records import activate_revision, contract_names, create_contract
+from dataflow_validator.catalog.builtin import DEVICE_CONNECTION_TOPIC, ensure_builtin
+from dataflow_validator.catalog.contract_records import activate_revision, contract_names, create_contract
+from dataflow_validator.catalog.registry import Registry
+from dataflow_validator.catalog.route_records import create_route, delete_route, find_route, get_route
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType
 from dataflow_validator.errors import (
     ContractExistsError,
@@ -20,8 +22,6 @@ from dataflow_validator.errors import (
     RouteInvalidError,
     RouteNotFoundError,
 )
-from dataflow_validator.registry import Registry
-from dataflow_validator.route_records import create_route, delete_route, find_route, get_route
 from dataflow_validator.testing import validator_database
 
 pytestmark = pytest.mark.postgres

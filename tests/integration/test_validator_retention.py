@@ -8,10 +8,10 @@ import pytest
 from dataflow_mesh.lease import Lease, LeaseLostError
 from dataflow_mesh.postgres import Pool
 from dataflow_mesh.testing import PostgresCluster, postgres_cluster
-from dataflow_validator.contract_records import create_contract
+from dataflow_validator.catalog.contract_records import create_contract
+from dataflow_validator.catalog.registry import Registry
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType
-from dataflow_validator.partitions import Partitions
-from dataflow_validator.registry import Registry
+from dataflow_validator.readings.partitions import Partitions
 from dataflow_validator.retention import Retention
 from dataflow_validator.testing import validator_database
 

@@ -8,10 +8,10 @@ import pytest
 from dataflow.validator.v1 import contract_pb2, route_pb2, route_service_pb2, route_service_pb2_grpc
 from dataflow_mesh.postgres import Pool
 from dataflow_mesh.testing import PostgresCluster, in_process_server, postgres_cluster
-from dataflow_validator.contract_records import create_contract
+from dataflow_validator.catalog.contract_records import create_contract
+from dataflow_validator.catalog.registry import Registry
+from dataflow_validator.catalog.route_service import SERVICE, RouteServicer
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType
-from dataflow_validator.registry import Registry
-from dataflow_validator.route_service import SERVICE, RouteServicer
 from dataflow_validator.testing import reason_of, validator_database
 
 pytestmark = pytest.mark.postgres

@@ -1,10 +1,7 @@
 """Routes: matching, specificity, ties and device rules."""
 
 import pytest
-from dataflow_validator.contracts import ContractSpec, DeviceRule, FieldSpec, FieldType, RouteError
-from dataflow_validator.contracts.device import MAX_DEVICE_ID_BYTES, device_id_of
-from dataflow_validator.contracts.pointer import MISSING
-from dataflow_validator.routes import (
+from dataflow_validator.catalog.routes import (
     Route,
     RouteTable,
     check_filter,
@@ -13,6 +10,9 @@ from dataflow_validator.routes import (
     overlap,
     specificity,
 )
+from dataflow_validator.contracts import ContractSpec, DeviceRule, FieldSpec, FieldType, RouteError
+from dataflow_validator.contracts.device import MAX_DEVICE_ID_BYTES, device_id_of
+from dataflow_validator.contracts.pointer import MISSING
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -139,7 +139,7 @@ def test_resolve_gives_the_greatest_key_of_all_that_match(drawn: list[str], topi
 
 def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Topics without end do not fill the memory."""
-    monkeypatch.setattr("dataflow_validator.routes.MAX_CACHED_TOPICS", 10)
+    monkeypatch.setattr("dataflow_validator.catalog.routes.MAX_CACHED_TOPICS", 10)
     table = RouteTable([route("a/+")])
     for number in range(100):
         assert table.resolve(f"a/{number}") is not None

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import orjson
 import pytest
-from dataflow_validator.builtin import DEVICE_CONNECTION, DEVICE_CONNECTION_TOPIC
+from dataflow_validator.catalog.builtin import DEVICE_CONNECTION, DEVICE_CONNECTION_TOPIC
+from dataflow_validator.catalog.routes import implied_device_rule
 from dataflow_validator.contracts import Accepted, Arrival, FieldSpec, FieldType, Refused, compile_contract
 from dataflow_validator.contracts.names import column_of
-from dataflow_validator.readings_table import create_table_statements, readings_table_name
-from dataflow_validator.routes import implied_device_rule
+from dataflow_validator.readings.table import create_table_statements, readings_table_name
 
 _EVENT = {
     "device_id": "d1",

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from dataflow.validator.v1 import contract_pb2
 from dataflow_mesh.errors import InvalidRequestError
-from dataflow_validator.contract_messages import read_spec, spec_message
+from dataflow_validator.catalog.contract_messages import read_spec, spec_message
 from dataflow_validator.contracts.spec import (
     Coercion,
     ConflictRule,

@@ -29,24 +29,24 @@ from dataflow_mesh.settings import load
 from dataflow_mesh.telemetry import telemetry
 from dataflow_ring.consume import ReaderOptions
 
-from dataflow_validator.builtin import ensure_builtin
+from dataflow_validator.catalog.builtin import ensure_builtin
+from dataflow_validator.catalog.contract_service import ContractServicer
+from dataflow_validator.catalog.registry import Registry
+from dataflow_validator.catalog.route_service import RouteServicer
 from dataflow_validator.consumer_name import ConsumerName
-from dataflow_validator.contract_service import ContractServicer
-from dataflow_validator.ledger_fold import Fold
-from dataflow_validator.ledger_health import LedgerHealth
-from dataflow_validator.ledger_ring import RingLooker
-from dataflow_validator.ledger_service import LedgerServicer
-from dataflow_validator.ledger_watch import LedgerWatch
+from dataflow_validator.ledger.fold import Fold
+from dataflow_validator.ledger.health import LedgerHealth
+from dataflow_validator.ledger.ring import RingLooker
+from dataflow_validator.ledger.service import LedgerServicer
+from dataflow_validator.ledger.watch import LedgerWatch
 from dataflow_validator.metrics import report
-from dataflow_validator.parked_retry import ParkedRetry
-from dataflow_validator.partitions import Partitions
+from dataflow_validator.parked.retry import ParkedRetry
 from dataflow_validator.pipeline import Pipeline, PipelineOptions
-from dataflow_validator.quarantine_service import QuarantineServicer
-from dataflow_validator.reading_service import ReadingServicer
-from dataflow_validator.registry import Registry
+from dataflow_validator.quarantine.service import QuarantineServicer
+from dataflow_validator.readings.partitions import Partitions
+from dataflow_validator.readings.service import ReadingServicer
 from dataflow_validator.retention import Retention, RetentionSettings
 from dataflow_validator.ring_follower import RingFollower
-from dataflow_validator.route_service import RouteServicer
 from dataflow_validator.settings import ValidatorSettings
 from dataflow_validator.store import prepare_connection
 from dataflow_validator.upkeep import LEASE, Upkeep

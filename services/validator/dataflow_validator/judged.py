@@ -12,13 +12,13 @@ from uuid import UUID
 from dataflow.ring.v1.batch_pb2 import Batch, Message
 from dataflow_ring.consume import Entry
 
+from dataflow_validator.catalog.rules import Rules
 from dataflow_validator.contracts.canonical import bytes_hash
 from dataflow_validator.contracts.device import device_id_of
 from dataflow_validator.contracts.identity import IdKind, MessageIds
 from dataflow_validator.contracts.judge import CompiledContract
 from dataflow_validator.contracts.outcome import Accepted, Arrival, Refused
 from dataflow_validator.contracts.reasons import Reason, reason
-from dataflow_validator.rules import Rules
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNROUTED = MessageIds("")

@@ -18,14 +18,14 @@ from dataflow_mesh.postgres import Pool
 from dataflow_ring.batch import BatchUnreadableError, unpack
 from dataflow_ring.consume import Entry, NodeReader, Origin
 
+from dataflow_validator.catalog.registry import Registry
+from dataflow_validator.catalog.rules import ContractBrokenError, Rules
 from dataflow_validator.failure import DATABASE_ERRORS, Failure, LaneBusyError, LaneError, failure_of
 from dataflow_validator.judged import JudgedBatch, judge_batch
-from dataflow_validator.parked_records import parked_identity
-from dataflow_validator.partitions import Partitions, months_of
+from dataflow_validator.parked.records import parked_identity
 from dataflow_validator.postgres_watch import PostgresWatch
-from dataflow_validator.reading_rows import event_months
-from dataflow_validator.registry import Registry
-from dataflow_validator.rules import ContractBrokenError, Rules
+from dataflow_validator.readings.partitions import Partitions, months_of
+from dataflow_validator.readings.rows import event_months
 from dataflow_validator.statements import statements
 from dataflow_validator.store import CatalogChangedError, Stored, store
 

@@ -10,9 +10,9 @@ from dataflow_mesh.lease import Lease
 from dataflow_mesh.logs import fields
 from dataflow_mesh.postgres import Pool
 
-from dataflow_validator.contract_records import contract_names
-from dataflow_validator.partitions import LEDGER, LEDGER_MINUTE, RAW_LOG, Partitions
-from dataflow_validator.registry import Registry
+from dataflow_validator.catalog.contract_records import contract_names
+from dataflow_validator.catalog.registry import Registry
+from dataflow_validator.readings.partitions import LEDGER, LEDGER_MINUTE, RAW_LOG, Partitions
 from dataflow_validator.statements import statements
 
 _LOG = logging.getLogger(__name__)

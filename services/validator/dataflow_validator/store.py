@@ -16,8 +16,8 @@ from dataflow_mesh.postgres import Connection
 
 from dataflow_validator.failure import of_lane
 from dataflow_validator.judged import JudgedBatch, QuarantineRow, unstorable_row
-from dataflow_validator.quarantine_rows import quarantine
-from dataflow_validator.reading_rows import ReadingRows
+from dataflow_validator.quarantine.rows import quarantine
+from dataflow_validator.readings.rows import ReadingRows
 from dataflow_validator.statements import statements
 from dataflow_validator.tally import Outcome, Tally
 

@@ -18,10 +18,10 @@ from dataflow_mesh.lifecycle import Process
 from dataflow_mesh.logs import fields
 
 from dataflow_validator.failure import DATABASE_ERRORS
-from dataflow_validator.ledger_fold import Fold
-from dataflow_validator.ledger_health import LedgerHealth
-from dataflow_validator.ledger_watch import LedgerWatch
-from dataflow_validator.parked_records import identify_parked
+from dataflow_validator.ledger.fold import Fold
+from dataflow_validator.ledger.health import LedgerHealth
+from dataflow_validator.ledger.watch import LedgerWatch
+from dataflow_validator.parked.records import identify_parked
 from dataflow_validator.retention import Retention
 
 _log = logging.getLogger(__name__)

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import asyncpg
 from dataflow_client import AsyncClient
-from dataflow_validator.catalog_change import changing_catalog, raise_version
-from dataflow_validator.contract_records import get_contract
+from dataflow_validator.catalog.change import changing_catalog, raise_version
+from dataflow_validator.catalog.contract_records import get_contract
 from dataflow_validator.contracts.names import column_of, quote_identifier
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType
-from dataflow_validator.readings_table import readings_table_name
+from dataflow_validator.readings.table import readings_table_name
 from dataflow_validator.statements import statements
 
 _MOST_REVISIONS = 20

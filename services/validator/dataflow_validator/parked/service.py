@@ -13,9 +13,9 @@ from dataflow_mesh.postgres import Pool
 from dataflow_ring.batch import BatchUnreadableError
 
 from dataflow_validator.pages import Context, Row, read_page, selection
-from dataflow_validator.parked_export import message_lines
-from dataflow_validator.parked_records import Parked, parked_of
-from dataflow_validator.parked_retry import ParkedRetry, StillParkedError
+from dataflow_validator.parked.export import message_lines
+from dataflow_validator.parked.records import Parked, parked_of
+from dataflow_validator.parked.retry import ParkedRetry, StillParkedError
 from dataflow_validator.statements import statements
 from dataflow_validator.time_messages import to_timestamp
 

@@ -6,13 +6,13 @@ from dataflow_mesh import paging
 from dataflow_mesh.errors import InvalidRequestError, PageTokenInvalidError, QueryTooExpensiveError
 from dataflow_mesh.postgres import Pool
 
-from dataflow_validator.contract_records import ContractRecord, get_contract
+from dataflow_validator.catalog.contract_records import ContractRecord, get_contract
 from dataflow_validator.contracts.names import Column
 from dataflow_validator.errors import FieldInvalidError
 from dataflow_validator.pages import Context, Page, Row, read_page, selection, storable
-from dataflow_validator.reading_messages import NUMERIC_TYPES, ReadingShape
-from dataflow_validator.reading_queries import Grouping, Query, Selection, aggregate_query, latest_query, list_query
-from dataflow_validator.readings_table import readings_table_name
+from dataflow_validator.readings.messages import NUMERIC_TYPES, ReadingShape
+from dataflow_validator.readings.queries import Grouping, Query, Selection, aggregate_query, latest_query, list_query
+from dataflow_validator.readings.table import readings_table_name
 from dataflow_validator.time_messages import from_duration, from_timestamp, microseconds, moment_of, to_timestamp
 
 SERVICE = "dataflow.validator.v1.ReadingService"

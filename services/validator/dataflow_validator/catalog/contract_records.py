@@ -10,7 +10,7 @@ from datetime import datetime
 import asyncpg
 from dataflow_mesh.postgres import Connection
 
-from dataflow_validator.catalog_change import changing_catalog, raise_version
+from dataflow_validator.catalog.change import changing_catalog, raise_version
 from dataflow_validator.contracts.errors import ContractError
 from dataflow_validator.contracts.judge import compile_contract
 from dataflow_validator.contracts.names import Column, column_of
@@ -21,7 +21,7 @@ from dataflow_validator.errors import (
     ContractNotFoundError,
     RequestIdReusedError,
 )
-from dataflow_validator.readings_table import create_table_statements
+from dataflow_validator.readings.table import create_table_statements
 from dataflow_validator.statements import statements
 
 

@@ -15,7 +15,7 @@ from dataflow_ring import keys
 from dataflow_ring.connection import NodeConnection, NodeUnreachableError, ReplyError
 from dataflow_ring.header import peek_header
 
-from dataflow_validator.ledger_survey import BatchKey
+from dataflow_validator.ledger.survey import BatchKey
 
 _NODES: Final = "SELECT name, url, incarnation FROM bridge.node WHERE state <> 'REMOVED'"
 _PAGE: Final = 100

@@ -11,8 +11,9 @@ from uuid import UUID
 import asyncpg
 from dataflow_mesh.postgres import Connection
 
-from dataflow_validator.catalog_change import changing_catalog, raise_version
-from dataflow_validator.contract_records import get_contract
+from dataflow_validator.catalog.change import changing_catalog, raise_version
+from dataflow_validator.catalog.contract_records import get_contract
+from dataflow_validator.catalog.routes import check_device_rule, check_filter, implied_device_rule, overlap, specificity
 from dataflow_validator.contracts.device import DeviceRule
 from dataflow_validator.contracts.errors import RouteError
 from dataflow_validator.errors import (
@@ -21,7 +22,6 @@ from dataflow_validator.errors import (
     RouteInvalidError,
     RouteNotFoundError,
 )
-from dataflow_validator.routes import check_device_rule, check_filter, implied_device_rule, overlap, specificity
 from dataflow_validator.statements import statements
 
 MAX_ROUTE_FILTER_BYTES: Final = 2_048

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from dataflow_validator.catalog.registry import Catalog
 from dataflow_validator.contracts.device import DeviceRule
 from dataflow_validator.contracts.judge import CompiledContract
-from dataflow_validator.registry import Catalog
 
 _MAX_TOPICS: Final = 65_536
 

@@ -5,10 +5,10 @@ from typing import Final
 
 from dataflow_mesh.postgres import Connection
 
-from dataflow_validator.contract_records import create_contract
+from dataflow_validator.catalog.contract_records import create_contract
+from dataflow_validator.catalog.route_records import create_route
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType, UnknownFields
 from dataflow_validator.errors import ContractExistsError, RouteConflictError
-from dataflow_validator.route_records import create_route
 
 DEVICE_CONNECTION_TOPIC: Final = "$dataflow/device_connection"
 """Where bridges send what happens to the connections of devices; no device may publish below "$"."""

@@ -13,7 +13,7 @@ from dataflow_mesh.postgres import Connection
 from dataflow_validator.contracts.identity import IdKind
 from dataflow_validator.failure import Failure, failure_of, of_lane
 from dataflow_validator.judged import QuarantineRow
-from dataflow_validator.reading_rows import readings_table
+from dataflow_validator.readings.rows import readings_table
 from dataflow_validator.statements import statements
 from dataflow_validator.tally import Outcome, Tally
 

@@ -14,13 +14,13 @@ from dataflow_ring import keys
 from dataflow_ring.batch import BatchUnreadableError, unpack
 from dataflow_ring.consume import Entry, Origin
 
+from dataflow_validator.catalog.registry import Registry
+from dataflow_validator.catalog.rules import ContractBrokenError, Rules
 from dataflow_validator.failure import Failure, LaneBusyError, LaneError, failure_of
 from dataflow_validator.judged import JudgedBatch, judge_batch
-from dataflow_validator.parked_records import Parked, parked_of
-from dataflow_validator.partitions import Partitions, months_of
-from dataflow_validator.reading_rows import event_months
-from dataflow_validator.registry import Registry
-from dataflow_validator.rules import ContractBrokenError, Rules
+from dataflow_validator.parked.records import Parked, parked_of
+from dataflow_validator.readings.partitions import Partitions, months_of
+from dataflow_validator.readings.rows import event_months
 from dataflow_validator.statements import statements
 from dataflow_validator.store import CatalogChangedError, Stored, store
 

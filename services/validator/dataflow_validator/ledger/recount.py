@@ -9,7 +9,7 @@ from datetime import datetime
 from dataflow_mesh.postgres import Connection, Pool
 
 from dataflow_validator.pages import STATEMENT_TIMEOUT_MS
-from dataflow_validator.reading_rows import readings_table
+from dataflow_validator.readings.rows import readings_table
 from dataflow_validator.statements import statements
 
 

@@ -4,10 +4,10 @@ from dataflow.validator.v1 import contract_service_pb2, contract_service_pb2_grp
 from dataflow_mesh import paging
 from dataflow_mesh.postgres import Pool
 
-from dataflow_validator import contract_records
-from dataflow_validator.contract_messages import contract_message, read_spec
+from dataflow_validator.catalog import contract_records
+from dataflow_validator.catalog.contract_messages import contract_message, read_spec
+from dataflow_validator.catalog.registry import Registry
 from dataflow_validator.pages import Context, read_page
-from dataflow_validator.registry import Registry
 from dataflow_validator.statements import statements
 
 SERVICE = "dataflow.validator.v1.ContractService"

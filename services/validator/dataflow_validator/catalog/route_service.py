@@ -4,10 +4,10 @@ from dataflow.validator.v1 import route_pb2, route_service_pb2, route_service_pb
 from dataflow_mesh import paging
 from dataflow_mesh.postgres import Pool
 
-from dataflow_validator import route_records
+from dataflow_validator.catalog import route_records
+from dataflow_validator.catalog.registry import Registry
 from dataflow_validator.errors import RouteInvalidError
 from dataflow_validator.pages import Context, Row, read_page
-from dataflow_validator.registry import Registry
 from dataflow_validator.statements import statements
 from dataflow_validator.time_messages import to_timestamp
 

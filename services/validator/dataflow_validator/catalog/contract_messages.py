@@ -8,7 +8,7 @@ from typing import Final
 import orjson
 from dataflow.validator.v1 import contract_pb2
 
-from dataflow_validator.contract_records import ContractRecord, invalid_contract
+from dataflow_validator.catalog.contract_records import ContractRecord, invalid_contract
 from dataflow_validator.contracts import from_json_schema_document
 from dataflow_validator.contracts.errors import ContractError
 from dataflow_validator.contracts.names import column_of

@@ -10,7 +10,7 @@ from dataflow_mesh.logs import fields
 from dataflow_mesh.postgres import Pool
 from dataflow_mesh.telemetry import observe
 
-from dataflow_validator.ledger_service import SERVICE
+from dataflow_validator.ledger.service import SERVICE
 from dataflow_validator.statements import statements
 
 _log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from dataflow_validator.reading_queries import Query
+from dataflow_validator.readings.queries import Query
 
 KINDS: Final = ("REFUSED", "UNPARSABLE", "UNROUTED", "UNSTORABLE", "CONFLICT")
 

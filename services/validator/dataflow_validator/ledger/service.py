@@ -10,11 +10,11 @@ from dataflow.validator.v1 import ledger_pb2, ledger_service_pb2, ledger_service
 from dataflow_mesh import paging
 from dataflow_mesh.postgres import Pool
 
-from dataflow_validator.ledger_check import State, check_ledger
-from dataflow_validator.ledger_messages import boot_messages, entry_message, life_of
-from dataflow_validator.ledger_queries import Wanted, batch_query, minute_query
-from dataflow_validator.ledger_recount import recount
-from dataflow_validator.ledger_ring import RingLooker
+from dataflow_validator.ledger.check import State, check_ledger
+from dataflow_validator.ledger.messages import boot_messages, entry_message, life_of
+from dataflow_validator.ledger.queries import Wanted, batch_query, minute_query
+from dataflow_validator.ledger.recount import recount
+from dataflow_validator.ledger.ring import RingLooker
 from dataflow_validator.pages import Context, Page, Row, read_page, selection, storable
 from dataflow_validator.statements import statements
 from dataflow_validator.time_messages import from_timestamp, microseconds, moment_of, to_timestamp

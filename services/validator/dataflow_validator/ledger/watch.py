@@ -11,9 +11,9 @@ from dataflow_mesh.lease import Lease
 from dataflow_mesh.logs import fields
 from dataflow_mesh.postgres import Pool
 
-from dataflow_validator.ledger_check import Check, State, check_ledger
-from dataflow_validator.ledger_ring import RingLooker
-from dataflow_validator.ledger_survey import BatchKey, Survey
+from dataflow_validator.ledger.check import Check, State, check_ledger
+from dataflow_validator.ledger.ring import RingLooker
+from dataflow_validator.ledger.survey import BatchKey, Survey
 from dataflow_validator.statements import statements
 
 _log = logging.getLogger(__name__)

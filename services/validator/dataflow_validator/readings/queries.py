@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from dataflow_validator.contracts.names import Column, quote_identifier
-from dataflow_validator.reading_messages import ReadingShape
+from dataflow_validator.readings.messages import ReadingShape
 
 _FEW_DEVICES: Final = 64
 """Up to here each device's rows are found by its part of the primary key and merged."""

@@ -13,12 +13,12 @@ from typing import Final
 from dataflow_mesh.logs import fields
 from dataflow_mesh.postgres import Connection, Pool
 
+from dataflow_validator.catalog.routes import Route, RouteTable
 from dataflow_validator.contracts.device import DeviceRule
 from dataflow_validator.contracts.errors import ContractError, RouteError
 from dataflow_validator.contracts.judge import CompiledContract, compile_contract
 from dataflow_validator.contracts.spec import ContractSpec
 from dataflow_validator.failure import DATABASE_ERRORS
-from dataflow_validator.routes import Route, RouteTable
 from dataflow_validator.statements import statements
 
 _LOG = logging.getLogger(__name__)

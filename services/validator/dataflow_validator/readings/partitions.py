@@ -10,7 +10,7 @@ from dataflow_mesh.lease import Lease
 from dataflow_mesh.logs import fields
 from dataflow_mesh.postgres import Connection, Pool
 
-from dataflow_validator.partition_table import Made, PartitionedTable, Span, drop_partition, make_partition
+from dataflow_validator.readings.partition_table import Made, PartitionedTable, Span, drop_partition, make_partition
 from dataflow_validator.statements import statements
 
 _LOG = logging.getLogger(__name__)

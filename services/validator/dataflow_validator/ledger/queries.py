@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from dataflow_validator.reading_queries import Query
+from dataflow_validator.readings.queries import Query
 
 _SUMS: Final = ", ".join(
     f"coalesce(sum(d.value::bigint) FILTER (WHERE o.key = '{outcome}'), 0)::bigint AS {outcome}"

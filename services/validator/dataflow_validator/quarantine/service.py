@@ -10,9 +10,9 @@ from dataflow_mesh.postgres import Pool
 from dataflow_validator.contracts.identity import IdKind
 from dataflow_validator.errors import QuarantinedNotFoundError
 from dataflow_validator.pages import Context, Row, read_page, selection, storable
-from dataflow_validator.parked_retry import ParkedRetry
-from dataflow_validator.parked_service import ParkedServicer
-from dataflow_validator.quarantine_queries import COLUMNS, KINDS, Wanted, quarantine_query
+from dataflow_validator.parked.retry import ParkedRetry
+from dataflow_validator.parked.service import ParkedServicer
+from dataflow_validator.quarantine.queries import COLUMNS, KINDS, Wanted, quarantine_query
 from dataflow_validator.time_messages import from_timestamp, to_timestamp
 
 SERVICE: Final = "dataflow.validator.v1.QuarantineService"

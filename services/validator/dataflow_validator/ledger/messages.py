@@ -10,8 +10,8 @@ from uuid import UUID
 
 from dataflow.validator.v1 import ledger_pb2
 
-from dataflow_validator.ledger_check import Check, State
-from dataflow_validator.ledger_survey import Boot
+from dataflow_validator.ledger.check import Check, State
+from dataflow_validator.ledger.survey import Boot
 from dataflow_validator.pages import Row
 from dataflow_validator.time_messages import to_timestamp
 

@@ -16,8 +16,8 @@ from uuid import UUID
 
 from dataflow_mesh.postgres import Pool
 
-from dataflow_validator.ledger_ring import RingLook, RingLooker
-from dataflow_validator.ledger_survey import BatchKey, Survey, parked_among, survey
+from dataflow_validator.ledger.ring import RingLook, RingLooker
+from dataflow_validator.ledger.survey import BatchKey, Survey, parked_among, survey
 
 CONFIRMATIONS: Final = 2
 """Further looks at ring and ledger before a sequence is called missing."""

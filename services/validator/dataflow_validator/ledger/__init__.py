@@ -1,0 +1,1 @@
+"""The ledger: folded into minutes, checked for what is missing, shown."""

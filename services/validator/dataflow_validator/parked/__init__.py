@@ -1,0 +1,1 @@
+"""Batches that were put aside whole: shown, exported, judged again when somebody asks."""

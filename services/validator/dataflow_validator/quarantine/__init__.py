@@ -1,0 +1,1 @@
+"""Items that became no row: stored with all reasons, shown."""

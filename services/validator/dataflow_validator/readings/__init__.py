@@ -1,0 +1,1 @@
+"""Rows: their tables and partitions, how they are inserted, how they are read."""
