@@ -25,9 +25,9 @@ from dataflow_bridge.listener.clock import SystemClock
 from dataflow_bridge.listener.listener import Listener
 from dataflow_bridge.listener.settings import ListenerSettings
 from dataflow_bridge.listener.testing import MemoryIntake, connect311, token_authenticator
-from dataflow_bridge.session_claims import SessionClaims
-from dataflow_bridge.session_table import SessionTable
-from dataflow_bridge.sessions import Sessions
+from dataflow_bridge.sessions.claims import SessionClaims
+from dataflow_bridge.sessions.memory import Sessions
+from dataflow_bridge.sessions.table import SessionTable
 from dataflow_mesh.migrate import migrate
 from dataflow_mesh.postgres import connect_pool
 from dataflow_mesh.testing import postgres_cluster

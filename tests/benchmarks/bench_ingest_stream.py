@@ -32,7 +32,7 @@ import psutil
 import uvloop
 from dataflow.bridge.v1 import ingest_service_pb2_grpc
 from dataflow_bridge.batcher import Batcher
-from dataflow_bridge.ingest import IngestServicer
+from dataflow_bridge.ingest.service import IngestServicer
 from dataflow_bridge.listener.budget import Budget
 from dataflow_client import AsyncClient, Connection, OutgoingMessage, StreamLimits, Targets
 from dataflow_mesh.access import Tokens

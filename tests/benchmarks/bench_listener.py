@@ -25,7 +25,7 @@ from dataflow_bridge.listener.clock import SystemClock
 from dataflow_bridge.listener.listener import Listener
 from dataflow_bridge.listener.settings import ListenerSettings
 from dataflow_bridge.listener.testing import token_authenticator
-from dataflow_bridge.sessions import Sessions
+from dataflow_bridge.sessions.memory import Sessions
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Event

@@ -38,7 +38,7 @@ from dataflow_bridge.listener.seams import message_cost
 from dataflow_bridge.listener.settings import ListenerSettings
 from dataflow_bridge.listener.testing import connect311, packet, publish311, token_authenticator
 from dataflow_bridge.listener.wire import read_size
-from dataflow_bridge.sessions import Sessions
+from dataflow_bridge.sessions.memory import Sessions
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection as Pipe

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dataflow.bridge.v1 import ingest_service_pb2_grpc
 from dataflow_bridge.batcher import Batcher
-from dataflow_bridge.ingest import IngestServicer
+from dataflow_bridge.ingest.service import IngestServicer
 from dataflow_bridge.listener.budget import Budget
 from dataflow_mesh.access import Tokens
 from dataflow_mesh.server import GrpcServer

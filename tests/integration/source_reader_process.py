@@ -7,7 +7,7 @@ import sys
 
 from dataflow_bridge.listener.budget import Budget
 from dataflow_bridge.listener.seams import Ack, message_cost
-from dataflow_bridge.source_readers import SourceReaders
+from dataflow_bridge.sources.readers import SourceReaders
 from dataflow_mesh.postgres import connect_pool
 from dataflow_ring.batch import new_boot_id
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from dataflow_bridge.batcher import Batcher
 from dataflow_bridge.instance import Instance
-from dataflow_bridge.membership import Membership
+from dataflow_bridge.ring.membership import Membership
 from dataflow_mesh.postgres import Pool, connect_pool
 from dataflow_mesh.testing import RedisServer
 from dataflow_ring.append import Appender

@@ -16,10 +16,10 @@ from dataflow_bridge.errors import (
     NodeNotFoundError,
     UnfitNodeError,
 )
-from dataflow_bridge.leader import Leader
-from dataflow_bridge.membership import Membership
-from dataflow_bridge.recopier import Recopier
-from dataflow_bridge.ring_status import ring_status
+from dataflow_bridge.ring.leader import Leader
+from dataflow_bridge.ring.membership import Membership
+from dataflow_bridge.ring.recopier import Recopier
+from dataflow_bridge.ring.status import ring_status
 from dataflow_mesh.lease import Lease, LeaseLostError
 from dataflow_mesh.postgres import Pool, connect_pool
 from dataflow_mesh.testing import RedisServer

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from dataflow_bridge.clocks import Clocks
 from dataflow_bridge.errors import NodeExistsError
-from dataflow_bridge.membership import Member, Membership
+from dataflow_bridge.ring.membership import Member, Membership
 from dataflow_mesh.clock import ClockError
 from dataflow_mesh.errors import PostgresUnavailableError
 from dataflow_mesh.postgres import Pool, connect_pool

@@ -14,8 +14,8 @@ from dataflow.bridge.v1 import ingest_service_pb2_grpc
 from dataflow.ring.v1.batch_pb2 import Batch
 from dataflow_bridge.batcher import Batcher, BatcherOptions
 from dataflow_bridge.errors import RingUnavailableError
-from dataflow_bridge.ingest import IngestServicer
-from dataflow_bridge.ingest_stream import MAX_UNANSWERED, MessageStream
+from dataflow_bridge.ingest.service import IngestServicer
+from dataflow_bridge.ingest.stream import MAX_UNANSWERED, MessageStream
 from dataflow_bridge.listener.budget import Budget
 from dataflow_mesh.testing import InProcess, in_process_server
 from dataflow_ring.append import Placement
@@ -259,7 +259,7 @@ async def test_cancelled_streams_leave_nothing_behind(bridge: Bridge) -> None:
 
 async def test_there_are_no_more_streams_than_memory_for_them(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
     """One too many is told to come back; when another one ends there is room again."""
-    monkeypatch.setattr("dataflow_bridge.ingest.MAX_STREAMS", 1)
+    monkeypatch.setattr("dataflow_bridge.ingest.service.MAX_STREAMS", 1)
     bridge.ring.open.set()
     first = bridge.stub.StreamMessages()
     await first.write(request(1, "m1"))

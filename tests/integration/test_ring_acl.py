@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import redis
 from dataflow_bridge.errors import UnfitNodeError
-from dataflow_bridge.leader import Leader
-from dataflow_bridge.membership import Membership
-from dataflow_bridge.recopier import Recopier, RecopyOptions
+from dataflow_bridge.ring.leader import Leader
+from dataflow_bridge.ring.membership import Membership
+from dataflow_bridge.ring.recopier import Recopier, RecopyOptions
 from dataflow_mesh.lease import Lease
 from dataflow_mesh.postgres import Pool, connect_pool
 from dataflow_mesh.testing import RedisServer, redis_server

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 
 import redis
-from dataflow_bridge.recopier import Recopier, RecopyOptions
+from dataflow_bridge.ring.recopier import Recopier, RecopyOptions
 from dataflow_mesh.testing import RedisServer
 from dataflow_ring import keys
 from dataflow_ring.append import Appender

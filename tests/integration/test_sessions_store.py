@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from dataflow_bridge.session_store import (
+from dataflow_bridge.sessions.store import (
     Claim,
     Late,
     Release,
@@ -20,8 +20,8 @@ from dataflow_bridge.session_store import (
     Standing,
     StoredWill,
 )
-from dataflow_bridge.session_table import SessionTable
-from dataflow_bridge.session_testing import MemorySessionStore, SharedSessions
+from dataflow_bridge.sessions.table import SessionTable
+from dataflow_bridge.sessions.testing import MemorySessionStore, SharedSessions
 from dataflow_mesh.migrate import migrate
 from dataflow_mesh.postgres import connect, connect_pool
 

@@ -10,11 +10,11 @@ from uuid import UUID, uuid4
 
 import pytest
 from dataflow_bridge.listener.clock import SystemClock
-from dataflow_bridge.session_claims import SessionClaims
-from dataflow_bridge.session_store import Claim, Release, StoredWill
-from dataflow_bridge.session_table import SessionTable
-from dataflow_bridge.session_upkeep import SessionUpkeep
-from dataflow_bridge.sessions import Sessions
+from dataflow_bridge.sessions.claims import SessionClaims
+from dataflow_bridge.sessions.memory import Sessions
+from dataflow_bridge.sessions.store import Claim, Release, StoredWill
+from dataflow_bridge.sessions.table import SessionTable
+from dataflow_bridge.sessions.upkeep import SessionUpkeep
 from dataflow_mesh.lease import Lease, LeaseLostError
 from dataflow_mesh.migrate import migrate
 from dataflow_mesh.postgres import Pool, connect, connect_pool

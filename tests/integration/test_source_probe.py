@@ -6,8 +6,8 @@ import shutil
 from uuid import uuid4
 
 import pytest
-from dataflow_bridge.source_probe import probe
-from dataflow_bridge.sources import Protocol, Source
+from dataflow_bridge.sources.probe import probe
+from dataflow_bridge.sources.source import Protocol, Source
 from dataflow_mesh.testing import free_port, mosquitto_server
 
 pytestmark = [

@@ -16,10 +16,10 @@ from typing import Self
 import aiomqtt
 import asyncpg
 import pytest
-from dataflow_bridge import source_records
-from dataflow_bridge.source_probe import probe
-from dataflow_bridge.source_records import NewSource, SourceRecord
-from dataflow_bridge.sources import Protocol
+from dataflow_bridge.sources import records as source_records
+from dataflow_bridge.sources.probe import probe
+from dataflow_bridge.sources.records import NewSource, SourceRecord
+from dataflow_bridge.sources.source import Protocol
 from dataflow_mesh.migrate import migrate
 from dataflow_mesh.testing import MosquittoServer, mosquitto_server
 

@@ -13,13 +13,13 @@ from uuid import uuid4
 
 import aiomqtt
 import pytest
-from dataflow_bridge import source_records
 from dataflow_bridge.listener.budget import Budget
 from dataflow_bridge.listener.seams import Ack, message_cost
-from dataflow_bridge.source_readers import SourceReaders
-from dataflow_bridge.source_records import NewSource, SourceRecord
-from dataflow_bridge.sources import Protocol, Source
-from dataflow_bridge.subscriber import connected
+from dataflow_bridge.sources import records as source_records
+from dataflow_bridge.sources.readers import SourceReaders
+from dataflow_bridge.sources.records import NewSource, SourceRecord
+from dataflow_bridge.sources.source import Protocol, Source
+from dataflow_bridge.sources.subscriber import connected
 from dataflow_mesh.migrate import migrate
 from dataflow_mesh.postgres import Pool, connect_pool
 from dataflow_mesh.testing import MosquittoServer, mosquitto_server
@@ -241,7 +241,7 @@ async def test_a_pause_that_lasts_too_long_ends_the_connection_and_loses_nothing
     pool: Pool, broker: MosquittoServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The broker keeps what was not acknowledged, and sends it again when there is room."""
-    monkeypatch.setattr("dataflow_bridge.slot_delivery.MAX_PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr("dataflow_bridge.sources.slot_delivery.MAX_PAUSE_SECONDS", 0.2)
     ring = Ring(budget=Budget(64 * 1024), hold=True)
     await make(pool, broker)
     large = [number + b"x" * 10_000 for number in numbered(50)]

@@ -8,7 +8,7 @@ from importlib import resources
 
 import pytest
 from dataflow.bridge.v1 import source_pb2, source_service_pb2, source_service_pb2_grpc
-from dataflow_bridge.source_service import SourceServicer
+from dataflow_bridge.sources.service import SourceServicer
 from dataflow_client import AsyncClient, Connection, Targets
 from dataflow_client.errors import (
     EtagMismatchError,

@@ -16,8 +16,8 @@ from dataflow_bridge.listener.testing import (
     token_authenticator,
     until,
 )
-from dataflow_bridge.session_store import Claim, StoredWill
-from dataflow_bridge.sessions import Session, Sessions
+from dataflow_bridge.sessions.memory import Session, Sessions
+from dataflow_bridge.sessions.store import Claim, StoredWill
 from mqtt5 import (
     ConnAckPacket,
     ConnectPacket,

@@ -18,8 +18,8 @@ from dataflow_bridge.listener.testing import (
     token_authenticator,
     until,
 )
-from dataflow_bridge.session_store import SessionStoreAwayError
-from dataflow_bridge.session_testing import MemorySessionStore, SharedSessions
+from dataflow_bridge.sessions.store import SessionStoreAwayError
+from dataflow_bridge.sessions.testing import MemorySessionStore, SharedSessions
 from mqtt5 import ConnAckPacket, ConnectPacket, DisconnectPacket, DisconnectReasonCode, Will
 
 TOKENS = token_authenticator({"t1": ("one", "OPERATOR")}, allow_anonymous=True)

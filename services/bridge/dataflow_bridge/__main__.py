@@ -27,32 +27,32 @@ from dataflow_ring.append import Appender
 
 from dataflow_bridge.batcher import Batcher
 from dataflow_bridge.clocks import Clocks
-from dataflow_bridge.deliveries import Deliveries
-from dataflow_bridge.device_records import CHANNEL as DEVICE_CHANNEL
-from dataflow_bridge.device_records import DeviceMail
-from dataflow_bridge.device_service import DeviceServicer
+from dataflow_bridge.devices.deliveries import Deliveries
+from dataflow_bridge.devices.records import CHANNEL as DEVICE_CHANNEL
+from dataflow_bridge.devices.records import DeviceMail
+from dataflow_bridge.devices.service import DeviceServicer
 from dataflow_bridge.errors import UnfitNodeError
-from dataflow_bridge.ingest import IngestServicer
+from dataflow_bridge.ingest.service import IngestServicer
 from dataflow_bridge.instance import Instance
-from dataflow_bridge.leader import leading
 from dataflow_bridge.listener.authenticate import TokenAuthenticator
 from dataflow_bridge.listener.budget import Budget
 from dataflow_bridge.listener.clock import SystemClock
 from dataflow_bridge.listener.listener import Listener
 from dataflow_bridge.listener.settings import ListenerSettings
-from dataflow_bridge.membership import Membership
 from dataflow_bridge.metrics import report
 from dataflow_bridge.pace import Pace, PacedAppender
-from dataflow_bridge.ring_service import RingServicer
-from dataflow_bridge.session_claims import SessionClaims
-from dataflow_bridge.session_metrics import report_sessions
-from dataflow_bridge.session_table import SessionTable
-from dataflow_bridge.session_upkeep import SessionUpkeep
-from dataflow_bridge.session_watch import SessionWatch
-from dataflow_bridge.sessions import Sessions
+from dataflow_bridge.ring.leader import leading
+from dataflow_bridge.ring.membership import Membership
+from dataflow_bridge.ring.service import RingServicer
+from dataflow_bridge.sessions.claims import SessionClaims
+from dataflow_bridge.sessions.memory import Sessions
+from dataflow_bridge.sessions.metrics import report_sessions
+from dataflow_bridge.sessions.table import SessionTable
+from dataflow_bridge.sessions.upkeep import SessionUpkeep
+from dataflow_bridge.sessions.watch import SessionWatch
 from dataflow_bridge.settings import BridgeSettings
-from dataflow_bridge.source_readers import SourceReaders
-from dataflow_bridge.source_service import SourceServicer
+from dataflow_bridge.sources.readers import SourceReaders
+from dataflow_bridge.sources.service import SourceServicer
 
 logger = logging.getLogger(__name__)
 

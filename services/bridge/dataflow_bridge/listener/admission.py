@@ -11,14 +11,14 @@ from dataflow_bridge.listener.handshake import REFUSAL_CODES, ConnectRefused, ch
 from dataflow_bridge.listener.publish import MESSAGE_ID_PROPERTY
 from dataflow_bridge.listener.reason import Reason
 from dataflow_bridge.listener.seams import Credentials, Identity, Refusal
-from dataflow_bridge.session_store import Claim, StoredWill
+from dataflow_bridge.sessions.store import Claim, StoredWill
 
 if TYPE_CHECKING:
     from mqtt5 import ConnectPacket, Will
 
     from dataflow_bridge.listener.context import ListenerContext
     from dataflow_bridge.listener.limits import Allowance
-    from dataflow_bridge.sessions import Session
+    from dataflow_bridge.sessions.memory import Session
 
 
 @dataclass(frozen=True, slots=True)

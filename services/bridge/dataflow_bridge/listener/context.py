@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from dataflow_bridge.listener.outgoing import Postmaster
     from dataflow_bridge.listener.seams import Authenticator, Clock, Identity, Intake
     from dataflow_bridge.listener.settings import ListenerSettings
-    from dataflow_bridge.session_store import StoredWill
-    from dataflow_bridge.sessions import Sessions
+    from dataflow_bridge.sessions.memory import Sessions
+    from dataflow_bridge.sessions.store import StoredWill
 
 SOURCE: Final = "mqtt"
 """Source of messages that clients publish."""

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from dataflow_bridge.listener.limits import Rate
     from dataflow_bridge.listener.publish import Publish, Refused
     from dataflow_bridge.listener.transport import ByteTransport
-    from dataflow_bridge.session_store import Claim
-    from dataflow_bridge.sessions import Session
+    from dataflow_bridge.sessions.memory import Session
+    from dataflow_bridge.sessions.store import Claim
 
 _PINGRESP: Final = b"\xd0\x00"
 _UNLIMITED: Final = 1 << 30

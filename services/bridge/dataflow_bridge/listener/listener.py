@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dataflow_bridge.listener.outgoing import Postmaster
     from dataflow_bridge.listener.seams import Authenticator, Clock, Intake
     from dataflow_bridge.listener.settings import ListenerSettings
-    from dataflow_bridge.sessions import Sessions
+    from dataflow_bridge.sessions.memory import Sessions
 
 _BACKLOG: Final = 4096
 _log: Final = logging.getLogger(__name__)

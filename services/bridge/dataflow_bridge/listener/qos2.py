@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dataflow_bridge.listener.connection import Connection
     from dataflow_bridge.listener.conversation import Conversation
     from dataflow_bridge.listener.dialect import Dialect
-    from dataflow_bridge.sessions import Session
+    from dataflow_bridge.sessions.memory import Session
 
 
 class Qos2:

@@ -22,14 +22,14 @@ from dataflow_bridge.listener.listener import Listener
 from dataflow_bridge.listener.seams import Ack, Authenticator, Clock, message_cost
 from dataflow_bridge.listener.settings import ListenerSettings
 from dataflow_bridge.listener.wire import read_size
-from dataflow_bridge.session_claims import SessionClaims
-from dataflow_bridge.sessions import Sessions
+from dataflow_bridge.sessions.claims import SessionClaims
+from dataflow_bridge.sessions.memory import Sessions
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from dataflow_bridge.session_store import SessionStore
+    from dataflow_bridge.sessions.store import SessionStore
 
 
 def token_authenticator(tokens: Mapping[str, tuple[str, str]], *, allow_anonymous: bool = False) -> TokenAuthenticator:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import asyncpg
 from dataflow_mesh.postgres import translate
 
-from dataflow_bridge.session_store import (
+from dataflow_bridge.sessions.store import (
     Claim,
     Claimed,
     DueWill,

@@ -19,7 +19,7 @@ from dataflow_bridge.listener.outgoing import Parcel
 from dataflow_bridge.listener.subscriptions import commands_filter, config_filter
 
 if TYPE_CHECKING:
-    from dataflow_bridge.device_records import DeviceMail
+    from dataflow_bridge.devices.records import DeviceMail
     from dataflow_bridge.listener.outgoing import Outgoing
     from dataflow_bridge.listener.seams import Clock
 

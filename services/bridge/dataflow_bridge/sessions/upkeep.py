@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 from dataflow_mesh.lease import LeaseLostError
 from dataflow_mesh.postgres import translate
 
-from dataflow_bridge.session_store import DueWill, SessionKey, SessionStoreAwayError, StoredWill
-from dataflow_bridge.session_watch import LOOK
+from dataflow_bridge.sessions.store import DueWill, SessionKey, SessionStoreAwayError, StoredWill
+from dataflow_bridge.sessions.watch import LOOK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from dataflow_mesh.lease import Lease
     from dataflow_mesh.postgres import Connection, Pool
 
-    from dataflow_bridge.session_store import SessionStore
-    from dataflow_bridge.sessions import Sessions
+    from dataflow_bridge.sessions.memory import Sessions
+    from dataflow_bridge.sessions.store import SessionStore
 
 logger = logging.getLogger(__name__)
 

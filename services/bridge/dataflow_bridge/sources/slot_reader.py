@@ -13,9 +13,9 @@ from uuid import uuid4
 
 from dataflow_bridge.listener.budget import Budget
 from dataflow_bridge.listener.seams import Intake
-from dataflow_bridge.slot_delivery import Delivery, SlotCounters
-from dataflow_bridge.source_slots import HeldSlot, SlotReport
-from dataflow_bridge.subscriber import BrokerError, BrokerSession, connected
+from dataflow_bridge.sources.slot_delivery import Delivery, SlotCounters
+from dataflow_bridge.sources.slots import HeldSlot, SlotReport
+from dataflow_bridge.sources.subscriber import BrokerError, BrokerSession, connected
 
 logger = logging.getLogger(__name__)
 

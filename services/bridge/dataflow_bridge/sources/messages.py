@@ -6,8 +6,8 @@ from typing import Final
 
 from dataflow.bridge.v1 import source_pb2, source_service_pb2
 
-from dataflow_bridge.source_records import NewSource, SlotRecord, SourceRecord
-from dataflow_bridge.sources import Protocol, Source
+from dataflow_bridge.sources.records import NewSource, SlotRecord, SourceRecord
+from dataflow_bridge.sources.source import Protocol, Source
 
 PROTOCOLS: Final = {
     source_pb2.MQTT_PROTOCOL_UNSPECIFIED: Protocol.MQTT_5,

@@ -9,9 +9,9 @@ from dataflow_mesh.names import Attribute
 from dataflow_mesh.telemetry import observe
 
 if TYPE_CHECKING:
-    from dataflow_bridge.session_claims import SessionClaims
-    from dataflow_bridge.session_upkeep import SessionUpkeep
-    from dataflow_bridge.sessions import Sessions
+    from dataflow_bridge.sessions.claims import SessionClaims
+    from dataflow_bridge.sessions.memory import Sessions
+    from dataflow_bridge.sessions.upkeep import SessionUpkeep
 
 
 def report_sessions(sessions: Sessions, claims: SessionClaims, upkeep: SessionUpkeep) -> None:

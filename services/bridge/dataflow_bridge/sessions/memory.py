@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
-from dataflow_bridge.session_claims import NoClaim, SessionClaims
-from dataflow_bridge.session_store import Claim, Claimed, Late, Release, SessionKey, Standing, StoredWill
+from dataflow_bridge.sessions.claims import NoClaim, SessionClaims
+from dataflow_bridge.sessions.store import Claim, Claimed, Late, Release, SessionKey, Standing, StoredWill
 
 if TYPE_CHECKING:
     from collections.abc import Callable

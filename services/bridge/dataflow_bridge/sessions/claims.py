@@ -14,13 +14,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from dataflow_bridge.session_store import Claim, Claimed, Release, SessionKey, SessionStoreAwayError
+from dataflow_bridge.sessions.store import Claim, Claimed, Release, SessionKey, SessionStoreAwayError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from dataflow_bridge.listener.seams import Clock, TimerHandle
-    from dataflow_bridge.session_store import DueWill, SessionStore
+    from dataflow_bridge.sessions.store import DueWill, SessionStore
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from dataflow.bridge.v1.ingest_service_pb2 import StreamMessagesRequest, StreamM
 from dataflow_mesh.errors import ShuttingDownError
 
 from dataflow_bridge.errors import RingUnavailableError
-from dataflow_bridge.ingest_messages import sift
-from dataflow_bridge.ingest_receipt import Receipt, cost_of, submit
+from dataflow_bridge.ingest.messages import sift
+from dataflow_bridge.ingest.receipt import Receipt, cost_of, submit
 from dataflow_bridge.listener.budget import Budget
 from dataflow_bridge.listener.seams import Intake
 

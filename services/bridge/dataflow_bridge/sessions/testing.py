@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
-from dataflow_bridge.session_store import (
+from dataflow_bridge.sessions.store import (
     Claim,
     Claimed,
     DueWill,

@@ -10,7 +10,7 @@ from typing import Final
 
 from dataflow_bridge.listener.budget import Budget
 from dataflow_bridge.listener.seams import Intake, message_cost
-from dataflow_bridge.subscriber import KEEP_ALIVE_SECONDS, BrokerSession
+from dataflow_bridge.sources.subscriber import KEEP_ALIVE_SECONDS, BrokerSession
 
 MAX_PAUSE_SECONDS: Final = KEEP_ALIVE_SECONDS / 2
 """Longer without reading, and both sides would take the other one for dead."""

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Final
 from uuid import uuid4
 
-from dataflow_bridge.sources import Protocol, Source
-from dataflow_bridge.subscriber import SESSION_EXPIRY_SECONDS, BrokerError, BrokerSession, connected
+from dataflow_bridge.sources.source import Protocol, Source
+from dataflow_bridge.sources.subscriber import SESSION_EXPIRY_SECONDS, BrokerError, BrokerSession, connected
 
 PROBE_SECONDS: Final = 10.0
 QUEUE_PROBE_MESSAGES: Final = 1_200

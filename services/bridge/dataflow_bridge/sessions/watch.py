@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 from dataflow_mesh.postgres import connect, translate
 
-from dataflow_bridge.session_store import SessionStoreAwayError
+from dataflow_bridge.sessions.store import SessionStoreAwayError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from dataflow_mesh.postgres import Connection
 
-    from dataflow_bridge.sessions import Sessions
+    from dataflow_bridge.sessions.memory import Sessions
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from dataflow_bridge.errors import (
     SourceExistsError,
     SourceNotFoundError,
 )
-from dataflow_bridge.sources import Protocol, Source, default_group
+from dataflow_bridge.sources.source import Protocol, Source, default_group
 
 _COLUMNS: Final = (
     "name, source_id, version, url, filters, share_group, slots, qos, protocol, username, password, ca_pem,"

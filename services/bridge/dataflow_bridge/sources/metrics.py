@@ -9,7 +9,7 @@ from dataflow_mesh import names
 from dataflow_mesh.names import Attribute
 from dataflow_mesh.telemetry import counter, observe
 
-from dataflow_bridge.slot_reader import SlotReader
+from dataflow_bridge.sources.slot_reader import SlotReader
 
 _COUNTED = {
     "received": names.SOURCE_MESSAGES,

@@ -9,13 +9,13 @@ from dataflow_mesh.paging import decode, encode, page_size
 from dataflow_mesh.postgres import Pool
 from grpc.aio import ServicerContext
 
-from dataflow_bridge import source_records
 from dataflow_bridge.errors import EtagMismatchError, SourceInvalidError
-from dataflow_bridge.source_messages import PROTOCOLS, changed_source, source_message
-from dataflow_bridge.source_probe import probe
-from dataflow_bridge.source_records import NewSource, SourceRecord
-from dataflow_bridge.source_tls import tls_context
-from dataflow_bridge.sources import DEFAULT_SLOTS, problems
+from dataflow_bridge.sources import records as source_records
+from dataflow_bridge.sources.messages import PROTOCOLS, changed_source, source_message
+from dataflow_bridge.sources.probe import probe
+from dataflow_bridge.sources.records import NewSource, SourceRecord
+from dataflow_bridge.sources.source import DEFAULT_SLOTS, problems
+from dataflow_bridge.sources.tls import tls_context
 
 _LIST: Final = "/dataflow.bridge.v1.SourceService/ListSources"
 _POSTGRES_SECONDS: Final = 5.0

@@ -19,11 +19,11 @@ from dataflow_mesh.postgres import Connection, Limits, Pool, connect_pool, trans
 from dataflow_ring.append import Appender
 from dataflow_ring.nodes import Health
 
-from dataflow_bridge import drains
-from dataflow_bridge.drains import Seen
-from dataflow_bridge.membership import Membership
-from dataflow_bridge.recopier import Recopier
-from dataflow_bridge.ring_status import under_replicated
+from dataflow_bridge.ring import drains
+from dataflow_bridge.ring.drains import Seen
+from dataflow_bridge.ring.membership import Membership
+from dataflow_bridge.ring.recopier import Recopier
+from dataflow_bridge.ring.status import under_replicated
 from dataflow_bridge.settings import BridgeSettings
 
 logger = logging.getLogger(__name__)

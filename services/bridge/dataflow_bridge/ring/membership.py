@@ -18,10 +18,10 @@ from dataflow_mesh.postgres import Pool
 from dataflow_ring.append import Appender
 from dataflow_ring.nodes import Durability, Node, State, find_incarnation
 
-from dataflow_bridge import node_control
 from dataflow_bridge.errors import NodeExistsError, UnfitNodeError
-from dataflow_bridge.member_file import Member, MemberFile
-from dataflow_bridge.node_control import Removal, changing
+from dataflow_bridge.ring import node_control
+from dataflow_bridge.ring.member_file import Member, MemberFile
+from dataflow_bridge.ring.node_control import Removal, changing
 
 __all__ = ["Member", "Membership"]
 

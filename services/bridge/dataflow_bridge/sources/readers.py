@@ -11,9 +11,9 @@ from dataflow_mesh.postgres import Connection, Pool, translate
 
 from dataflow_bridge.listener.budget import Budget
 from dataflow_bridge.listener.seams import Intake
-from dataflow_bridge.slot_reader import SlotReader
-from dataflow_bridge.source_metrics import SourceMetrics
-from dataflow_bridge.source_slots import RENEW_SECONDS, HeldSlot, SlotKey, SlotLeases
+from dataflow_bridge.sources.metrics import SourceMetrics
+from dataflow_bridge.sources.slot_reader import SlotReader
+from dataflow_bridge.sources.slots import RENEW_SECONDS, HeldSlot, SlotKey, SlotLeases
 
 logger = logging.getLogger(__name__)
 

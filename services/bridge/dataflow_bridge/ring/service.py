@@ -14,9 +14,9 @@ from dataflow_ring.connection import redact
 from grpc.aio import ServicerContext
 
 from dataflow_bridge.errors import NodeNotFoundError
-from dataflow_bridge.membership import Member, Membership
-from dataflow_bridge.recopier import Recopier
-from dataflow_bridge.ring_status import ring_status
+from dataflow_bridge.ring.membership import Member, Membership
+from dataflow_bridge.ring.recopier import Recopier
+from dataflow_bridge.ring.status import ring_status
 
 _LIST: Final = "/dataflow.bridge.v1.RingService/ListNodes"
 _WATCH_LOOK_SECONDS: Final = 0.2

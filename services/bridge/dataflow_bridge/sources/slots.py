@@ -15,8 +15,8 @@ from uuid import UUID
 
 from dataflow_mesh.postgres import Connection
 
-from dataflow_bridge.source_records import source_of
-from dataflow_bridge.sources import Source
+from dataflow_bridge.sources.records import source_of
+from dataflow_bridge.sources.source import Source
 
 RENEW_SECONDS: Final = 0.7
 EXPIRE_SECONDS: Final = 3.0

@@ -19,8 +19,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from dataflow_bridge.source_tls import tls_context
-from dataflow_bridge.sources import Protocol, Source
+from dataflow_bridge.sources.source import Protocol, Source
+from dataflow_bridge.sources.tls import tls_context
 
 RECEIVE_MAXIMUM: Final = 1_000
 """Messages that a broker may have on their way to one session: with MQTT 5 it keeps to this, whatever its settings."""

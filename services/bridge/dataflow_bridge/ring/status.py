@@ -8,8 +8,8 @@ from dataflow.bridge.v1 import ring_pb2
 from dataflow_ring.append import Appender, NodeAppender
 from dataflow_ring.nodes import Durability, Health, State
 
-from dataflow_bridge.membership import Membership
-from dataflow_bridge.recopier import Recopier
+from dataflow_bridge.ring.membership import Membership
+from dataflow_bridge.ring.recopier import Recopier
 
 
 def ring_status(membership: Membership, appender: Appender, recopier: Recopier) -> ring_pb2.RingStatus:

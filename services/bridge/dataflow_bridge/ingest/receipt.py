@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataflow.access.v1 import role_pb2
 from dataflow_mesh.access import current_caller
 
-from dataflow_bridge.ingest_messages import Taken
+from dataflow_bridge.ingest.messages import Taken
 from dataflow_bridge.listener.seams import Intake, message_cost
 
 

@@ -11,9 +11,9 @@ from dataflow_mesh.channel import remaining_deadline
 from grpc.aio import ServicerContext
 
 from dataflow_bridge.errors import BridgeOverloadedError, RingUnavailableError
-from dataflow_bridge.ingest_messages import sift
-from dataflow_bridge.ingest_receipt import cost_of, submit
-from dataflow_bridge.ingest_stream import MessageStream
+from dataflow_bridge.ingest.messages import sift
+from dataflow_bridge.ingest.receipt import cost_of, submit
+from dataflow_bridge.ingest.stream import MessageStream
 from dataflow_bridge.listener.budget import Budget
 from dataflow_bridge.listener.seams import Intake
 

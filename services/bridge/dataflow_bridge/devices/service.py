@@ -12,9 +12,9 @@ from dataflow_mesh.errors import InvalidRequestError
 from dataflow_mesh.paging import decode, encode, page_size
 from google.protobuf import json_format
 
-from dataflow_bridge import device_records
-from dataflow_bridge.device_records import NewCommand
-from dataflow_bridge.ingest_messages import whole_numbers
+from dataflow_bridge.devices import records as device_records
+from dataflow_bridge.devices.records import NewCommand
+from dataflow_bridge.ingest.messages import whole_numbers
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -1,0 +1,1 @@
+"""What devices are sent: commands and configuration."""

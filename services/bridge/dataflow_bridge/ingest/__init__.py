@@ -1,0 +1,1 @@
+"""Messages over gRPC: single batches and streams."""

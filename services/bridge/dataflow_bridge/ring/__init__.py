@@ -1,0 +1,1 @@
+"""Membership of the ring: kept, shown, led."""

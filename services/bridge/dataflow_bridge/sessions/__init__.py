@@ -1,0 +1,1 @@
+"""MQTT sessions: claimed in Postgres, kept in memory, followed, ended."""

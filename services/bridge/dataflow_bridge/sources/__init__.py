@@ -1,0 +1,1 @@
+"""Brokers that are read: their records, the slots of their sessions, the client."""
