@@ -70,3 +70,17 @@ class RequestIdReusedError(ValidatorError):
 
     code = grpc.StatusCode.ALREADY_EXISTS
     reason = error_reason_pb2.ERROR_REASON_REQUEST_ID_REUSED
+
+
+class JobNotFoundError(ValidatorError):
+    """There is no job of that id."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = error_reason_pb2.ERROR_REASON_JOB_NOT_FOUND
+
+
+class JobStateError(ValidatorError):
+    """The job's state does not allow it."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = error_reason_pb2.ERROR_REASON_JOB_STATE

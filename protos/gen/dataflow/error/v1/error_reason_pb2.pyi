@@ -86,6 +86,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION. The contract is not active. Metadata: {"contract": "..."}."""
     ERROR_REASON_QUERY_TOO_EXPENSIVE: _ErrorReason.ValueType  # 60
     """RESOURCE_EXHAUSTED. The query costs more than the limit; narrow the question. Metadata: {"limit": "rows|cost|time"}."""
+    ERROR_REASON_JOB_NOT_FOUND: _ErrorReason.ValueType  # 70
+    """NOT_FOUND. No job of that id; ended jobs are kept for `job_days`. Metadata: {"jobId": "..."}."""
+    ERROR_REASON_JOB_STATE: _ErrorReason.ValueType  # 71
+    """FAILED_PRECONDITION. The job's state does not allow it: only what FAILED or was CANCELLED can be resumed. Metadata: {"jobId": "...", "state": "..."}."""
+    ERROR_REASON_JOB_WORKER_DIED: _ErrorReason.ValueType  # 72
+    """In `Job.error` only. Its workers died over it, one after the other. Metadata: {"part": "0", "deaths": "5"}."""
+    ERROR_REASON_JOB_KIND_UNKNOWN: _ErrorReason.ValueType  # 73
+    """In `Job.error` only. This version of DataFlow does not know its kind. Metadata: {"kind": "..."}."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The value of `google.rpc.ErrorInfo.reason` (without the prefix ERROR_REASON_), domain "dataflow".
@@ -156,4 +164,12 @@ ERROR_REASON_CONTRACT_INACTIVE: ErrorReason.ValueType  # 48
 """FAILED_PRECONDITION. The contract is not active. Metadata: {"contract": "..."}."""
 ERROR_REASON_QUERY_TOO_EXPENSIVE: ErrorReason.ValueType  # 60
 """RESOURCE_EXHAUSTED. The query costs more than the limit; narrow the question. Metadata: {"limit": "rows|cost|time"}."""
+ERROR_REASON_JOB_NOT_FOUND: ErrorReason.ValueType  # 70
+"""NOT_FOUND. No job of that id; ended jobs are kept for `job_days`. Metadata: {"jobId": "..."}."""
+ERROR_REASON_JOB_STATE: ErrorReason.ValueType  # 71
+"""FAILED_PRECONDITION. The job's state does not allow it: only what FAILED or was CANCELLED can be resumed. Metadata: {"jobId": "...", "state": "..."}."""
+ERROR_REASON_JOB_WORKER_DIED: ErrorReason.ValueType  # 72
+"""In `Job.error` only. Its workers died over it, one after the other. Metadata: {"part": "0", "deaths": "5"}."""
+ERROR_REASON_JOB_KIND_UNKNOWN: ErrorReason.ValueType  # 73
+"""In `Job.error` only. This version of DataFlow does not know its kind. Metadata: {"kind": "..."}."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -1,0 +1,1 @@
+"""Long work, in parts that any validator's worker process goes on with."""

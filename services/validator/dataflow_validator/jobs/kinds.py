@@ -1,0 +1,12 @@
+"""Every kind of job by its name."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from dataflow_validator.jobs.kind import JobKind
+
+_ALL: tuple[JobKind, ...] = ()
+
+KINDS: Final[Mapping[str, JobKind]] = MappingProxyType({kind.name: kind for kind in _ALL})
+"""The kinds that this version can work on."""
