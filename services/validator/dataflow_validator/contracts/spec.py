@@ -55,13 +55,28 @@ class ConflictRule(StrEnum):
 
 
 class EventTimeFormat(StrEnum):
-    """How the event-time field is written. `AUTO` reads RFC 3339 text, and epoch numbers by magnitude."""
+    """How a moment is written. `AUTO` reads ISO 8601 text, and epoch numbers by magnitude; `RFC3339` nothing else."""
 
     AUTO = "auto"
     RFC3339 = "rfc3339"
     EPOCH_S = "epoch_s"
     EPOCH_MS = "epoch_ms"
     EPOCH_US = "epoch_us"
+    EPOCH_NS = "epoch_ns"
+
+
+class BinaryEncoding(StrEnum):
+    """How bytes are written as text. `BASE64` takes both alphabets of RFC 4648, padded or not; `HEX` either case."""
+
+    BASE64 = "base64"
+    HEX = "hex"
+
+
+class MessageFormat(StrEnum):
+    """What a message is. A `SENML` pack (RFC 8428) is resolved into its records, each of which is an item."""
+
+    JSON = "json"
+    SENML = "senml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +84,8 @@ class FieldSpec:
     """One field of a contract and the rules for its value.
 
     Attributes:
-        name: A member of the item ("temp"), or a JSON Pointer ("/ENERGY/Power").
+        name: A member of the item ("temp"), or a JSON Pointer ("/ENERGY/Power"). Inside of another field: of a member the
+            plain member name, of an array's `items` "".
         type: What the field holds.
         required: Whether the member must be present. A field with a `default` may be absent all the same.
         nullable: Whether JSON null is accepted; it is stored as SQL NULL.
@@ -78,10 +94,17 @@ class FieldSpec:
         unit: Unit of measurement, as text ("°C").
         min: Least number accepted, inclusive.
         max: Greatest number accepted, inclusive.
+        exclusive_min: Numbers must be greater than this.
+        exclusive_max: Numbers must be less than this.
+        multiple_of: Numbers must be a whole multiple of this.
         enum: The only values accepted; empty means any.
         pattern: Regular expression (ECMA 262) that must be found in a string.
         min_length: Least number of characters (string), elements (array) or bytes (binary).
         max_length: Greatest number of the same.
+        format: How a timestamp is written. Of the event-time field the contract's own `event_time_format` counts.
+        encoding: How binary is written.
+        items: The rules for each element of an array; `None` for none. They make no columns.
+        members: The rules for members of an object. They make no columns: a pointer field does.
         description: For people.
     """
 
@@ -94,10 +117,17 @@ class FieldSpec:
     unit: str = ""
     min: int | float | None = None
     max: int | float | None = None
+    exclusive_min: int | float | None = None
+    exclusive_max: int | float | None = None
+    multiple_of: int | float | None = None
     enum: tuple[Json, ...] = ()
     pattern: str | None = None
     min_length: int | None = None
     max_length: int | None = None
+    format: EventTimeFormat = EventTimeFormat.AUTO
+    encoding: BinaryEncoding = BinaryEncoding.BASE64
+    items: "FieldSpec | None" = None
+    members: "tuple[FieldSpec, ...]" = ()
     description: str = ""
 
     @property
@@ -111,7 +141,7 @@ class FieldSpec:
         for item in fields(self)[2:]:
             value = getattr(self, item.name)
             if item.name != "has_default" and (value != item.default or type(value) is not type(item.default)):
-                written[item.name] = list(value) if isinstance(value, tuple) else value
+                written[item.name] = _written(value)
         if self.has_default:
             written["default"] = self.default
         return written
@@ -124,7 +154,23 @@ class FieldSpec:
         values["has_default"] = "default" in written
         if isinstance(enum := written.get("enum"), list):
             values["enum"] = tuple(enum)
+        if "format" in written:
+            values["format"] = EventTimeFormat(str(written["format"]))
+        if "encoding" in written:
+            values["encoding"] = BinaryEncoding(str(written["encoding"]))
+        if isinstance(items := written.get("items"), dict):
+            values["items"] = cls.from_dict(items)
+        if isinstance(members := written.get("members"), list):
+            values["members"] = tuple(cls.from_dict(member) for member in members)
         return cls(**values)  # type: ignore[arg-type]
+
+
+def _written(value: object) -> Json:
+    if isinstance(value, FieldSpec):
+        return value.to_dict()
+    if isinstance(value, tuple):
+        return [_written(item) if isinstance(item, FieldSpec) else item for item in value]
+    return value.value if isinstance(value, StrEnum) else value  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +188,9 @@ class ContractSpec:
         event_time_min: Earliest event time accepted, inclusive.
         event_time_max: Latest event time accepted, inclusive; `None` for no fixed end.
         event_time_ahead: How far the event time may lie after the receive time.
+        items: Where the items of a message are: a JSON Pointer to an array, each element of which becomes an item that is
+            the message with the element in the array's place. "" for the message itself, which may be an array of items.
+        message_format: What a message is.
         unknown: What happens to members that no field names.
         coerce: Whether values of another type may be read without loss.
         conflict: What happens to the same key with other content.
@@ -159,6 +208,8 @@ class ContractSpec:
     event_time_min: datetime = EPOCH
     event_time_max: datetime | None = None
     event_time_ahead: timedelta = timedelta(days=1)
+    items: str = ""
+    message_format: MessageFormat = MessageFormat.JSON
     unknown: UnknownFields = UnknownFields.IGNORE
     coerce: Coercion = Coercion.STRICT
     conflict: ConflictRule = ConflictRule.FIRST
@@ -178,6 +229,8 @@ class ContractSpec:
             "event_time_min": self.event_time_min.isoformat(),
             "event_time_max": None if self.event_time_max is None else self.event_time_max.isoformat(),
             "event_time_ahead_us": self.event_time_ahead // timedelta(microseconds=1),
+            "items": self.items,
+            "message_format": self.message_format.value,
             "unknown": self.unknown.value,
             "coerce": self.coerce.value,
             "conflict": self.conflict.value,
@@ -205,6 +258,7 @@ class ContractSpec:
 
 _CLOSED_SETS: Final[Mapping[str, type[StrEnum]]] = {
     "event_time_format": EventTimeFormat,
+    "message_format": MessageFormat,
     "unknown": UnknownFields,
     "coerce": Coercion,
     "conflict": ConflictRule,
