@@ -1,5 +1,8 @@
 """Forward-only migrations: numbered plain SQL files of one schema, each applied once, in one transaction.
 
+Numbers may have gaps: work that goes on side by side takes numbers ahead of time. A file whose number is below what a
+database has already is applied when it comes, so such files must not depend on each other.
+
 A migration must be safe while the version before it still runs: several processes start at once and roll one by one.
 """
 
@@ -42,7 +45,7 @@ def read_migrations(directory: Path | Traversable) -> list[Migration]:
     """Returns the migrations of a directory in order.
 
     Raises:
-        MigrationError: A file is not called 0001_name.sql, or the numbers are not 1, 2, 3 …
+        MigrationError: A file is not called 0001_name.sql, or two files have one number.
     """
     found: list[Migration] = []
     for file in directory.iterdir():
@@ -54,8 +57,8 @@ def read_migrations(directory: Path | Traversable) -> list[Migration]:
         found.append(Migration(int(matched[1]), matched[2], file.read_text(encoding="utf-8")))
     found.sort(key=lambda migration: migration.number)
     numbers = [migration.number for migration in found]
-    if numbers != list(range(1, len(numbers) + 1)):
-        raise MigrationError(f"migrations must be numbered 1, 2, 3 …: {numbers}")
+    if len(set(numbers)) < len(numbers) or 0 in numbers:
+        raise MigrationError(f"each migration has a number of its own, from 1: {numbers}")
     return found
 
 
@@ -126,11 +129,14 @@ def _next(schema: str, wanted: Sequence[Migration], applied: Sequence[tuple[int,
     """Returns the first migration that was not applied; what a newer version has applied on top is left alone."""
     by_number = {migration.number: migration for migration in wanted}
     for number, name, sha256 in applied:
-        if number > len(wanted):
+        migration = by_number.pop(number, None)
+        if migration is None and number > wanted[-1].number:
             _log.warning(
                 "schema is newer than this program", extra=fields("schema_newer", schema=schema, number=number)
             )
             return None
-        if by_number[number].sha256 != sha256:
+        if migration is None:
+            raise MigrationError(f"{schema}: {number:04}_{name}.sql was applied, and there is no such file")
+        if migration.sha256 != sha256:
             raise MigrationError(f"{schema}: {number:04}_{name}.sql was changed after it had been applied")
-    return wanted[len(applied)] if len(applied) < len(wanted) else None
+    return min(by_number.values(), key=lambda migration: migration.number, default=None)
