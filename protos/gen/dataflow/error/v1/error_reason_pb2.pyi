@@ -94,6 +94,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """In `Job.error` only. Its workers died over it, one after the other. Metadata: {"part": "0", "deaths": "5"}."""
     ERROR_REASON_JOB_KIND_UNKNOWN: _ErrorReason.ValueType  # 73
     """In `Job.error` only. This version of DataFlow does not know its kind. Metadata: {"kind": "..."}."""
+    ERROR_REASON_CURSOR_INVALID: _ErrorReason.ValueType  # 90
+    """INVALID_ARGUMENT. The cursor is not one that WatchReadings gave for this contract. Metadata: {}."""
+    ERROR_REASON_CURSOR_FOREIGN: _ErrorReason.ValueType  # 91
+    """FAILED_PRECONDITION. The cursor belongs to another database, or to what this one was before it was restored or failed over: begin by `stored_since`. Metadata: {"difference": "system|timeline|database|ahead"}."""
+    ERROR_REASON_STREAMS_EXHAUSTED: _ErrorReason.ValueType  # 92
+    """RESOURCE_EXHAUSTED. The validator has as many watches and exports as it takes; another one may have room. Metadata: {"limit": "64"}."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The value of `google.rpc.ErrorInfo.reason` (without the prefix ERROR_REASON_), domain "dataflow".
@@ -172,4 +178,10 @@ ERROR_REASON_JOB_WORKER_DIED: ErrorReason.ValueType  # 72
 """In `Job.error` only. Its workers died over it, one after the other. Metadata: {"part": "0", "deaths": "5"}."""
 ERROR_REASON_JOB_KIND_UNKNOWN: ErrorReason.ValueType  # 73
 """In `Job.error` only. This version of DataFlow does not know its kind. Metadata: {"kind": "..."}."""
+ERROR_REASON_CURSOR_INVALID: ErrorReason.ValueType  # 90
+"""INVALID_ARGUMENT. The cursor is not one that WatchReadings gave for this contract. Metadata: {}."""
+ERROR_REASON_CURSOR_FOREIGN: ErrorReason.ValueType  # 91
+"""FAILED_PRECONDITION. The cursor belongs to another database, or to what this one was before it was restored or failed over: begin by `stored_since`. Metadata: {"difference": "system|timeline|database|ahead"}."""
+ERROR_REASON_STREAMS_EXHAUSTED: ErrorReason.ValueType  # 92
+"""RESOURCE_EXHAUSTED. The validator has as many watches and exports as it takes; another one may have room. Metadata: {"limit": "64"}."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
