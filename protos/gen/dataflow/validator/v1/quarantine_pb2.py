@@ -25,19 +25,19 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&dataflow/validator/v1/quarantine.proto\x12\x15\x64\x61taflow.validator.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"W\n\x06Reason\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\x10\n\x08\x65xpected\x18\x03 \x01(\t\x12\x0e\n\x06\x61\x63tual\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\"\xa0\x03\n\x0fQuarantinedItem\x12\x15\n\rquarantine_id\x18\x01 \x01(\t\x12\x33\n\x04kind\x18\x02 \x01(\x0e\x32%.dataflow.validator.v1.QuarantineKind\x12\x10\n\x08\x63ontract\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\r\x12\x11\n\tdevice_id\x18\x05 \x01(\t\x12\r\n\x05topic\x18\x06 \x01(\t\x12\x0f\n\x07payload\x18\x07 \x01(\x0c\x12\x0f\n\x07\x65lement\x18\x08 \x01(\r\x12.\n\x07reasons\x18\t \x03(\x0b\x32\x1d.dataflow.validator.v1.Reason\x12\x30\n\x0creceive_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nevent_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nmessage_id\x18\x0c \x01(\t\x12\x33\n\x0fquarantine_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xfa\x01\n\x10QuarantineFilter\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12\x34\n\x05kinds\x18\x02 \x03(\x0e\x32%.dataflow.validator.v1.QuarantineKind\x12\x12\n\ndevice_ids\x18\x03 \x03(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x0c\n\x04rule\x18\x05 \x01(\t\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x08 \x01(\r*\xca\x01\n\x0eQuarantineKind\x12\x1f\n\x1bQUARANTINE_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17QUARANTINE_KIND_REFUSED\x10\x01\x12\x1e\n\x1aQUARANTINE_KIND_UNPARSABLE\x10\x02\x12\x1c\n\x18QUARANTINE_KIND_UNROUTED\x10\x03\x12\x1e\n\x1aQUARANTINE_KIND_UNSTORABLE\x10\x04\x12\x1c\n\x18QUARANTINE_KIND_CONFLICT\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&dataflow/validator/v1/quarantine.proto\x12\x15\x64\x61taflow.validator.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"W\n\x06Reason\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\x10\n\x08\x65xpected\x18\x03 \x01(\t\x12\x0e\n\x06\x61\x63tual\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\"\xa0\x03\n\x0fQuarantinedItem\x12\x15\n\rquarantine_id\x18\x01 \x01(\t\x12\x33\n\x04kind\x18\x02 \x01(\x0e\x32%.dataflow.validator.v1.QuarantineKind\x12\x10\n\x08\x63ontract\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\r\x12\x11\n\tdevice_id\x18\x05 \x01(\t\x12\r\n\x05topic\x18\x06 \x01(\t\x12\x0f\n\x07payload\x18\x07 \x01(\x0c\x12\x0f\n\x07\x65lement\x18\x08 \x01(\r\x12.\n\x07reasons\x18\t \x03(\x0b\x32\x1d.dataflow.validator.v1.Reason\x12\x30\n\x0creceive_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nevent_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nmessage_id\x18\x0c \x01(\t\x12\x33\n\x0fquarantine_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x90\x02\n\x10QuarantineFilter\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12\x34\n\x05kinds\x18\x02 \x03(\x0e\x32%.dataflow.validator.v1.QuarantineKind\x12\x12\n\ndevice_ids\x18\x03 \x03(\t\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x0c\n\x04rule\x18\x05 \x01(\t\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x08 \x01(\r\x12\x14\n\x0ctopic_filter\x18\t \x01(\t*\xca\x01\n\x0eQuarantineKind\x12\x1f\n\x1bQUARANTINE_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17QUARANTINE_KIND_REFUSED\x10\x01\x12\x1e\n\x1aQUARANTINE_KIND_UNPARSABLE\x10\x02\x12\x1c\n\x18QUARANTINE_KIND_UNROUTED\x10\x03\x12\x1e\n\x1aQUARANTINE_KIND_UNSTORABLE\x10\x04\x12\x1c\n\x18QUARANTINE_KIND_CONFLICT\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dataflow.validator.v1.quarantine_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_QUARANTINEKIND']._serialized_start=860
-  _globals['_QUARANTINEKIND']._serialized_end=1062
+  _globals['_QUARANTINEKIND']._serialized_start=882
+  _globals['_QUARANTINEKIND']._serialized_end=1084
   _globals['_REASON']._serialized_start=98
   _globals['_REASON']._serialized_end=185
   _globals['_QUARANTINEDITEM']._serialized_start=188
   _globals['_QUARANTINEDITEM']._serialized_end=604
   _globals['_QUARANTINEFILTER']._serialized_start=607
-  _globals['_QUARANTINEFILTER']._serialized_end=857
+  _globals['_QUARANTINEFILTER']._serialized_end=879
 # @@protoc_insertion_point(module_scope)

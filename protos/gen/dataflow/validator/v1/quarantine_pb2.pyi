@@ -186,6 +186,7 @@ class QuarantineFilter(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    TOPIC_FILTER_FIELD_NUMBER: _builtins.int
     contract: _builtins.str
     """The contract."""
     path: _builtins.str
@@ -194,6 +195,8 @@ class QuarantineFilter(_message.Message):
     """A reason of this clause."""
     revision: _builtins.int
     """Judged by this revision."""
+    topic_filter: _builtins.str
+    """Of a topic that this MQTT topic filter matches."""
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___QuarantineKind.ValueType]:
         """Any of these kinds; empty for all."""
@@ -221,10 +224,11 @@ class QuarantineFilter(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         revision: _builtins.int = ...,
+        topic_filter: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "device_ids", b"device_ids", "end_time", b"end_time", "kinds", b"kinds", "path", b"path", "revision", b"revision", "rule", b"rule", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "device_ids", b"device_ids", "end_time", b"end_time", "kinds", b"kinds", "path", b"path", "revision", b"revision", "rule", b"rule", "start_time", b"start_time", "topic_filter", b"topic_filter"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
