@@ -1,6 +1,7 @@
 """QuarantineService over gRPC, on a real Postgres."""
 
 import json
+import random
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,9 +13,12 @@ from dataflow.validator.v1 import quarantine_pb2, quarantine_service_pb2, quaran
 from dataflow_mesh.postgres import Pool
 from dataflow_mesh.testing import PostgresCluster, in_process_server, postgres_cluster
 from dataflow_validator.catalog.registry import Registry
+from dataflow_validator.catalog.routes import matches
 from dataflow_validator.parked.retry import ParkedRetry
+from dataflow_validator.quarantine.filters import Wanted, conditions
 from dataflow_validator.quarantine.service import SERVICE, QuarantineServicer
 from dataflow_validator.readings.partitions import Partitions
+from dataflow_validator.readings.queries import Query
 from dataflow_validator.testing import reason_of, validator_database
 
 pytestmark = pytest.mark.postgres
@@ -40,6 +44,7 @@ class Setup:
         rule: str = "maximum",
         payload: bytes = b"{}",
         id_kind: bytes = b"a",
+        topic: str = "a/b",
     ) -> UUID:
         message_id = uuid4()
         reasons = [
@@ -49,7 +54,7 @@ class Setup:
         await self.pool.execute(
             "INSERT INTO validator.quarantine (contract, revision, kind, device_id, topic, payload, element, reasons, "
             "receive_time, event_time, message_id, id_kind, content_hash, batch_id, position) "
-            "VALUES ($1, 1, $2, $3, 'a/b', $4, 3, $5::text::jsonb, $6, NULL, $7, $8, 1, gen_random_uuid(), 0)",
+            "VALUES ($1, 1, $2, $3, $9, $4, 3, $5::text::jsonb, $6, NULL, $7, $8, 1, gen_random_uuid(), 0)",
             contract,
             kind,
             device,
@@ -58,6 +63,7 @@ class Setup:
             _BASE + timedelta(seconds=number),
             message_id,
             id_kind,
+            topic,
         )
         return message_id
 
@@ -177,3 +183,37 @@ async def test_an_unknown_item_is_not_found(setup: Setup) -> None:
             await setup.stub.GetQuarantined(quarantine_service_pb2.GetQuarantinedRequest(quarantine_id=quarantine_id))
         assert caught.value.code() is grpc.StatusCode.NOT_FOUND
         assert reason_of(caught.value) == ("QUARANTINED_NOT_FOUND", {"id": quarantine_id})
+
+
+async def test_a_topic_filter_chooses_what_it_matches(setup: Setup) -> None:
+    """Over many filters and topics, Postgres finds exactly what routes would."""
+    levels = ["a", "b.c", "d e", "", "é", "x_1", "100%", "a+", "[z]", "\\d", "(q|r)", "{2}", "^", "line\nbreak"]
+    dice = random.Random(7)
+    topics = sorted(
+        {"/".join(dice.choices(levels, k=dice.randint(1, 4))) for _ in range(400)} - {""} | {"$SYS/a", "$a"}
+    )
+    for number, topic in enumerate(topics):
+        await setup.put(number, kind="UNROUTED", contract="", topic=topic)
+    stored = await setup.pool.fetch("SELECT topic FROM validator.quarantine")
+    for _ in range(400):
+        parts = dice.choices([level for level in levels if "+" not in level] + ["+"] * 4, k=dice.randint(1, 4))
+        topic_filter = "/".join([*parts, *dice.choice([[], [], ["#"]])])
+        if not topic_filter:
+            continue
+        query = Query()
+        query.sql = " AND ".join(conditions(query, Wanted(topic_filter=topic_filter)))
+        found = await setup.pool.fetch(
+            f"SELECT topic FROM validator.quarantine q WHERE {query.sql}",
+            *query.arguments,
+        )
+        expected = {row["topic"] for row in stored if matches(topic_filter, row["topic"])}
+        assert {row["topic"] for row in found} == expected, topic_filter
+
+
+async def test_pages_of_a_time_range_hold_what_was_received_in_it(setup: Setup) -> None:
+    """Whatever the order in which items were quarantined."""
+    for number in (5, 1, 9, 3, 8, 2, 7, 4, 6):
+        await setup.put(number)
+    start, end = (_BASE + timedelta(seconds=number) for number in (3, 8))
+    assert sorted(await setup.listed(start_time=start, end_time=end)) == [3, 4, 5, 6, 7]
+    assert await setup.listed(start_time=_BASE + timedelta(hours=1)) == []

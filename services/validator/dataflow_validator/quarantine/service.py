@@ -9,18 +9,15 @@ from dataflow_mesh.postgres import Pool
 
 from dataflow_validator.contracts.identity import IdKind
 from dataflow_validator.errors import QuarantinedNotFoundError
-from dataflow_validator.pages import Context, Row, read_page, selection, storable
+from dataflow_validator.pages import Context, Row, read_page, selection
 from dataflow_validator.parked.retry import ParkedRetry
 from dataflow_validator.parked.service import ParkedServicer
-from dataflow_validator.quarantine.queries import COLUMNS, KINDS, Wanted, quarantine_query
-from dataflow_validator.time_messages import from_timestamp, to_timestamp
+from dataflow_validator.quarantine.filters import KIND_VALUES, MAX_ID, id_range, wanted_of
+from dataflow_validator.quarantine.queries import COLUMNS, quarantine_query
+from dataflow_validator.time_messages import to_timestamp
 
 SERVICE: Final = "dataflow.validator.v1.QuarantineService"
 """Full name of the service."""
-
-_KINDS: Final = {kind: quarantine_pb2.QuarantineKind.Value(f"QUARANTINE_KIND_{kind}") for kind in KINDS}
-_KIND_NAMES: Final = {value: kind for kind, value in _KINDS.items()}
-_MAX_BIGINT: Final = 2**63 - 1
 
 
 class QuarantineServicer(ParkedServicer):
@@ -43,14 +40,19 @@ class QuarantineServicer(ParkedServicer):
         method, bound = f"{SERVICE}.ListQuarantined", selection(request)
         key = paging.decode(request.page_token, method, bound)
         size = paging.page_size(request.page_size)
-        wanted = _wanted(request.filter)
+        wanted = wanted_of(request.filter)
         if wanted is None:
             return quarantine_service_pb2.ListQuarantinedResponse()
-        query = quarantine_query(wanted, None if key is None else int(key[0] or 0), size + 1)
+        if key is None:
+            async with self._pool.acquire() as connection:
+                low, high = await id_range(connection, wanted)
+        else:
+            low, high = int(key[1] or 0), int(key[0] or 0) - 1
+        query = quarantine_query(wanted, size + 1, low=low, high=high)
         page = await read_page(self._pool, query.sql, query.arguments, size, _message)
         token = ""
         if page.more and page.last is not None:
-            token = paging.encode([page.last["quarantine_id"]], method, bound)
+            token = paging.encode([page.last["quarantine_id"], low], method, bound)
         return quarantine_service_pb2.ListQuarantinedResponse(items=page.items, next_page_token=token)
 
     async def GetQuarantined(
@@ -64,30 +66,11 @@ class QuarantineServicer(ParkedServicer):
         async with self._pool.acquire() as connection:
             row = await connection.fetchrow(
                 f"SELECT {COLUMNS} FROM validator.quarantine q WHERE q.quarantine_id = $1",  # noqa: S608 - a constant
-                min(number, _MAX_BIGINT),
+                min(number, MAX_ID),
             )
         if row is None:
             raise QuarantinedNotFoundError(f"there is no quarantined item of id {text!r}", metadata={"id": text})
         return quarantine_service_pb2.GetQuarantinedResponse(item=_message(row))
-
-
-def _wanted(message: quarantine_pb2.QuarantineFilter) -> Wanted | None:
-    """Reads the filter; `None` where it names what cannot be in Postgres, so that nothing matches."""
-    texts = [message.contract, message.path, message.rule]
-    devices = storable(list(dict.fromkeys(message.device_ids)))
-    kinds = [_KIND_NAMES[kind] for kind in dict.fromkeys(message.kinds) if kind in _KIND_NAMES]
-    if len(storable(texts)) < len(texts) or (message.kinds and not kinds):
-        return None
-    return Wanted(
-        contract=message.contract,
-        kinds=kinds,
-        device_ids=devices if message.device_ids else None,
-        path=message.path,
-        rule=message.rule,
-        start=from_timestamp(message.start_time, "filter.start_time") if message.HasField("start_time") else None,
-        end=from_timestamp(message.end_time, "filter.end_time") if message.HasField("end_time") else None,
-        revision=message.revision,
-    )
 
 
 def _message(row: Row) -> quarantine_pb2.QuarantinedItem:
@@ -95,7 +78,7 @@ def _message(row: Row) -> quarantine_pb2.QuarantinedItem:
     identified = row["id_kind"] != IdKind.BRIDGE.value.encode()
     return quarantine_pb2.QuarantinedItem(
         quarantine_id=str(row["quarantine_id"]),
-        kind=_KINDS[row["kind"]],
+        kind=KIND_VALUES[row["kind"]],
         contract=row["contract"],
         revision=row["revision"],
         device_id=row["device_id"],
