@@ -278,7 +278,7 @@ def test_the_device_may_stand_in_the_identity_without_a_field() -> None:
         ("-3", FieldType.NUMBER, -3),
         ("1e3", FieldType.NUMBER, 1000),
         ("0.1", FieldType.NUMBER, 0.1),
-        ("12345678901234567890", FieldType.NUMBER, 12345678901234567890),
+        ("12345678901234567168", FieldType.NUMBER, 12345678901234567168),
         ("5", FieldType.INTEGER, 5),
         ("5.0", FieldType.INTEGER, 5),
         ("9007199254740993", FieldType.INTEGER, 9007199254740993),
@@ -298,6 +298,7 @@ def test_text_that_says_exactly_a_value_is_that_value(text: str, kind: FieldType
     ("text", "kind"),
     [
         ("-0,1", FieldType.NUMBER),
+        ("12345678901234567890", FieldType.NUMBER),
         ("1,234.5", FieldType.NUMBER),
         (" 5", FieldType.NUMBER),
         ("5\n", FieldType.NUMBER),

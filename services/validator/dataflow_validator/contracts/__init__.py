@@ -9,18 +9,21 @@ from dataflow_validator.contracts.names import Column, quote_identifier
 from dataflow_validator.contracts.outcome import Accepted, Arrival, RefusalKind, Refused
 from dataflow_validator.contracts.reasons import Reason, reasons_to_json
 from dataflow_validator.contracts.spec import (
+    BinaryEncoding,
     Coercion,
     ConflictRule,
     ContractSpec,
     EventTimeFormat,
     FieldSpec,
     FieldType,
+    MessageFormat,
     UnknownFields,
 )
 
 __all__ = [
     "Accepted",
     "Arrival",
+    "BinaryEncoding",
     "Coercion",
     "Column",
     "CompiledContract",
@@ -33,6 +36,7 @@ __all__ = [
     "FieldSpec",
     "FieldType",
     "IdKind",
+    "MessageFormat",
     "Reason",
     "RefusalKind",
     "Refused",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import chain, islice
 
-from dataflow_validator.contracts.columns import UnfitError, json_text
+from dataflow_validator.contracts.columns import UnfitError, json_text, merged
 from dataflow_validator.contracts.device import MAX_DEVICE_ID_BYTES, DeviceRule, DeviceSource, device_id_of
 from dataflow_validator.contracts.event_time import Moment
 from dataflow_validator.contracts.identity import IdKind
@@ -52,8 +52,7 @@ def judge_carefully(
             wrong = f"not a moment ({plan.spec.event_time_format}): write RFC 3339, such as 2026-01-31T12:00:00Z"
             reasons.append(reason(plan.event_tokens, "timestamp", "a moment in time", value, wrong))
 
-    left: dict[str, object] = {}
-    values = _values(plan, item, moment, blamed, left, reasons)
+    values, left = _values(plan, item, moment, blamed, reasons)
     extra = MISSING if reasons else _extra(plan, item, left)
     reasons += _unstorable(plan, item, extra)
 
@@ -91,11 +90,15 @@ def _values(
     item: object,
     moment: Moment | None,
     blamed: set[str],
-    left: dict[str, object],
     reasons: list[Reason],
-) -> list[object]:
-    """Convert the columns one by one; what does not fit adds a reason."""
+) -> tuple[list[object], object]:
+    """Convert the columns one by one; what does not fit adds a reason.
+
+    Returns:
+        The columns' values, and as an object what was accepted but fits no column.
+    """
     values: list[object] = []
+    left: object = {}
     for index, tokens in enumerate(plan.tokens):
         value = resolve(item, tokens)
         if value is MISSING:
@@ -110,21 +113,24 @@ def _values(
             except UnfitError as problem:
                 if plan.spec.fields_from_schema and problem.rule == "timestamp":
                     # In a JSON Schema "format" only annotates: the schema accepts the text, so it is kept as it is.
-                    left[tokens[0]] = value
+                    for token in reversed(tokens):
+                        value = {token: value}
+                    left = merged(left, value)
                 else:
                     wrong = f"the value does not fit its column: {problem.expected}"
-                    reasons.append(reason(tokens, problem.rule, problem.expected, value, wrong))
+                    actual = resolve(value, [str(token) for token in problem.inside])
+                    reasons.append(reason((*tokens, *problem.inside), problem.rule, problem.expected, actual, wrong))
                 value = None
         values.append(value)
-    return values
+    return values, left
 
 
-def _extra(plan: Plan, item: object, left: dict[str, object]) -> object:
+def _extra(plan: Plan, item: object, left: object) -> object:
     """Give what goes into `extra`, or `MISSING`; a value that is no object is kept there whole."""
     if not isinstance(item, dict):
         return item
     if plan.keeps_unknown:
-        left = {**plan.unknown.of(item), **left}
+        left = merged(plan.unknown.of(item), left)
     return left or MISSING
 
 

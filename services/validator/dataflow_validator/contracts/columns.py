@@ -3,6 +3,7 @@
 import json
 from base64 import b64decode
 from binascii import Error as Base64Error
+from binascii import unhexlify
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,7 +13,7 @@ import orjson
 
 from dataflow_validator.contracts.event_time import compile_reader
 from dataflow_validator.contracts.names import BIGINT_MAX, BIGINT_MIN
-from dataflow_validator.contracts.spec import EventTimeFormat, FieldSpec, FieldType
+from dataflow_validator.contracts.spec import BinaryEncoding, EventTimeFormat, FieldSpec, FieldType
 
 Convert: TypeAlias = Callable[[object], object]
 """Turns a JSON value, never null, into a column's value; raises `UnfitError`."""
@@ -24,18 +25,21 @@ class UnfitError(Exception):
     Attributes:
         rule: As in `Reason`; "storable" where the value is fine and only SQL cannot hold it.
         expected: What the column needs.
+        inside: Where in the value, outermost first; empty for the value itself.
     """
 
-    def __init__(self, rule: str, expected: str) -> None:
+    def __init__(self, rule: str, expected: str, inside: tuple[str | int, ...] = ()) -> None:
         """Keep rule and expectation.
 
         Args:
             rule: As in `Reason`.
             expected: What the column needs.
+            inside: Where in the value.
         """
         super().__init__(expected)
         self.rule = rule
         self.expected = expected
+        self.inside = inside
 
 
 def converter(spec: FieldSpec, sql_type: str) -> Convert | None:
@@ -50,9 +54,53 @@ def converter(spec: FieldSpec, sql_type: str) -> Convert | None:
     """
     if sql_type == "numeric":
         return _to_numeric
+    if (inner := _inner_check(spec)) is not None:
+        return _then_text(inner)
     if spec.type is FieldType.BINARY:
-        return _binary(spec.min_length or 0, spec.max_length)
+        return _binary(spec)
+    if spec.type is FieldType.TIMESTAMP and spec.format is not EventTimeFormat.AUTO:
+        return _timestamp(spec.format)
     return _CONVERTERS.get(spec.type)
+
+
+def _inner_check(spec: FieldSpec) -> Convert | None:
+    """Make the check of what no JSON Schema says of the parts of an array or object; `None` where there is nothing."""
+    of_items = None if spec.items is None else _part_check(spec.items)
+    of_members = [(part.name, inner) for part in spec.members if (inner := _part_check(part)) is not None]
+    if of_items is None and not of_members:
+        return None
+
+    def check(value: object) -> object:
+        if isinstance(value, list) and of_items is not None:
+            for index, element in enumerate(value):
+                _check_part(of_items, element, index)
+        elif isinstance(value, dict):
+            for name, of_member in of_members:
+                _check_part(of_member, value.get(name), name)
+        return value
+
+    return check
+
+
+def _part_check(spec: FieldSpec) -> Convert | None:
+    if spec.type is FieldType.BINARY:
+        return _binary(spec)
+    if spec.type is FieldType.TIMESTAMP:
+        return _timestamp(spec.format)
+    return _inner_check(spec)
+
+
+def _check_part(check: Convert, value: object, at: str | int) -> None:
+    if value is None:
+        return
+    try:
+        check(value)
+    except UnfitError as problem:
+        raise UnfitError(problem.rule, problem.expected, (at, *problem.inside)) from problem
+
+
+def _then_text(check: Convert) -> Convert:
+    return lambda value: json_text(check(value))
 
 
 def json_text(value: object) -> str:
@@ -74,28 +122,34 @@ def _to_numeric(value: object) -> object:
     return Decimal(int(value))  # type: ignore[call-overload]
 
 
-_read_moment: Final = compile_reader(EventTimeFormat.AUTO)
+def _timestamp(written: EventTimeFormat) -> Convert:
+    read = compile_reader(written)
+    expected = {
+        EventTimeFormat.AUTO: "ISO 8601 text or an epoch number",
+        EventTimeFormat.RFC3339: "RFC 3339 text with a zone",
+    }.get(written, f"a number ({written})")
 
+    def to_timestamp(value: object) -> object:
+        moment = read(value)
+        if moment is None:
+            raise UnfitError("timestamp", expected)
+        if moment.time in _INFINITIES:
+            raise UnfitError("storable", "a moment after year 1 began and before year 9999 ends")
+        return moment.time
 
-def _to_timestamp(value: object) -> object:
-    moment = _read_moment(value)
-    if moment is None:
-        raise UnfitError("timestamp", "RFC 3339 text or an epoch number")
-    if moment.time in _INFINITIES:
-        raise UnfitError("storable", "a moment after year 1 began and before year 9999 ends")
-    return moment.time
+    return to_timestamp
 
 
 _INFINITIES: Final = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 """asyncpg writes these two moments as -infinity and infinity."""
 
 
-def _binary(min_length: int, max_length: int | None) -> Convert:
+def _binary(spec: FieldSpec) -> Convert:
+    min_length, max_length = spec.min_length or 0, spec.max_length
+    decode = _from_hex if spec.encoding is BinaryEncoding.HEX else _from_base64
+
     def to_bytes(value: object) -> object:
-        try:
-            decoded = b64decode(str(value), validate=True)
-        except (Base64Error, ValueError) as problem:
-            raise UnfitError("base64", "base64 text (RFC 4648 section 4, padded)") from problem
+        decoded = decode(str(value))
         if len(decoded) < min_length:
             raise UnfitError("minLength", f"minLength {min_length} bytes")
         if max_length is not None and len(decoded) > max_length:
@@ -105,13 +159,42 @@ def _binary(min_length: int, max_length: int | None) -> Convert:
     return to_bytes
 
 
+def _from_base64(text: str) -> bytes:
+    # One alphabet at a time; padding is redundant, and half of the senders leave it out with the URL-safe one.
+    url_safe = "-" in text or "_" in text
+    padded = text if "=" in text else text + "=" * (-len(text) % 4)
+    problem: Exception | None = None
+    if not (url_safe and ("+" in text or "/" in text)):
+        try:
+            return b64decode(padded, b"-_" if url_safe else None, validate=True)
+        except (Base64Error, ValueError) as wrong:
+            problem = wrong
+    raise UnfitError("base64", "base64 text (RFC 4648 section 4 or 5)") from problem
+
+
+def _from_hex(text: str) -> bytes:
+    try:
+        # `unhexlify`, since `bytes.fromhex` skips spaces.
+        return unhexlify(text)
+    except (Base64Error, ValueError) as problem:
+        raise UnfitError("hex", "hexadecimal text, two digits for each byte") from problem
+
+
 _CONVERTERS: Final[dict[FieldType, Convert]] = {
     FieldType.INTEGER: _to_bigint,
-    FieldType.TIMESTAMP: _to_timestamp,
+    FieldType.TIMESTAMP: _timestamp(EventTimeFormat.AUTO),
     FieldType.OBJECT: json_text,
     FieldType.ARRAY: json_text,
     FieldType.JSON: json_text,
 }
+
+
+def merged(one: object, other: object) -> object:
+    """Merge two JSON values: objects member by member, else the other one."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        both = {key: merged(value, other[key]) if key in other else value for key, value in one.items()}
+        return {**both, **{key: value for key, value in other.items() if key not in one}}
+    return other
 
 
 class UnknownMembers:

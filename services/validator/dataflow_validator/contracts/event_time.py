@@ -1,10 +1,13 @@
 """When a reading was taken: the spellings of a moment that devices use, read exactly or refused.
 
-Read are RFC 3339 text (upper or lower case "T" and "Z", or a space for the "T"; any number of fraction digits; a leap
-second), the same without a zone, which is taken as UTC and flagged, and epoch numbers. Without a declared format an
-epoch number is seconds below 10^11, milliseconds below 10^14, microseconds below 10^17: each then means a date between
-1966 (as microseconds: 1973 for milliseconds) and 5138. Postgres keeps microseconds; finer digits are cut off the row's
-time but stay part of an identity made of it.
+Without a declared format, text is read in the forms of ISO 8601 that name one moment whatever the reader's habits: year
+first, the date's separators "-", "/" or none, "T" or a space before the time, seconds optional, a fraction after a point
+or a comma, a zone as "Z", "UTC", "GMT", "+02:00", "+0200" or "+02", and the date alone for its midnight. A leap second is
+read; no zone is taken as UTC and flagged. Epoch numbers are seconds below 10^11, milliseconds below 10^14, microseconds
+below 10^17 and nanoseconds above: each then means a date between 1966 (1973 but for seconds) and 5138. A declared format
+reads nothing else: `rfc3339` its letter, with a zone; the epoch formats numbers, and text made of digits.
+
+Postgres keeps microseconds; finer digits are cut off the row's time but stay part of an identity made of it.
 """
 
 import re
@@ -18,10 +21,20 @@ from dataflow_validator.contracts.reasons import Reason, describe, reason
 from dataflow_validator.contracts.spec import EPOCH, EventTimeFormat
 
 _TEXT: Final = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(?:\.(\d{1,64}))?(?:([Zz])|([+-])(\d\d):(\d\d))?", re.ASCII
+    r"(\d{4})([-/]?)(\d\d)[-/]?(\d\d)"
+    r"(?:[Tt ](\d\d)(:?)(\d\d)(?:\6(\d\d)(?:[.,](\d{1,64}))?)?(?: ?(?:([Zz]|UTC|GMT)|([+-])(\d\d):?(\d\d)?))?)?",
+    re.ASCII,
+)
+_RFC3339: Final = re.compile(
+    r"(\d{4})(-)(\d\d)-(\d\d)[Tt ](\d\d)(:)(\d\d):(\d\d)(?:\.(\d{1,64}))?(?:([Zz])|([+-])(\d\d):(\d\d))", re.ASCII
 )
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9]\d{0,19})(?:\.\d{1,20})?", re.ASCII)
-_UNITS: Final = {EventTimeFormat.EPOCH_S: 6, EventTimeFormat.EPOCH_MS: 3, EventTimeFormat.EPOCH_US: 0}
+_UNITS: Final = {
+    EventTimeFormat.EPOCH_S: 6,
+    EventTimeFormat.EPOCH_MS: 3,
+    EventTimeFormat.EPOCH_US: 0,
+    EventTimeFormat.EPOCH_NS: -3,
+}
 _PLAIN_SIZES: Final = frozenset({20, 24, 27})
 """Of "2014-01-01T00:00:00Z" and the same with three or six fraction digits."""
 
@@ -53,24 +66,27 @@ def read_moment(value: object, written: EventTimeFormat = EventTimeFormat.AUTO) 
     if isinstance(value, str):
         if written in _UNITS:
             return _from_epoch(value, written) if _NUMBER.fullmatch(value) else None
-        return _from_text(value)
+        return _from_text(value, _RFC3339 if written is EventTimeFormat.RFC3339 else _TEXT)
     if isinstance(value, int | float) and not isinstance(value, bool) and written is not EventTimeFormat.RFC3339:
         return _from_epoch(str(value) if isinstance(value, int) else repr(value), written)
     return None
 
 
-def _from_text(text: str) -> Moment | None:
-    found = _TEXT.fullmatch(text)
+def _from_text(text: str, pattern: re.Pattern[str]) -> Moment | None:
+    found = pattern.fullmatch(text)
     if found is None:
         return None
-    day, minute, second, fraction, utc, sign, zone_hours, zone_minutes = found.groups()
+    year, separator, month, day, hour, _, minute, second, fraction, utc, sign, zone_hours, zone_minutes = found.groups()
+    if hour is None and not separator:
+        return None  # eight digits may just as well be a number
     leap = second == "60"
     try:
-        time = datetime.fromisoformat(f"{day}T{minute}:{'59' if leap else second}+00:00").astimezone(UTC)
+        seconds = 59 if leap else int(second or 0)
+        time = datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), seconds, tzinfo=UTC)
         if sign is not None:
-            if int(zone_hours) > 23 or int(zone_minutes) > 59:
+            if int(zone_hours) > 23 or int(zone_minutes or 0) > 59:
                 return None
-            offset = timedelta(hours=int(zone_hours), minutes=int(zone_minutes))
+            offset = timedelta(hours=int(zone_hours), minutes=int(zone_minutes or 0))
             time += -offset if sign == "+" else offset
         if leap:
             if (time.hour, time.minute) != (23, 59):
@@ -92,8 +108,8 @@ def _from_epoch(text: str, written: EventTimeFormat) -> Moment | None:
         shift = _UNITS.get(written)
         if shift is None:
             size = abs(number)
-            shift = 6 if size < 10**11 else 3 if size < 10**14 else 0
-            if size >= 10**17:
+            shift = 6 if size < 10**11 else 3 if size < 10**14 else 0 if size < 10**17 else -3
+            if size >= 10**20:
                 return None
         exact = number.scaleb(shift)
         microseconds = int(exact // 1)

@@ -106,7 +106,8 @@ def sql_type(spec: FieldSpec) -> str:
     An integer without bounds is a bigint: what does not fit is refused as UNSTORABLE and kept in quarantine.
     """
     if spec.type is FieldType.INTEGER:
-        numbers = [bound for bound in (spec.min, spec.max, *spec.enum) if isinstance(bound, int | float)]
+        bounds = (spec.min, spec.max, spec.exclusive_min, spec.exclusive_max)
+        numbers = [bound for bound in (*bounds, *spec.enum) if isinstance(bound, int | float)]
         if any(not BIGINT_MIN <= number <= BIGINT_MAX for number in numbers):
             return "numeric"
     return _SQL_TYPES[spec.type]

@@ -18,9 +18,6 @@ from dataflow_validator.contracts.spec import Coercion, ContractSpec, EventTimeF
 
 _MAX_POINTER_CHARACTERS: Final = 512
 
-read_timestamp: Final = compile_reader(EventTimeFormat.AUTO)
-"""Reads timestamp fields other than the event time, which have no declared format."""
-
 
 class Plan:
     """A contract taken apart for judging. Immutable.
@@ -109,7 +106,12 @@ class Plan:
         members = [by_name[name] for name in spec.identity if name in by_name]
         self.has_identity = bool(spec.identity)
         self._identity = [
-            (item.tokens, item.type is FieldType.TIMESTAMP, item.name == spec.event_time) for item in members
+            (
+                item.tokens,
+                compile_reader(item.format) if item.type is FieldType.TIMESTAMP else None,
+                item.name == spec.event_time,
+            )
+            for item in members
         ]
         # Nearly every identity is made of text and moments at the top level, which need no canonical form of numbers.
         plain = all(
@@ -161,12 +163,12 @@ class Plan:
     def _identity_values(self, item: object, moment: Moment | None) -> list[object] | None:
         """Give the typed values of the identity fields; `None` where one is missing or no scalar."""
         values: list[object] = []
-        for tokens, is_timestamp, is_event_time in self._identity:
+        for tokens, read, is_event_time in self._identity:
             value = resolve(item, tokens)
             if is_event_time:
                 value = MISSING if moment is None else _exact_moment(moment)
-            elif is_timestamp and value is not None and value is not MISSING:
-                other = read_timestamp(value)
+            elif read is not None and value is not None and value is not MISSING:
+                other = read(value)
                 value = MISSING if other is None else _exact_moment(other)
             if value is MISSING or isinstance(value, dict | list):
                 return None

@@ -24,6 +24,7 @@ _RANKS: Final = {
     "type": 1,
     "timestamp": 1,
     "base64": 1,
+    "hex": 1,
     "required": 2,
     "minimum": 3,
     "maximum": 3,
@@ -59,7 +60,7 @@ class Reason(NamedTuple):
     Attributes:
         path: JSON Pointer inside the item; for a missing member the pointer that it would have. "" is the item itself.
         rule: The rule that was broken, as JSON Schema spells it where it has the rule ("type", "required", "minimum"),
-            else "json", "timestamp", "base64", "eventTimeMinimum", "eventTimeMaximum", "device", "items", "storable".
+            else "json", "timestamp", "base64", "hex", "eventTimeMinimum", "eventTimeMaximum", "device", "items", "storable".
         expected: What the rule asks for.
         actual: What was found, shortened.
         message: The same as one sentence.

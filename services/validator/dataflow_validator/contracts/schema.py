@@ -11,11 +11,18 @@ from typing import Final, NoReturn
 import jsonschema_rs
 import orjson
 
-from dataflow_validator.contracts.errors import ContractError
+from dataflow_validator.contracts.errors import ContractError, Problem
 from dataflow_validator.contracts.pointer import is_index, pointer_of
 from dataflow_validator.contracts.reasons import storable_text
 from dataflow_validator.contracts.schema_cost import MAX_SCHEMA_STEPS, steps
-from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType, Json, UnknownFields
+from dataflow_validator.contracts.spec import (
+    ContractSpec,
+    EventTimeFormat,
+    FieldSpec,
+    FieldType,
+    Json,
+    UnknownFields,
+)
 
 MAX_SCHEMA_BYTES: Final = 1024 * 1024
 MAX_SCHEMA_DEPTH: Final = 100
@@ -31,7 +38,7 @@ _TYPES: Final[dict[FieldType, list[Json]]] = {
     FieldType.INTEGER: ["integer"],
     FieldType.NUMBER: ["number"],
     FieldType.BOOLEAN: ["boolean"],
-    FieldType.TIMESTAMP: ["string", "number"],
+    FieldType.TIMESTAMP: ["string", "number"],  # a declared format may leave one of them
     FieldType.OBJECT: ["object"],
     FieldType.ARRAY: ["array"],
     FieldType.BINARY: ["string"],
@@ -44,7 +51,7 @@ def compile_schema(spec: ContractSpec) -> jsonschema_rs.Validator:
     Raises:
         ContractError: The schema is not a valid one, too large, or refers to something outside of the document.
     """
-    problems = list(_schema_limits(spec.json_schema))
+    problems = [Problem(text, "json_schema") for text in _schema_limits(spec.json_schema)]
     if not problems:
         problems.extend(_bad_patterns(spec))
     if problems:
@@ -70,7 +77,7 @@ def build_validator(schema: dict[str, Json] | bool) -> jsonschema_rs.Validator:
             schema, retriever=refuse, pattern_options=_PATTERNS, validate_formats=False, mask="the value"
         )
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as problem:
-        raise ContractError([_schema_problem(problem, outside)]) from problem
+        raise ContractError([Problem(_schema_problem(problem, outside), "json_schema")]) from problem
 
 
 def _schema_problem(problem: Exception, outside: list[str]) -> str:
@@ -147,7 +154,7 @@ def _raw_requires(raw: dict[str, Json] | bool | None, root: _Node) -> bool:
 
 
 def _node_schema(node: _Node, *, closed: bool) -> dict[str, Json]:
-    schema = {} if node.spec is None else field_schema(node.spec)
+    schema = {} if node.spec is None else field_schema(node.spec, closed=closed)
     if node.members:
         arrays = all(is_index(token) for token in node.members)
         if node.spec is None:
@@ -156,10 +163,12 @@ def _node_schema(node: _Node, *, closed: bool) -> dict[str, Json]:
         members: dict[str, Json] = {
             token: _node_schema(member, closed=closed) for token, member in node.members.items()
         }
-        schema["properties"] = members
+        declared = schema.setdefault("properties", {})
+        assert isinstance(declared, dict)
+        declared.update(members)
         required: list[Json] = [token for token, member in node.members.items() if member.required]
         if required:
-            schema["required"] = required
+            schema["required"] = [*schema.get("required", ()), *required]  # type: ignore[misc]
         if arrays:
             by_index = {int(token): member for token, member in members.items()}
             schema["prefixItems"] = [by_index.get(index, True) for index in range(max(by_index) + 1)]
@@ -170,40 +179,74 @@ def _node_schema(node: _Node, *, closed: bool) -> dict[str, Json]:
     return schema
 
 
-def field_schema(item: FieldSpec) -> dict[str, Json]:
-    """Write the rules of one field's value as a JSON Schema."""
+def field_schema(item: FieldSpec, *, closed: bool = False) -> dict[str, Json]:
+    """Write the rules of one field's value as a JSON Schema.
+
+    Args:
+        item: The field.
+        closed: Objects with declared members have no others.
+    """
     schema: dict[str, Json] = {}
-    if (types := _TYPES.get(item.type)) is not None:
+    if (types := _types_of(item)) is not None:
         types = [*types, "null"] if item.nullable else types
         schema["type"] = types if len(types) > 1 else types[0]
     if item.enum:
         schema["enum"] = [*item.enum, None] if item.nullable and None not in item.enum else list(item.enum)
-    if item.min is not None:
-        schema["minimum"] = item.min
-    if item.max is not None:
-        schema["maximum"] = item.max
-    if item.pattern is not None:
-        schema["pattern"] = item.pattern
+    rules: dict[str, Json] = {
+        "minimum": item.min,
+        "maximum": item.max,
+        "exclusiveMinimum": item.exclusive_min,
+        "exclusiveMaximum": item.exclusive_max,
+        "multipleOf": item.multiple_of,
+        "pattern": item.pattern,
+    }
+    schema.update({keyword: rule for keyword, rule in rules.items() if rule is not None})
     if item.type in {FieldType.STRING, FieldType.ARRAY}:
         low, high = ("minLength", "maxLength") if item.type is FieldType.STRING else ("minItems", "maxItems")
         if item.min_length is not None:
             schema[low] = item.min_length
         if item.max_length is not None:
             schema[high] = item.max_length
+    if item.items is not None:
+        schema["items"] = field_schema(item.items, closed=closed)
+    if item.members:
+        schema["properties"] = {member.name: field_schema(member, closed=closed) for member in item.members}
+        if required := [member.name for member in item.members if member.required]:
+            schema["required"] = list(required)
+        if closed:
+            schema["additionalProperties"] = False
     return schema
 
 
-def _bad_patterns(spec: ContractSpec) -> Iterator[str]:
-    for item in spec.fields:
-        if item.pattern is None and not item.has_default:
+def _types_of(item: FieldSpec) -> list[Json] | None:
+    if item.type is FieldType.TIMESTAMP and item.format is EventTimeFormat.RFC3339:
+        return ["string"]
+    return _TYPES.get(item.type)
+
+
+def _bad_patterns(spec: ContractSpec) -> Iterator[Problem]:
+    for index, item in enumerate(spec.fields):
+        if not item.has_default and all(part.pattern is None for part in parts_of(item)):
             continue
+        what = f"field {item.name!r}"
         try:
             alone = build_validator(field_schema(item))
         except ContractError:
-            yield f"field {item.name!r}: pattern {item.pattern!r} is not a regular expression that we run, or is too large"
+            pattern = next(part.pattern for part in parts_of(item) if part.pattern is not None)
+            wrong = f"{what}: pattern {pattern!r} is not a regular expression that we run, or is too large"
+            yield Problem(wrong, f"fields[{index}].pattern")
             continue
         if item.has_default and not alone.is_valid(item.default):
-            yield f"field {item.name!r}: its default {item.default!r} breaks the field's own rules"
+            yield Problem(
+                f"{what}: its default {item.default!r} breaks the field's own rules", f"fields[{index}].default"
+            )
+
+
+def parts_of(item: FieldSpec) -> Iterator[FieldSpec]:
+    """Yield a field and all that is declared inside of it."""
+    yield item
+    for inner in (*item.members, *([] if item.items is None else [item.items])):
+        yield from parts_of(inner)
 
 
 def _schema_limits(raw: dict[str, Json] | bool | None) -> Iterator[str]:
@@ -258,4 +301,5 @@ __all__ = [
     "contract_schema",
     "field_schema",
     "item_may_be_array",
+    "parts_of",
 ]
