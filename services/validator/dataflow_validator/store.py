@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
@@ -18,6 +18,7 @@ from dataflow_validator.failure import of_lane
 from dataflow_validator.judged import JudgedBatch, QuarantineRow, unstorable_row
 from dataflow_validator.quarantine.rows import quarantine
 from dataflow_validator.readings.rows import ReadingRows
+from dataflow_validator.rollups.marks import Hours, hours_of, mark_hours
 from dataflow_validator.statements import statements
 from dataflow_validator.tally import Outcome, Tally
 
@@ -82,6 +83,7 @@ async def store(
             lane = ReadingRows(connection, name, claimed, tallies, isolate=isolate)
             unstored += await of_lane(name, lane.store())
         await quarantine(connection, unstored, tallies, isolate=isolate, stopped=stopped)
+        await mark_hours(connection, _touched(claimed, tallies))
         await _log(connection, claimed, tallies, unparked)
     return Stored(
         len(claimed),
@@ -90,6 +92,17 @@ async def store(
         sum(tally.totals[Outcome.CONFLICT] for tally in tallies),
         sum(tally.totals[Outcome.QUARANTINED] for tally in tallies),
     )
+
+
+def _touched(claimed: Sequence[JudgedBatch], tallies: Sequence[Tally]) -> dict[str, Hours]:
+    """Return the hours of the items of each contract that got new rows."""
+    stored = {name for tally in tallies for name, counts in tally.counts.items() if Outcome.STORED.value in counts}
+    rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in stored}
+    for judged in claimed:
+        for lane in judged.lanes.values():
+            if lane.contract.spec.name in stored:
+                rows[lane.contract.spec.name] += lane.rows
+    return {name: hours_of(of_contract) for name, of_contract in rows.items()}
 
 
 def _held_back(name: str, claimed: Sequence[JudgedBatch], problem: str) -> list[tuple[QuarantineRow, int]]:
