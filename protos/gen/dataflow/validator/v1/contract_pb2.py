@@ -28,7 +28,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$dataflow/validator/v1/contract.proto\x12\x15\x64\x61taflow.validator.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc4\x03\n\x05\x46ield\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x04\x12:\n\x04type\x18\x02 \x01(\x0e\x32 .dataflow.validator.v1.FieldTypeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x15\n\x08required\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x10\n\x08nullable\x18\x04 \x01(\x08\x12\'\n\x07\x64\x65\x66\x61ult\x18\x05 \x01(\x0b\x32\x16.google.protobuf.Value\x12\x0c\n\x04unit\x18\x06 \x01(\t\x12\x10\n\x03min\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x10\n\x03max\x18\x08 \x01(\x01H\x02\x88\x01\x01\x12$\n\x04\x65num\x18\t \x03(\x0b\x32\x16.google.protobuf.Value\x12\x0f\n\x07pattern\x18\n \x01(\t\x12\x17\n\nmin_length\x18\x0b \x01(\rH\x03\x88\x01\x01\x12\x17\n\nmax_length\x18\x0c \x01(\rH\x04\x88\x01\x01\x12\x13\n\x0b\x64\x65scription\x18\r \x01(\t\x12\x13\n\x0b\x63olumn_name\x18\x0e \x01(\t\x12\x13\n\x0b\x63olumn_type\x18\x0f \x01(\tB\x0b\n\t_requiredB\x06\n\x04_minB\x06\n\x04_maxB\r\n\x0b_min_lengthB\r\n\x0b_max_length\"\xb8\x04\n\x0c\x43ontractSpec\x12,\n\x06\x66ields\x18\x01 \x03(\x0b\x32\x1c.dataflow.validator.v1.Field\x12\x1e\n\x0bjson_schema\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80@\x12\x10\n\x08identity\x18\x03 \x03(\t\x12\x18\n\x10\x65vent_time_field\x18\x04 \x01(\t\x12+\n\x0f\x65vent_time_unit\x18\x05 \x01(\tB\x12\xbaH\x0fr\rR\x00R\x01sR\x02msR\x02us\x12\x32\n\x0e\x65vent_time_min\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x14\x65vent_time_max_ahead\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x46\n\x0eunknown_fields\x18\x08 \x01(\x0e\x32$.dataflow.validator.v1.UnknownFieldsB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12;\n\x08\x63oercion\x18\t \x01(\x0e\x32\x1f.dataflow.validator.v1.CoercionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12H\n\x0f\x63onflict_policy\x18\n \x01(\x0e\x32%.dataflow.validator.v1.ConflictPolicyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x30\n\rdedupe_window\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0b\x64\x65scription\x18\x0c \x01(\t\"\xbf\x01\n\x08\x43ontract\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x31\n\x04spec\x18\x02 \x01(\x0b\x32#.dataflow.validator.v1.ContractSpec\x12\x17\n\x0f\x61\x63tive_revision\x18\x03 \x01(\r\x12\x17\n\x0flatest_revision\x18\x04 \x01(\r\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x62uiltin\x18\x06 \x01(\x08\"+\n\x0b\x43ontractRef\x12\x0e\n\x04name\x18\x01 \x01(\tH\x00\x42\x0c\n\x03ref\x12\x05\xbaH\x02\x08\x01*\xe3\x01\n\tFieldType\x12\x1a\n\x16\x46IELD_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x46IELD_TYPE_STRING\x10\x01\x12\x16\n\x12\x46IELD_TYPE_INTEGER\x10\x02\x12\x15\n\x11\x46IELD_TYPE_NUMBER\x10\x03\x12\x16\n\x12\x46IELD_TYPE_BOOLEAN\x10\x04\x12\x18\n\x14\x46IELD_TYPE_TIMESTAMP\x10\x05\x12\x15\n\x11\x46IELD_TYPE_OBJECT\x10\x06\x12\x14\n\x10\x46IELD_TYPE_ARRAY\x10\x07\x12\x15\n\x11\x46IELD_TYPE_BINARY\x10\x08*~\n\rUnknownFields\x12\x1e\n\x1aUNKNOWN_FIELDS_UNSPECIFIED\x10\x00\x12\x19\n\x15UNKNOWN_FIELDS_IGNORE\x10\x01\x12\x17\n\x13UNKNOWN_FIELDS_KEEP\x10\x02\x12\x19\n\x15UNKNOWN_FIELDS_REJECT\x10\x03*P\n\x08\x43oercion\x12\x18\n\x14\x43OERCION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43OERCION_STRICT\x10\x01\x12\x15\n\x11\x43OERCION_LOSSLESS\x10\x02*f\n\x0e\x43onflictPolicy\x12\x1f\n\x1b\x43ONFLICT_POLICY_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONFLICT_POLICY_FIRST\x10\x01\x12\x18\n\x14\x43ONFLICT_POLICY_BOTH\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$dataflow/validator/v1/contract.proto\x12\x15\x64\x61taflow.validator.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9b\x06\n\x05\x46ield\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12:\n\x04type\x18\x02 \x01(\x0e\x32 .dataflow.validator.v1.FieldTypeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x15\n\x08required\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x10\n\x08nullable\x18\x04 \x01(\x08\x12\'\n\x07\x64\x65\x66\x61ult\x18\x05 \x01(\x0b\x32\x16.google.protobuf.Value\x12\x0c\n\x04unit\x18\x06 \x01(\t\x12\x10\n\x03min\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x10\n\x03max\x18\x08 \x01(\x01H\x02\x88\x01\x01\x12$\n\x04\x65num\x18\t \x03(\x0b\x32\x16.google.protobuf.Value\x12\x0f\n\x07pattern\x18\n \x01(\t\x12\x17\n\nmin_length\x18\x0b \x01(\rH\x03\x88\x01\x01\x12\x17\n\nmax_length\x18\x0c \x01(\rH\x04\x88\x01\x01\x12\x13\n\x0b\x64\x65scription\x18\r \x01(\t\x12\x13\n\x0b\x63olumn_name\x18\x0e \x01(\t\x12\x13\n\x0b\x63olumn_type\x18\x0f \x01(\t\x12\x1a\n\rexclusive_min\x18\x10 \x01(\x01H\x05\x88\x01\x01\x12\x1a\n\rexclusive_max\x18\x11 \x01(\x01H\x06\x88\x01\x01\x12\x18\n\x0bmultiple_of\x18\x12 \x01(\x01H\x07\x88\x01\x01\x12\x32\n\ttime_unit\x18\x13 \x01(\tB\x1f\xbaH\x1cr\x1aR\x00R\x07rfc3339R\x01sR\x02msR\x02usR\x02ns\x12\x41\n\x08\x65ncoding\x18\x14 \x01(\x0e\x32%.dataflow.validator.v1.BinaryEncodingB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12+\n\x05items\x18\x15 \x01(\x0b\x32\x1c.dataflow.validator.v1.Field\x12-\n\x07members\x18\x16 \x03(\x0b\x32\x1c.dataflow.validator.v1.FieldB\x0b\n\t_requiredB\x06\n\x04_minB\x06\n\x04_maxB\r\n\x0b_min_lengthB\r\n\x0b_max_lengthB\x10\n\x0e_exclusive_minB\x10\n\x0e_exclusive_maxB\x0e\n\x0c_multiple_of\"\xfe\x05\n\x0c\x43ontractSpec\x12,\n\x06\x66ields\x18\x01 \x03(\x0b\x32\x1c.dataflow.validator.v1.Field\x12\x1e\n\x0bjson_schema\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80@\x12\x10\n\x08identity\x18\x03 \x03(\t\x12\x18\n\x10\x65vent_time_field\x18\x04 \x01(\t\x12\x38\n\x0f\x65vent_time_unit\x18\x05 \x01(\tB\x1f\xbaH\x1cr\x1aR\x00R\x07rfc3339R\x01sR\x02msR\x02usR\x02ns\x12\x32\n\x0e\x65vent_time_min\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x14\x65vent_time_max_ahead\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x46\n\x0eunknown_fields\x18\x08 \x01(\x0e\x32$.dataflow.validator.v1.UnknownFieldsB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12;\n\x08\x63oercion\x18\t \x01(\x0e\x32\x1f.dataflow.validator.v1.CoercionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12H\n\x0f\x63onflict_policy\x18\n \x01(\x0e\x32%.dataflow.validator.v1.ConflictPolicyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x30\n\rdedupe_window\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0b\x64\x65scription\x18\x0c \x01(\t\x12\x32\n\x0e\x65vent_time_max\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\ritems_pointer\x18\x0e \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12\x46\n\x0emessage_format\x18\x0f \x01(\x0e\x32$.dataflow.validator.v1.MessageFormatB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\x12\x66ields_from_schema\x18\x10 \x01(\x08\"\xbf\x01\n\x08\x43ontract\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x31\n\x04spec\x18\x02 \x01(\x0b\x32#.dataflow.validator.v1.ContractSpec\x12\x17\n\x0f\x61\x63tive_revision\x18\x03 \x01(\r\x12\x17\n\x0flatest_revision\x18\x04 \x01(\r\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x62uiltin\x18\x06 \x01(\x08\"+\n\x0b\x43ontractRef\x12\x0e\n\x04name\x18\x01 \x01(\tH\x00\x42\x0c\n\x03ref\x12\x05\xbaH\x02\x08\x01*\xf8\x01\n\tFieldType\x12\x1a\n\x16\x46IELD_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x46IELD_TYPE_STRING\x10\x01\x12\x16\n\x12\x46IELD_TYPE_INTEGER\x10\x02\x12\x15\n\x11\x46IELD_TYPE_NUMBER\x10\x03\x12\x16\n\x12\x46IELD_TYPE_BOOLEAN\x10\x04\x12\x18\n\x14\x46IELD_TYPE_TIMESTAMP\x10\x05\x12\x15\n\x11\x46IELD_TYPE_OBJECT\x10\x06\x12\x14\n\x10\x46IELD_TYPE_ARRAY\x10\x07\x12\x15\n\x11\x46IELD_TYPE_BINARY\x10\x08\x12\x13\n\x0f\x46IELD_TYPE_JSON\x10\t*f\n\x0e\x42inaryEncoding\x12\x1f\n\x1b\x42INARY_ENCODING_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x42INARY_ENCODING_BASE64\x10\x01\x12\x17\n\x13\x42INARY_ENCODING_HEX\x10\x02*b\n\rMessageFormat\x12\x1e\n\x1aMESSAGE_FORMAT_UNSPECIFIED\x10\x00\x12\x17\n\x13MESSAGE_FORMAT_JSON\x10\x01\x12\x18\n\x14MESSAGE_FORMAT_SENML\x10\x02*~\n\rUnknownFields\x12\x1e\n\x1aUNKNOWN_FIELDS_UNSPECIFIED\x10\x00\x12\x19\n\x15UNKNOWN_FIELDS_IGNORE\x10\x01\x12\x17\n\x13UNKNOWN_FIELDS_KEEP\x10\x02\x12\x19\n\x15UNKNOWN_FIELDS_REJECT\x10\x03*P\n\x08\x43oercion\x12\x18\n\x14\x43OERCION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43OERCION_STRICT\x10\x01\x12\x15\n\x11\x43OERCION_LOSSLESS\x10\x02*f\n\x0e\x43onflictPolicy\x12\x1f\n\x1b\x43ONFLICT_POLICY_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONFLICT_POLICY_FIRST\x10\x01\x12\x18\n\x14\x43ONFLICT_POLICY_BOTH\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,35 +36,47 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dataflow.validator.v1.contr
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_FIELD'].fields_by_name['name']._loaded_options = None
-  _globals['_FIELD'].fields_by_name['name']._serialized_options = b'\272H\007r\005\020\001\030\200\004'
+  _globals['_FIELD'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\200\004'
   _globals['_FIELD'].fields_by_name['type']._loaded_options = None
   _globals['_FIELD'].fields_by_name['type']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
+  _globals['_FIELD'].fields_by_name['time_unit']._loaded_options = None
+  _globals['_FIELD'].fields_by_name['time_unit']._serialized_options = b'\272H\034r\032R\000R\007rfc3339R\001sR\002msR\002usR\002ns'
+  _globals['_FIELD'].fields_by_name['encoding']._loaded_options = None
+  _globals['_FIELD'].fields_by_name['encoding']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_CONTRACTSPEC'].fields_by_name['json_schema']._loaded_options = None
   _globals['_CONTRACTSPEC'].fields_by_name['json_schema']._serialized_options = b'\272H\006r\004\030\200\200@'
   _globals['_CONTRACTSPEC'].fields_by_name['event_time_unit']._loaded_options = None
-  _globals['_CONTRACTSPEC'].fields_by_name['event_time_unit']._serialized_options = b'\272H\017r\rR\000R\001sR\002msR\002us'
+  _globals['_CONTRACTSPEC'].fields_by_name['event_time_unit']._serialized_options = b'\272H\034r\032R\000R\007rfc3339R\001sR\002msR\002usR\002ns'
   _globals['_CONTRACTSPEC'].fields_by_name['unknown_fields']._loaded_options = None
   _globals['_CONTRACTSPEC'].fields_by_name['unknown_fields']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_CONTRACTSPEC'].fields_by_name['coercion']._loaded_options = None
   _globals['_CONTRACTSPEC'].fields_by_name['coercion']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_CONTRACTSPEC'].fields_by_name['conflict_policy']._loaded_options = None
   _globals['_CONTRACTSPEC'].fields_by_name['conflict_policy']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_CONTRACTSPEC'].fields_by_name['items_pointer']._loaded_options = None
+  _globals['_CONTRACTSPEC'].fields_by_name['items_pointer']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_CONTRACTSPEC'].fields_by_name['message_format']._loaded_options = None
+  _globals['_CONTRACTSPEC'].fields_by_name['message_format']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_CONTRACTREF'].oneofs_by_name['ref']._loaded_options = None
   _globals['_CONTRACTREF'].oneofs_by_name['ref']._serialized_options = b'\272H\002\010\001'
-  _globals['_FIELDTYPE']._serialized_start=1453
-  _globals['_FIELDTYPE']._serialized_end=1680
-  _globals['_UNKNOWNFIELDS']._serialized_start=1682
-  _globals['_UNKNOWNFIELDS']._serialized_end=1808
-  _globals['_COERCION']._serialized_start=1810
-  _globals['_COERCION']._serialized_end=1890
-  _globals['_CONFLICTPOLICY']._serialized_start=1892
-  _globals['_CONFLICTPOLICY']._serialized_end=1994
+  _globals['_FIELDTYPE']._serialized_start=1994
+  _globals['_FIELDTYPE']._serialized_end=2242
+  _globals['_BINARYENCODING']._serialized_start=2244
+  _globals['_BINARYENCODING']._serialized_end=2346
+  _globals['_MESSAGEFORMAT']._serialized_start=2348
+  _globals['_MESSAGEFORMAT']._serialized_end=2446
+  _globals['_UNKNOWNFIELDS']._serialized_start=2448
+  _globals['_UNKNOWNFIELDS']._serialized_end=2574
+  _globals['_COERCION']._serialized_start=2576
+  _globals['_COERCION']._serialized_end=2656
+  _globals['_CONFLICTPOLICY']._serialized_start=2658
+  _globals['_CONFLICTPOLICY']._serialized_end=2760
   _globals['_FIELD']._serialized_start=188
-  _globals['_FIELD']._serialized_end=640
-  _globals['_CONTRACTSPEC']._serialized_start=643
-  _globals['_CONTRACTSPEC']._serialized_end=1211
-  _globals['_CONTRACT']._serialized_start=1214
-  _globals['_CONTRACT']._serialized_end=1405
-  _globals['_CONTRACTREF']._serialized_start=1407
-  _globals['_CONTRACTREF']._serialized_end=1450
+  _globals['_FIELD']._serialized_end=983
+  _globals['_CONTRACTSPEC']._serialized_start=986
+  _globals['_CONTRACTSPEC']._serialized_end=1752
+  _globals['_CONTRACT']._serialized_start=1755
+  _globals['_CONTRACT']._serialized_end=1946
+  _globals['_CONTRACTREF']._serialized_start=1948
+  _globals['_CONTRACTREF']._serialized_end=1991
 # @@protoc_insertion_point(module_scope)

@@ -45,7 +45,9 @@ class _FieldTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FieldType.V
     FIELD_TYPE_ARRAY: _FieldType.ValueType  # 7
     """jsonb"""
     FIELD_TYPE_BINARY: _FieldType.ValueType  # 8
-    """bytea, base64 in JSON"""
+    """bytea, base64 or hexadecimal text in JSON"""
+    FIELD_TYPE_JSON: _FieldType.ValueType  # 9
+    """jsonb, any JSON value"""
 
 class FieldType(_FieldType, metaclass=_FieldTypeEnumTypeWrapper):
     """The type of a field and of its column."""
@@ -67,8 +69,58 @@ FIELD_TYPE_OBJECT: FieldType.ValueType  # 6
 FIELD_TYPE_ARRAY: FieldType.ValueType  # 7
 """jsonb"""
 FIELD_TYPE_BINARY: FieldType.ValueType  # 8
-"""bytea, base64 in JSON"""
+"""bytea, base64 or hexadecimal text in JSON"""
+FIELD_TYPE_JSON: FieldType.ValueType  # 9
+"""jsonb, any JSON value"""
 Global___FieldType: _TypeAlias = FieldType  # noqa: Y015
+
+class _BinaryEncoding:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BinaryEncodingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BinaryEncoding.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BINARY_ENCODING_UNSPECIFIED: _BinaryEncoding.ValueType  # 0
+    """Means BASE64."""
+    BINARY_ENCODING_BASE64: _BinaryEncoding.ValueType  # 1
+    """RFC 4648, the common alphabet or the URL-safe one, padded or not."""
+    BINARY_ENCODING_HEX: _BinaryEncoding.ValueType  # 2
+    """Two digits for each byte, upper or lower case."""
+
+class BinaryEncoding(_BinaryEncoding, metaclass=_BinaryEncodingEnumTypeWrapper):
+    """How bytes are written in JSON."""
+
+BINARY_ENCODING_UNSPECIFIED: BinaryEncoding.ValueType  # 0
+"""Means BASE64."""
+BINARY_ENCODING_BASE64: BinaryEncoding.ValueType  # 1
+"""RFC 4648, the common alphabet or the URL-safe one, padded or not."""
+BINARY_ENCODING_HEX: BinaryEncoding.ValueType  # 2
+"""Two digits for each byte, upper or lower case."""
+Global___BinaryEncoding: _TypeAlias = BinaryEncoding  # noqa: Y015
+
+class _MessageFormat:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MessageFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MessageFormat.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MESSAGE_FORMAT_UNSPECIFIED: _MessageFormat.ValueType  # 0
+    """Means JSON."""
+    MESSAGE_FORMAT_JSON: _MessageFormat.ValueType  # 1
+    """A JSON value; an array is as many items as it has elements."""
+    MESSAGE_FORMAT_SENML: _MessageFormat.ValueType  # 2
+    """A SenML pack (RFC 8428): base values are resolved, each record is an item."""
+
+class MessageFormat(_MessageFormat, metaclass=_MessageFormatEnumTypeWrapper):
+    """What a message is."""
+
+MESSAGE_FORMAT_UNSPECIFIED: MessageFormat.ValueType  # 0
+"""Means JSON."""
+MESSAGE_FORMAT_JSON: MessageFormat.ValueType  # 1
+"""A JSON value; an array is as many items as it has elements."""
+MESSAGE_FORMAT_SENML: MessageFormat.ValueType  # 2
+"""A SenML pack (RFC 8428): base values are resolved, each record is an item."""
+Global___MessageFormat: _TypeAlias = MessageFormat  # noqa: Y015
 
 class _UnknownFields:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -167,8 +219,15 @@ class Field(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     COLUMN_NAME_FIELD_NUMBER: _builtins.int
     COLUMN_TYPE_FIELD_NUMBER: _builtins.int
+    EXCLUSIVE_MIN_FIELD_NUMBER: _builtins.int
+    EXCLUSIVE_MAX_FIELD_NUMBER: _builtins.int
+    MULTIPLE_OF_FIELD_NUMBER: _builtins.int
+    TIME_UNIT_FIELD_NUMBER: _builtins.int
+    ENCODING_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Member name, or a JSON pointer ("/sensor/temperature") for a nested one."""
+    """Member name, or a JSON pointer ("/sensor/temperature") for a nested one. In `members` a plain name, in `items` empty."""
     type: Global___FieldType.ValueType
     """Its type."""
     required: _builtins.bool
@@ -196,6 +255,16 @@ class Field(_message.Message):
     """Output only. The column in readings."<contract>"."""
     column_type: _builtins.str
     """Output only. Its SQL type."""
+    exclusive_min: _builtins.float
+    """Numbers must be greater."""
+    exclusive_max: _builtins.float
+    """Numbers must be less."""
+    multiple_of: _builtins.float
+    """Numbers must be a whole multiple of it."""
+    time_unit: _builtins.str
+    """How a timestamp is written: "rfc3339" (text with a zone), "s", "ms", "us", "ns"; empty: ISO 8601 text, numbers by magnitude."""
+    encoding: Global___BinaryEncoding.ValueType
+    """How binary is written."""
     @_builtins.property
     def default(self) -> _struct_pb2.Value:
         """The value of a missing member; absent for none."""
@@ -203,6 +272,14 @@ class Field(_message.Message):
     @_builtins.property
     def enum(self) -> _containers.RepeatedCompositeFieldContainer[_struct_pb2.Value]:
         """The values that are allowed; empty for all."""
+
+    @_builtins.property
+    def items(self) -> Global___Field:
+        """The rules for each element of an array; no column of their own."""
+
+    @_builtins.property
+    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___Field]:
+        """The rules for members of an object; no columns of their own, give a pointer field for one."""
 
     def __init__(
         self,
@@ -222,11 +299,22 @@ class Field(_message.Message):
         description: _builtins.str = ...,
         column_name: _builtins.str = ...,
         column_type: _builtins.str = ...,
+        exclusive_min: _builtins.float | None = ...,
+        exclusive_max: _builtins.float | None = ...,
+        multiple_of: _builtins.float | None = ...,
+        time_unit: _builtins.str = ...,
+        encoding: Global___BinaryEncoding.ValueType = ...,
+        items: Global___Field | None = ...,
+        members: _abc.Iterable[Global___Field] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max", b"_max", "_max_length", b"_max_length", "_min", b"_min", "_min_length", b"_min_length", "_required", b"_required", "default", b"default", "max", b"max", "max_length", b"max_length", "min", b"min", "min_length", b"min_length", "required", b"required"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_exclusive_max", b"_exclusive_max", "_exclusive_min", b"_exclusive_min", "_max", b"_max", "_max_length", b"_max_length", "_min", b"_min", "_min_length", b"_min_length", "_multiple_of", b"_multiple_of", "_required", b"_required", "default", b"default", "exclusive_max", b"exclusive_max", "exclusive_min", b"exclusive_min", "items", b"items", "max", b"max", "max_length", b"max_length", "min", b"min", "min_length", b"min_length", "multiple_of", b"multiple_of", "required", b"required"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max", b"_max", "_max_length", b"_max_length", "_min", b"_min", "_min_length", b"_min_length", "_required", b"_required", "column_name", b"column_name", "column_type", b"column_type", "default", b"default", "description", b"description", "enum", b"enum", "max", b"max", "max_length", b"max_length", "min", b"min", "min_length", b"min_length", "name", b"name", "nullable", b"nullable", "pattern", b"pattern", "required", b"required", "type", b"type", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exclusive_max", b"_exclusive_max", "_exclusive_min", b"_exclusive_min", "_max", b"_max", "_max_length", b"_max_length", "_min", b"_min", "_min_length", b"_min_length", "_multiple_of", b"_multiple_of", "_required", b"_required", "column_name", b"column_name", "column_type", b"column_type", "default", b"default", "description", b"description", "encoding", b"encoding", "enum", b"enum", "exclusive_max", b"exclusive_max", "exclusive_min", b"exclusive_min", "items", b"items", "max", b"max", "max_length", b"max_length", "members", b"members", "min", b"min", "min_length", b"min_length", "multiple_of", b"multiple_of", "name", b"name", "nullable", b"nullable", "pattern", b"pattern", "required", b"required", "time_unit", b"time_unit", "type", b"type", "unit", b"unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__exclusive_max: _TypeAlias = _typing.Literal["exclusive_max"]  # noqa: Y015
+    _WhichOneofArgType__exclusive_max: _TypeAlias = _typing.Literal["_exclusive_max", b"_exclusive_max"]  # noqa: Y015
+    _WhichOneofReturnType__exclusive_min: _TypeAlias = _typing.Literal["exclusive_min"]  # noqa: Y015
+    _WhichOneofArgType__exclusive_min: _TypeAlias = _typing.Literal["_exclusive_min", b"_exclusive_min"]  # noqa: Y015
     _WhichOneofReturnType__max: _TypeAlias = _typing.Literal["max"]  # noqa: Y015
     _WhichOneofArgType__max: _TypeAlias = _typing.Literal["_max", b"_max"]  # noqa: Y015
     _WhichOneofReturnType__max_length: _TypeAlias = _typing.Literal["max_length"]  # noqa: Y015
@@ -235,8 +323,14 @@ class Field(_message.Message):
     _WhichOneofArgType__min: _TypeAlias = _typing.Literal["_min", b"_min"]  # noqa: Y015
     _WhichOneofReturnType__min_length: _TypeAlias = _typing.Literal["min_length"]  # noqa: Y015
     _WhichOneofArgType__min_length: _TypeAlias = _typing.Literal["_min_length", b"_min_length"]  # noqa: Y015
+    _WhichOneofReturnType__multiple_of: _TypeAlias = _typing.Literal["multiple_of"]  # noqa: Y015
+    _WhichOneofArgType__multiple_of: _TypeAlias = _typing.Literal["_multiple_of", b"_multiple_of"]  # noqa: Y015
     _WhichOneofReturnType__required: _TypeAlias = _typing.Literal["required"]  # noqa: Y015
     _WhichOneofArgType__required: _TypeAlias = _typing.Literal["_required", b"_required"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__exclusive_max) -> _WhichOneofReturnType__exclusive_max | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__exclusive_min) -> _WhichOneofReturnType__exclusive_min | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max) -> _WhichOneofReturnType__max | None: ...
     @_typing.overload
@@ -245,6 +339,8 @@ class Field(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__min) -> _WhichOneofReturnType__min | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__min_length) -> _WhichOneofReturnType__min_length | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__multiple_of) -> _WhichOneofReturnType__multiple_of | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__required) -> _WhichOneofReturnType__required | None: ...
 
@@ -268,12 +364,16 @@ class ContractSpec(_message.Message):
     CONFLICT_POLICY_FIELD_NUMBER: _builtins.int
     DEDUPE_WINDOW_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    EVENT_TIME_MAX_FIELD_NUMBER: _builtins.int
+    ITEMS_POINTER_FIELD_NUMBER: _builtins.int
+    MESSAGE_FORMAT_FIELD_NUMBER: _builtins.int
+    FIELDS_FROM_SCHEMA_FIELD_NUMBER: _builtins.int
     json_schema: _builtins.str
     """A JSON Schema 2020-12 document instead of or beside the fields; empty for none. `$ref` only inside the document."""
     event_time_field: _builtins.str
     """The field with the time of the reading; empty: receive time. Fixed for the contract's life."""
     event_time_unit: _builtins.str
-    """How a number in the event-time field is read: "s", "ms", "us"; empty: by magnitude."""
+    """How the event time is written: "rfc3339" (text with a zone), "s", "ms", "us", "ns"; empty: ISO 8601 text, numbers by magnitude."""
     unknown_fields: Global___UnknownFields.ValueType
     """Members that no field names."""
     coercion: Global___Coercion.ValueType
@@ -282,6 +382,14 @@ class ContractSpec(_message.Message):
     """Same key, other content."""
     description: _builtins.str
     """For people and for Ask."""
+    items_pointer: _builtins.str
+    """JSON pointer to an array in the message ("/data"): each element becomes an item, which is the message with the element in
+    the array's place. Empty: the message itself, which may be an array of items. Fixed for the contract's life.
+    """
+    message_format: Global___MessageFormat.ValueType
+    """What a message is. Fixed for the contract's life."""
+    fields_from_schema: _builtins.bool
+    """True: the fields come from json_schema, name columns and add no rule; given ones are not read, they are derived again."""
     @_builtins.property
     def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___Field]:
         """Fields; may be empty where json_schema describes them."""
@@ -302,6 +410,10 @@ class ContractSpec(_message.Message):
     def dedupe_window(self) -> _duration_pb2.Duration:
         """How long resends are recognised where the contract has no event-time field; unset: 7 days."""
 
+    @_builtins.property
+    def event_time_max(self) -> _timestamp_pb2.Timestamp:
+        """Latest event time, inclusive; unset: no fixed end."""
+
     def __init__(
         self,
         *,
@@ -317,10 +429,14 @@ class ContractSpec(_message.Message):
         conflict_policy: Global___ConflictPolicy.ValueType = ...,
         dedupe_window: _duration_pb2.Duration | None = ...,
         description: _builtins.str = ...,
+        event_time_max: _timestamp_pb2.Timestamp | None = ...,
+        items_pointer: _builtins.str = ...,
+        message_format: Global___MessageFormat.ValueType = ...,
+        fields_from_schema: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["dedupe_window", b"dedupe_window", "event_time_max_ahead", b"event_time_max_ahead", "event_time_min", b"event_time_min"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dedupe_window", b"dedupe_window", "event_time_max", b"event_time_max", "event_time_max_ahead", b"event_time_max_ahead", "event_time_min", b"event_time_min"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coercion", b"coercion", "conflict_policy", b"conflict_policy", "dedupe_window", b"dedupe_window", "description", b"description", "event_time_field", b"event_time_field", "event_time_max_ahead", b"event_time_max_ahead", "event_time_min", b"event_time_min", "event_time_unit", b"event_time_unit", "fields", b"fields", "identity", b"identity", "json_schema", b"json_schema", "unknown_fields", b"unknown_fields"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coercion", b"coercion", "conflict_policy", b"conflict_policy", "dedupe_window", b"dedupe_window", "description", b"description", "event_time_field", b"event_time_field", "event_time_max", b"event_time_max", "event_time_max_ahead", b"event_time_max_ahead", "event_time_min", b"event_time_min", "event_time_unit", b"event_time_unit", "fields", b"fields", "fields_from_schema", b"fields_from_schema", "identity", b"identity", "items_pointer", b"items_pointer", "json_schema", b"json_schema", "message_format", b"message_format", "unknown_fields", b"unknown_fields"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
