@@ -89,10 +89,22 @@ class MessageIds:
             return _uuid5(self._namespace, canonical_bytes([device_id, {"id": sender_id}]))
         return _uuid5(self._namespace, canonical_bytes([device_id, {"id": sender_id, "element": element}]))
 
-    def from_content(self, device_id: str, topic: str, payload: bytes, element: int | None) -> uuid.UUID:
-        """Make the id of kind c. Neither device ids nor topics hold NUL, so the parts cannot run into each other."""
+    def from_content(
+        self, device_id: str, topic: str, payload: bytes, element: int | None, message_sha1: bytes | None = None
+    ) -> uuid.UUID:
+        """Make the id of kind c. Neither device ids nor topics hold NUL, so the parts cannot run into each other.
+
+        Args:
+            device_id: The device.
+            topic: Where the message was published.
+            payload: The whole message; what it is does not matter with `message_sha1`.
+            element: Index in an array message.
+            message_sha1: Of the whole message, where only its element is at hand.
+        """
         if element is None:
             return _uuid5(self._namespace, f"{device_id}\0{topic}\0\0".encode() + payload)
+        if message_sha1 is not None:
+            return _uuid5(self._namespace, f"{device_id}\0{topic}\0{element}\0".encode() + message_sha1)
         if payload is not self._payload:
             # Once for all elements: a large array would otherwise be hashed as often as it has elements.
             self._payload, self._digest = payload, sha1(payload, usedforsecurity=False).digest()

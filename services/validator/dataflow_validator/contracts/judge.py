@@ -117,6 +117,26 @@ class CompiledContract:
             kind = RefusalKind.UNPARSABLE
             return [refusal(self._plan, kind, arrival, MISSING, device_id, None, hashed, None, [problem.reason])]
 
+    def judge_element(self, arrival: Arrival, device_rule: DeviceRule, element: int) -> Accepted | Refused:
+        """Judge one element of an array message by itself, with the same outcome as within its message.
+
+        Args:
+            arrival: Its message; `payload` is the element's bytes and `message_sha1` that of the whole message.
+            device_rule: How its route finds the device.
+            element: Its index.
+        """
+        try:
+            document, suspect = parse(arrival.payload, self._max_bytes, self._max_depth)
+            try:
+                return self._judge_item(document, arrival, device_rule, element, suspect, False)
+            except InexactNumberError:
+                return self._judge_item(parse_exactly(arrival.payload), arrival, device_rule, element, suspect, True)
+        except UnparsableError as problem:
+            device_id = device_id_of(device_rule.find(arrival.topic, arrival.device_id, MISSING)) or ""
+            hashed = bytes_hash(arrival.payload)
+            kind = RefusalKind.UNPARSABLE
+            return refusal(self._plan, kind, arrival, MISSING, device_id, element, hashed, None, [problem.reason])
+
     def _judge_document(
         self, document: object, arrival: Arrival, rule: DeviceRule, suspect: bool, *, exact: bool
     ) -> list[Accepted | Refused]:

@@ -29,6 +29,7 @@ class Arrival(NamedTuple):
         maybe_duplicate: The bridge had to give it an id and it may be a resend.
         batch_id: The 16 bytes of the batch's id.
         position: Its index in the batch.
+        message_sha1: Of the whole message, where `payload` is one element of it that is judged by itself.
     """
 
     topic: str
@@ -39,6 +40,7 @@ class Arrival(NamedTuple):
     maybe_duplicate: bool
     batch_id: bytes
     position: int
+    message_sha1: bytes | None = None
 
 
 class Accepted(NamedTuple):

@@ -157,7 +157,10 @@ class Plan:
         if arrival.message_id:
             return self._ids.from_sender(device_id, arrival.message_id, element), IdKind.SENDER
         if self.event_tokens is not None:
-            return self._ids.from_content(device_id, arrival.topic, arrival.payload, element), IdKind.CONTENT
+            message_id = self._ids.from_content(
+                device_id, arrival.topic, arrival.payload, element, arrival.message_sha1
+            )
+            return message_id, IdKind.CONTENT
         return self._ids.from_bridge(arrival.batch_id, arrival.position, element), IdKind.BRIDGE
 
     def _identity_values(self, item: object, moment: Moment | None) -> list[object] | None:
