@@ -196,7 +196,7 @@ async def test_a_contract_that_does_not_compile_is_named_as_broken(pool: Pool) -
     await create(pool, dataclasses.replace(_SPEC, name="bad"))
     await pool.execute("""UPDATE validator.revision SET spec = '{"fields": []}' WHERE contract = 'bad'""")
     catalog = (await refreshed(pool, Registry())).current
-    assert (set(catalog.contracts), set(catalog.broken)) == ({"weather"}, {"bad"})
+    assert (set(catalog.contracts), set(catalog.broken)) == ({"weather"}, {("bad", 1)})
 
 
 async def test_a_broken_route_is_left_out(pool: Pool) -> None:

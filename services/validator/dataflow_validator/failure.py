@@ -52,6 +52,15 @@ class LaneBusyError(Exception):
         self.contract = contract
 
 
+class ContractBrokenError(Exception):
+    """The revision of a contract that should judge does not compile here: its messages wait."""
+
+    def __init__(self, contract: str, revision: int) -> None:
+        super().__init__(f"revision {revision} of contract {contract!r} does not compile")
+        self.contract = contract
+        self.revision = revision
+
+
 def failure_of(error: BaseException) -> Failure:
     """Return what an exception of a store transaction means."""
     if isinstance(error, asyncpg.PostgresError):

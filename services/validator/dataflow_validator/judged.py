@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from json import JSONDecoder
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from dataflow.ring.v1.batch_pb2 import Batch, Message
@@ -46,12 +46,16 @@ class QuarantineRow(NamedTuple):
 
 @dataclass(slots=True)
 class Lane:
-    """The accepted items of one contract in one batch."""
+    """The accepted items of one revision of a contract in one batch."""
 
     contract: CompiledContract
     rows: list[tuple[Any, ...]] = field(default_factory=list)
     origins: list[tuple[int, int, IdKind]] = field(default_factory=list)
     """Position, element, kind of message id; beside `rows`."""
+
+
+LaneKey: TypeAlias = tuple[str, int]
+"""Contract and revision: routes may pin different revisions of one contract."""
 
 
 @dataclass(slots=True)
@@ -62,7 +66,7 @@ class JudgedBatch:
     batch: Batch
     batch_id: UUID
     catalog_version: int
-    lanes: dict[str, Lane]
+    lanes: dict[LaneKey, Lane]
     refused: list[QuarantineRow]
     items: int
     split: dict[int, list[bytes]]
@@ -70,7 +74,9 @@ class JudgedBatch:
 
     def touches(self, contracts: Collection[str]) -> bool:
         """Return whether storing it needs the table of one of the contracts."""
-        return any(name in contracts for name in self.lanes) or any(row.contract in contracts for row in self.refused)
+        return any(name in contracts for name, _ in self.lanes) or any(
+            row.contract in contracts for row in self.refused
+        )
 
     def element_bytes(self, position: int, element: int) -> bytes:
         """Return the bytes of one item exactly as they were sent."""
@@ -83,7 +89,8 @@ def judge_batch(entry: Entry, batch: Batch, rules: Rules) -> JudgedBatch:
     Raises:
         ContractBrokenError: A message belongs to a contract that this process cannot judge by.
     """
-    lanes: dict[str, Lane] = {}
+    lanes: dict[LaneKey, Lane] = {}
+    lane: Lane | None = None
     refused: list[QuarantineRow] = []
     split: dict[int, list[bytes]] = {}
     items = 0
@@ -118,10 +125,11 @@ def judge_batch(entry: Entry, batch: Batch, rules: Rules) -> JudgedBatch:
             split[position] = []
         for outcome in outcomes:
             if type(outcome) is Accepted:
-                name = contract.spec.name
-                lane = lanes.get(name)
-                if lane is None:
-                    lane = lanes[name] = Lane(contract)
+                if lane is None or lane.contract is not contract:
+                    key = (contract.spec.name, contract.revision)
+                    lane = lanes.get(key)
+                    if lane is None:
+                        lane = lanes[key] = Lane(contract)
                 lane.rows.append(outcome.row)
                 lane.origins.append((position, outcome.element, outcome.id_kind))
             elif type(outcome) is Refused:

@@ -19,8 +19,15 @@ from dataflow_ring.batch import BatchUnreadableError, unpack
 from dataflow_ring.consume import Entry, NodeReader, Origin
 
 from dataflow_validator.catalog.registry import Registry
-from dataflow_validator.catalog.rules import ContractBrokenError, Rules
-from dataflow_validator.failure import DATABASE_ERRORS, Failure, LaneBusyError, LaneError, failure_of
+from dataflow_validator.catalog.rules import Rules
+from dataflow_validator.failure import (
+    DATABASE_ERRORS,
+    ContractBrokenError,
+    Failure,
+    LaneBusyError,
+    LaneError,
+    failure_of,
+)
 from dataflow_validator.judged import JudgedBatch, judge_batch
 from dataflow_validator.parked.records import parked_identity
 from dataflow_validator.postgres_watch import PostgresWatch

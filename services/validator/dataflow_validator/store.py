@@ -15,7 +15,7 @@ import orjson
 from dataflow_mesh.postgres import Connection
 
 from dataflow_validator.failure import of_lane
-from dataflow_validator.judged import JudgedBatch, QuarantineRow, unstorable_row
+from dataflow_validator.judged import JudgedBatch, LaneKey, QuarantineRow, unstorable_row
 from dataflow_validator.quarantine.rows import quarantine
 from dataflow_validator.readings.rows import ReadingRows
 from dataflow_validator.rollups.marks import Hours, hours_of, mark_hours
@@ -26,7 +26,7 @@ _SQL: Final = statements("store")
 
 
 class CatalogChangedError(Exception):
-    """The contracts that judged are not the active ones any more: judge again."""
+    """The catalogue that judged is not the current one any more: judge again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ async def store(
 
     Args:
         connection: Idle, in no transaction.
-        group: Distinct batches, judged by one version of the catalogue.
+        group: Distinct batches. Unless all were judged by the catalogue that the claim sees, nothing is stored.
         isolate: Find the items that SQL does not take, by savepoints and bisection, and quarantine them. Slower; used
             after a transaction failed because of its data.
         stopped: Contracts whose table does not work, and what is wrong: their items go to quarantine as UNSTORABLE, so
@@ -76,11 +76,12 @@ async def store(
         unstored: list[tuple[QuarantineRow, int]] = [
             (row, index) for index, judged in enumerate(claimed) for row in judged.refused
         ]
-        for name in sorted({name for judged in claimed for name in judged.lanes}):
+        for key in sorted({key for judged in claimed for key in judged.lanes}):
+            name, _ = key
             if name in stopped:
-                unstored += _held_back(name, claimed, stopped[name])
+                unstored += _held_back(key, claimed, stopped[name])
                 continue
-            lane = ReadingRows(connection, name, claimed, tallies, isolate=isolate)
+            lane = ReadingRows(connection, key, claimed, tallies, isolate=isolate)
             unstored += await of_lane(name, lane.store())
         await quarantine(connection, unstored, tallies, isolate=isolate, stopped=stopped)
         await mark_hours(connection, _touched(claimed, tallies))
@@ -105,12 +106,12 @@ def _touched(claimed: Sequence[JudgedBatch], tallies: Sequence[Tally]) -> dict[s
     return {name: hours_of(of_contract) for name, of_contract in rows.items()}
 
 
-def _held_back(name: str, claimed: Sequence[JudgedBatch], problem: str) -> list[tuple[QuarantineRow, int]]:
+def _held_back(key: LaneKey, claimed: Sequence[JudgedBatch], problem: str) -> list[tuple[QuarantineRow, int]]:
     """Return the quarantine rows of all items of a contract whose table does not work."""
     return [
         (unstorable_row(lane.contract, judged, row, origin, problem), index)
         for index, judged in enumerate(claimed)
-        if (lane := judged.lanes.get(name)) is not None
+        if (lane := judged.lanes.get(key)) is not None
         for row, origin in zip(lane.rows, lane.origins, strict=True)
     ]
 
@@ -135,7 +136,8 @@ async def _claim(connection: Connection, group: Sequence[JudgedBatch]) -> list[J
     )
     if not records:
         return []
-    if records[0]["catalog_version"] != group[0].catalog_version:
+    version = records[0]["catalog_version"]
+    if any(judged.catalog_version != version for judged in group):
         raise CatalogChangedError
     mine = {record["batch_id"] for record in records}
     return [judged for judged in ordered if judged.batch_id in mine]

@@ -1,11 +1,13 @@
-"""The catalogue as this validator judges by it: the active contracts compiled, the routes ready, always of one version."""
+"""The catalogue as this validator judges by it: revisions compiled, routes ready, always of one version."""
 
 import asyncio
 import contextlib
 import dataclasses
 import json
 import logging
+from collections import OrderedDict
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -18,7 +20,9 @@ from dataflow_validator.contracts.device import DeviceRule
 from dataflow_validator.contracts.errors import ContractError, RouteError
 from dataflow_validator.contracts.judge import CompiledContract, compile_contract
 from dataflow_validator.contracts.spec import ContractSpec
-from dataflow_validator.failure import DATABASE_ERRORS
+from dataflow_validator.errors import ContractNotFoundError
+from dataflow_validator.failure import DATABASE_ERRORS, ContractBrokenError
+from dataflow_validator.pages import Row
 from dataflow_validator.statements import statements
 
 _LOG = logging.getLogger(__name__)
@@ -29,6 +33,8 @@ CHANNEL: Final = "dataflow_catalog"
 POLL_SECONDS: Final = 0.25
 _QUERY_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = 0.5
+_MAX_FOR_JOBS: Final = 64
+_NOT_COMPILING: Final = (ContractError, KeyError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +43,23 @@ class Catalog:
 
     Attributes:
         version: `validator.catalog.version`; 0 before the first refresh.
-        routes: `resolve(topic)` gives the route: the contract's name and the device rule.
-        contracts: The active revision of each contract. A route may lead to a contract that is not in here.
-        broken: Active contracts that this process could not compile: what is routed to them must wait, not be judged.
+        routes: `resolve(topic)` gives the route: the contract's name, the device rule, and the revision if it pins one.
+        active: The number of the active revision of each contract that has one.
+        revisions: The active and the pinned revisions. A route may lead to one that is not in here.
+        broken: Those of them that this process could not compile: what is routed to them must wait, not be judged.
     """
 
     version: int = 0
     routes: RouteTable = dataclasses.field(default_factory=RouteTable)
-    contracts: Mapping[str, CompiledContract] = dataclasses.field(default_factory=dict)
-    broken: frozenset[str] = frozenset()
+    active: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    revisions: Mapping[tuple[str, int], CompiledContract] = dataclasses.field(default_factory=dict)
+    broken: frozenset[tuple[str, int]] = frozenset()
+
+    @property
+    def contracts(self) -> Mapping[str, CompiledContract]:
+        """The active revision of each contract, by its name."""
+        active = ((name, self.revisions.get((name, revision))) for name, revision in self.active.items())
+        return {name: compiled for name, compiled in active if compiled is not None}
 
 
 class Registry:
@@ -53,7 +67,9 @@ class Registry:
 
     def __init__(self) -> None:
         self._catalog = Catalog()
+        self._sequence = 0
         self._compiled: dict[tuple[str, int], CompiledContract] = {}
+        self._for_jobs: OrderedDict[tuple[str, int], CompiledContract] = OrderedDict()
         self._refreshing = asyncio.Lock()
         self._changed = asyncio.Condition()
 
@@ -74,31 +90,83 @@ class Registry:
             The current catalogue, now of the version that the connection sees, or of a newer one.
         """
         sql = statements("registry")
-        version = await connection.fetchval(sql["version"], timeout=_QUERY_SECONDS)
-        if version == self._catalog.version:
+        seen = await connection.fetchrow(sql["version"], timeout=_QUERY_SECONDS)
+        if seen is None or (seen["version"], seen["sequence"]) == (self._catalog.version, self._sequence):
             return self._catalog
-        async with self._refreshing:
-            row = await connection.fetchrow(sql["catalog"], timeout=_QUERY_SECONDS)
-            if row is None or row["version"] == self._catalog.version:
-                return self._catalog
-            if row["version"] < self._catalog.version:
-                self._compiled.clear()  # revisions may have been made anew since
-            active = {_split(key) for key in row["active"]}
-            specs = await self._missing_specs(connection, active)
-            broken = await asyncio.to_thread(self._compile, specs)
-            routes = await asyncio.to_thread(_route_table, row["routes"])
-            self._compiled = {key: self._compiled[key] for key in active if key in self._compiled}
-            contracts = {name: compiled for (name, _), compiled in self._compiled.items()}
-            self._catalog = Catalog(row["version"], routes, MappingProxyType(contracts), broken)
+        if seen["version"] != self._catalog.version:
+            async with self._refreshing:
+                row = await connection.fetchrow(sql["catalog"], timeout=_QUERY_SECONDS)
+                if row is not None and row["version"] != self._catalog.version:
+                    await self._load(connection, row)
         async with self._changed:
+            self._sequence = seen["sequence"]
             self._changed.notify_all()
         return self._catalog
+
+    async def _load(self, connection: Connection, row: Row) -> None:
+        if row["version"] < self._catalog.version:
+            self._compiled.clear()  # revisions may have been made anew since
+            self._for_jobs.clear()
+        active = dict(_split(key) for key in row["active"])
+        routes = await asyncio.to_thread(_route_table, row["routes"])
+        wanted = active.items() | {(route.contract, route.revision) for route in routes.routes if route.revision}
+        specs = await self._specs(connection, wanted - self._compiled.keys())
+        broken = await asyncio.to_thread(self._compile, specs)
+        self._compiled = {key: self._compiled[key] for key in wanted if key in self._compiled}
+        self._catalog = Catalog(
+            row["version"], routes, MappingProxyType(active), MappingProxyType(dict(self._compiled)), broken
+        )
+
+    async def compiled(self, connection: Connection, name: str, revision: int) -> CompiledContract:
+        """Gives any revision, ready to judge; a few that are neither active nor pinned are kept.
+
+        Not for judging on two threads at once: jobs have a registry of their own.
+
+        Args:
+            connection: Any connection.
+            name: The contract, which may have been deleted since.
+            revision: Which one, from 1.
+
+        Raises:
+            ContractNotFoundError: There is no such revision.
+            ContractBrokenError: It does not compile here.
+        """
+        key = (name, revision)
+        found = self._catalog.revisions.get(key) or self._for_jobs.get(key)
+        if found is None:
+            spec = (await self._specs(connection, {key})).get(key)
+            if spec is None:
+                raise ContractNotFoundError(
+                    f"contract {name!r} has no revision {revision}", metadata={"contract": name}
+                )
+            try:
+                found = await asyncio.to_thread(_compiled, spec, revision)
+            except _NOT_COMPILING as error:
+                raise ContractBrokenError(name, revision) from error
+        self._for_jobs[key] = found
+        self._for_jobs.move_to_end(key)
+        if len(self._for_jobs) > _MAX_FOR_JOBS:
+            self._for_jobs.popitem(last=False)
+        return found
 
     async def wait_version(self, version: int) -> Catalog:
         """Waits until the current catalogue is at least of this version; `watch` must be running."""
         async with self._changed:
             await self._changed.wait_for(lambda: self._catalog.version >= version)
         return self._catalog
+
+    async def wait_change(self, sequence: int) -> int:
+        """Waits until contracts have changed after a change; `watch` must be running.
+
+        Args:
+            sequence: `validator.catalog.sequence` of the change.
+
+        Returns:
+            That of the newest change that was seen; this process judges by it.
+        """
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._sequence > sequence)
+        return self._sequence
 
     async def watch(self, pool: Pool, stopping: asyncio.Event) -> None:
         """Follows the catalogue until told to stop: at once by notification, else by looking every `POLL_SECONDS`.
@@ -132,28 +200,31 @@ class Registry:
             with contextlib.suppress(*DATABASE_ERRORS):
                 await connection.remove_listener(CHANNEL, notified)
 
-    async def _missing_specs(self, connection: Connection, active: set[tuple[str, int]]) -> dict[tuple[str, int], str]:
-        missing = sorted(active - self._compiled.keys())
-        if not missing:
+    async def _specs(self, connection: Connection, keys: AbstractSet[tuple[str, int]]) -> dict[tuple[str, int], str]:
+        if not keys:
             return {}
-        names, revisions = [name for name, _ in missing], [revision for _, revision in missing]
+        names, revisions = zip(*sorted(keys), strict=True)
         rows = await connection.fetch(statements("registry")["specs"], names, revisions, timeout=_QUERY_SECONDS)
         return {(row["contract"], row["revision"]): row["spec"] for row in rows}
 
-    def _compile(self, specs: Mapping[tuple[str, int], str]) -> frozenset[str]:
-        """Compiles into the cache; returns the names of contracts that do not compile."""
+    def _compile(self, specs: Mapping[tuple[str, int], str]) -> frozenset[tuple[str, int]]:
+        """Compiles into the cache; returns what does not compile."""
         broken = set()
         for (name, revision), spec in specs.items():
             try:
-                self._compiled[name, revision] = compile_contract(ContractSpec.from_dict(json.loads(spec)), revision)
-            except (ContractError, KeyError, TypeError, ValueError) as error:
+                self._compiled[name, revision] = _compiled(spec, revision)
+            except _NOT_COMPILING as error:
                 # Written by another version of DataFlow, or by hand: one contract stands still, the others do not.
-                broken.add(name)
+                broken.add((name, revision))
                 _LOG.exception(
-                    "an active contract does not compile",
+                    "a revision that should judge does not compile",
                     extra=fields("contract_broken", contract=name, revision=revision, error=str(error)),
                 )
         return frozenset(broken)
+
+
+def _compiled(spec: str, revision: int) -> CompiledContract:
+    return compile_contract(ContractSpec.from_dict(json.loads(spec)), revision)
 
 
 def _split(key: str) -> tuple[str, int]:
@@ -178,8 +249,8 @@ def _route_table(written: str) -> RouteTable:
     return table
 
 
-def _route(topic_filter: str, contract: str, device_rule: str) -> Route:
-    return Route(topic_filter, contract, DeviceRule.parse(device_rule))
+def _route(topic_filter: str, contract: str, device_rule: str, revision: int) -> Route:
+    return Route(topic_filter, contract, DeviceRule.parse(device_rule), revision)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

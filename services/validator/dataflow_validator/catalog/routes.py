@@ -34,11 +34,13 @@ class Route:
         topic_filter: An MQTT topic filter.
         contract: The contract's name.
         device_rule: How to find the device.
+        revision: The revision that judges, whichever is active; 0 for the active one.
     """
 
     topic_filter: str
     contract: str
     device_rule: DeviceRule
+    revision: int = 0
 
 
 def check_filter(topic_filter: str) -> None:

@@ -7,16 +7,9 @@ from typing import Final
 from dataflow_validator.catalog.registry import Catalog
 from dataflow_validator.contracts.device import DeviceRule
 from dataflow_validator.contracts.judge import CompiledContract
+from dataflow_validator.failure import ContractBrokenError
 
 _MAX_TOPICS: Final = 65_536
-
-
-class ContractBrokenError(Exception):
-    """The active revision of a contract does not compile here: its messages wait."""
-
-    def __init__(self, contract: str) -> None:
-        super().__init__(f"contract {contract!r} does not compile")
-        self.contract = contract
 
 
 class Rules:
@@ -30,8 +23,11 @@ class Rules:
     def resolve(self, topic: str) -> tuple[CompiledContract, DeviceRule] | None:
         """Return what judges a topic, or None where no route takes it or its contract has no active revision.
 
+        The route says which revision: the one that it pins, else the active one. Several routes of one contract may so
+        give several revisions of it.
+
         Raises:
-            ContractBrokenError: The contract exists, but this process cannot judge by it.
+            ContractBrokenError: The contract exists, but this process cannot judge by that revision.
         """
         try:
             return self._known[topic]
@@ -40,9 +36,10 @@ class Rules:
         route = self._catalog.routes.resolve(topic)
         found = None
         if route is not None:
-            if route.contract in self._catalog.broken:
-                raise ContractBrokenError(route.contract)
-            contract = self._catalog.contracts.get(route.contract)
+            revision = route.revision or self._catalog.active.get(route.contract, 0)
+            if (route.contract, revision) in self._catalog.broken:
+                raise ContractBrokenError(route.contract, revision)
+            contract = self._catalog.revisions.get((route.contract, revision))
             found = None if contract is None else (contract, route.device_rule)
         if len(self._known) >= _MAX_TOPICS:
             self._known.clear()

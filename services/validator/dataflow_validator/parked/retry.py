@@ -15,8 +15,8 @@ from dataflow_ring.batch import BatchUnreadableError, unpack
 from dataflow_ring.consume import Entry, Origin
 
 from dataflow_validator.catalog.registry import Registry
-from dataflow_validator.catalog.rules import ContractBrokenError, Rules
-from dataflow_validator.failure import Failure, LaneBusyError, LaneError, failure_of
+from dataflow_validator.catalog.rules import Rules
+from dataflow_validator.failure import ContractBrokenError, Failure, LaneBusyError, LaneError, failure_of
 from dataflow_validator.judged import JudgedBatch, judge_batch
 from dataflow_validator.parked.records import Parked, parked_of
 from dataflow_validator.readings.partitions import Partitions, months_of

@@ -15,7 +15,7 @@ from dataflow_validator.contracts.identity import IdKind
 from dataflow_validator.contracts.judge import CompiledContract
 from dataflow_validator.contracts.spec import ConflictRule
 from dataflow_validator.failure import Failure, failure_of
-from dataflow_validator.judged import JudgedBatch, QuarantineRow, conflict_row, unstorable_row
+from dataflow_validator.judged import JudgedBatch, LaneKey, QuarantineRow, conflict_row, unstorable_row
 from dataflow_validator.statements import statements
 from dataflow_validator.tally import Outcome, Tally
 
@@ -50,24 +50,25 @@ class Item(NamedTuple):
 
 
 class ReadingRows:
-    """The accepted items of one contract, on their way into its table."""
+    """The accepted items of one revision of a contract, on their way into its table."""
 
     def __init__(
         self,
         connection: Connection,
-        name: str,
+        key: LaneKey,
         claimed: Sequence[JudgedBatch],
         tallies: Sequence[Tally],
         *,
         isolate: bool,
     ) -> None:
         self._connection = connection
-        self._name = name
+        self._key = key
+        self._name = key[0]
         self._claimed = claimed
         self._tallies = tallies
         self._isolate = isolate
         self._quarantine: list[tuple[QuarantineRow, int]] = []
-        self._contract: CompiledContract = next(j.lanes[name].contract for j in claimed if name in j.lanes)
+        self._contract: CompiledContract = next(j.lanes[key].contract for j in claimed if key in j.lanes)
         self._inserted: int | None = None
         """Rows that `_store_fresh` made new, when it found that some were not."""
 
@@ -77,7 +78,7 @@ class ReadingRows:
             items = [
                 Item(row, index, origin)
                 for index, judged in enumerate(self._claimed)
-                if (lane := judged.lanes.get(self._name)) is not None
+                if (lane := judged.lanes.get(self._key)) is not None
                 for row, origin in zip(lane.rows, lane.origins, strict=True)
             ]
             await self._store(items, derived=False)
@@ -86,9 +87,9 @@ class ReadingRows:
     async def _store_fresh(self) -> bool:
         """Insert all rows at once; return whether all were new, which is nearly always so, and counted."""
         lanes = [
-            (index, judged.lanes[self._name].rows)
+            (index, judged.lanes[self._key].rows)
             for index, judged in enumerate(self._claimed)
-            if self._name in judged.lanes
+            if self._key in judged.lanes
         ]
         rows = [row for _, of_batch in lanes for row in of_batch]
         self._inserted = await self._insert_rows(sorted(rows, key=_in_key_order))
@@ -201,13 +202,15 @@ class ReadingRows:
 
     async def _find_taken(self, items: Sequence[Item]) -> list[tuple[Item, int]]:
         """Count the items that became rows; return the others with the content hash of the row that has their key."""
+        # A lane of another revision may have made rows of this transaction, too: those are taken.
         records = await self._connection.fetch(
             f"""SELECT r.device_id, r.event_time, r.message_id, r.content_hash,
-                       r.stored_xid = pg_current_xact_id() AS mine
+                       r.stored_xid = pg_current_xact_id() AND r.revision = $4 AS mine
                 FROM unnest($1::text[], $2::timestamptz[], $3::uuid[]) AS k (device_id, event_time, message_id)
                 JOIN {readings_table(self._name)} r
                   ON r.device_id = k.device_id AND r.event_time = k.event_time AND r.message_id = k.message_id""",  # noqa: S608 - a contract's name is an identifier by its own rule
             *zip(*dict.fromkeys((i.row[_DEVICE], i.row[_EVENT_TIME], i.row[_MESSAGE_ID]) for i in items), strict=True),
+            self._contract.revision,
         )
         rows = {(r["device_id"], r["event_time"], r["message_id"]): (r["content_hash"], r["mine"]) for r in records}
         stored: list[Item] = []
@@ -296,7 +299,7 @@ def event_months(group: Sequence[JudgedBatch]) -> dict[str, set[datetime]]:
     """Return the event times, one of each month, of the accepted items of each contract."""
     found: dict[str, dict[tuple[int, int], datetime]] = {}
     for judged in group:
-        for name, lane in judged.lanes.items():
+        for (name, _), lane in judged.lanes.items():
             months = found.setdefault(name, {})
             for row in lane.rows:
                 moment = row[_EVENT_TIME]

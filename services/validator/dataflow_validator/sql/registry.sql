@@ -1,5 +1,5 @@
 -- name: version
-SELECT version FROM validator.catalog;
+SELECT version, sequence FROM validator.catalog;
 
 -- name: lock
 -- Whoever changes contracts or routes holds this row; store transactions only read it and never wait.
@@ -12,8 +12,10 @@ SELECT version, pg_notify('dataflow_catalog', version::text) FROM raised;
 -- name: catalog
 -- One statement, so that version, contracts and routes belong together.
 SELECT c.version AS version,
+       c.sequence AS sequence,
        ARRAY(SELECT (name || '@' || active_revision) FROM validator.contract WHERE active_revision > 0) AS active,
-       (SELECT coalesce(json_agg(json_build_array(filter, contract, device_rule) ORDER BY create_time, filter), '[]')::text
+       (SELECT coalesce(json_agg(json_build_array(filter, contract, device_rule, coalesce(pinned_revision, 0))
+                                 ORDER BY create_time, filter), '[]')::text
         FROM validator.route) AS routes
 FROM validator.catalog c;
 
