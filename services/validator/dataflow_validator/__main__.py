@@ -42,6 +42,7 @@ from dataflow_validator.ledger.watch import LedgerWatch
 from dataflow_validator.metrics import report
 from dataflow_validator.parked.retry import ParkedRetry
 from dataflow_validator.pipeline import Pipeline, PipelineOptions
+from dataflow_validator.quarantine.limits import QuarantineLimiter, QuarantineLimits
 from dataflow_validator.quarantine.service import QuarantineServicer
 from dataflow_validator.readings.partitions import Partitions
 from dataflow_validator.readings.service import ReadingServicer
@@ -108,7 +109,7 @@ async def serve(process: Process, settings: ValidatorSettings) -> None:
         )
         parked_retry = ParkedRetry(answers, registry, partitions)
         server = await stack.enter_async_context(
-            GrpcServer.from_settings(settings, _services(answers, registry, parked_retry), tokens=tokens)
+            GrpcServer.from_settings(settings, _services(answers, registry, parked_retry, process.stopping), tokens=tokens)
         )
         upkeep = await stack.enter_async_context(
             await connect_pool(
@@ -146,10 +147,21 @@ def _upkeep(
         LedgerWatch(pool, lease, RingLooker(pool)),
         Retention(pool, partitions, registry, lease, retention),
         LedgerHealth(pool, server.set_serving),
+        QuarantineLimiter(
+            pool,
+            lease,
+            QuarantineLimits(
+                days=settings.quarantine_days,
+                device_items=settings.quarantine_device_items,
+                max_bytes=settings.quarantine_max_bytes,
+            ),
+        ),
     )
 
 
-def _services(pool: Pool, registry: Registry, parked_retry: ParkedRetry) -> list[Service]:
+def _services(
+    pool: Pool, registry: Registry, parked_retry: ParkedRetry, stopping: asyncio.Event
+) -> list[Service]:
     package = "dataflow.validator.v1"
     return [
         (
@@ -164,7 +176,7 @@ def _services(pool: Pool, registry: Registry, parked_retry: ParkedRetry) -> list
         ),
         (
             reading_service_pb2_grpc.add_ReadingServiceServicer_to_server,
-            ReadingServicer(pool),
+            ReadingServicer(pool, stopping),
             f"{package}.ReadingService",
         ),
         (

@@ -84,3 +84,27 @@ class JobStateError(ValidatorError):
 
     code = grpc.StatusCode.FAILED_PRECONDITION
     reason = error_reason_pb2.ERROR_REASON_JOB_STATE
+
+
+class CursorInvalidError(ValidatorError):
+    """The cursor is not one that WatchReadings gave for this contract."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    reason = error_reason_pb2.ERROR_REASON_CURSOR_INVALID
+
+
+class CursorForeignError(ValidatorError):
+    """The cursor counts the transactions of another database, or of this one before it was restored or failed over.
+
+    Begin again by `stored_since` with a time before the change; readings that come twice have the same key.
+    """
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = error_reason_pb2.ERROR_REASON_CURSOR_FOREIGN
+
+
+class StreamsExhaustedError(ValidatorError):
+    """The validator has as many watches and exports as it takes; another one may have room."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    reason = error_reason_pb2.ERROR_REASON_STREAMS_EXHAUSTED

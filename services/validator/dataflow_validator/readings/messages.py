@@ -6,7 +6,9 @@ as text.
 """
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from dataflow.validator.v1 import reading_pb2
 
@@ -77,3 +79,15 @@ class ReadingShape:
             extra=to_struct(left) if isinstance(left, dict) else None,
             maybe_duplicate=maybe_duplicate,
         )
+
+
+def row_key(row: Row) -> tuple[str, datetime, UUID]:
+    """Returns device, event time and message id of a row that a `ReadingShape` selected."""
+    device_id, event_time, _, message_id = row[:4]
+    return device_id, event_time, message_id
+
+
+def row_revision(row: Row) -> int:
+    """Returns the revision of a row that a `ReadingShape` selected."""
+    revision: int = row[4]
+    return revision

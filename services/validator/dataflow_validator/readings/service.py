@@ -1,7 +1,9 @@
 """`dataflow.validator.v1.ReadingService`."""
 
+import asyncio
+
 import asyncpg
-from dataflow.validator.v1 import reading_pb2, reading_service_pb2, reading_service_pb2_grpc
+from dataflow.validator.v1 import reading_pb2, reading_service_pb2
 from dataflow_mesh import paging
 from dataflow_mesh.errors import InvalidRequestError, PageTokenInvalidError, QueryTooExpensiveError
 from dataflow_mesh.postgres import Pool
@@ -13,6 +15,7 @@ from dataflow_validator.pages import Context, Page, Row, read_page, selection, s
 from dataflow_validator.readings.messages import NUMERIC_TYPES, ReadingShape
 from dataflow_validator.readings.queries import Grouping, Query, Selection, aggregate_query, latest_query, list_query
 from dataflow_validator.readings.table import readings_table_name
+from dataflow_validator.readings.watch_service import WatchServicer
 from dataflow_validator.time_messages import from_duration, from_timestamp, microseconds, moment_of, to_timestamp
 
 SERVICE = "dataflow.validator.v1.ReadingService"
@@ -30,14 +33,16 @@ _AGGREGATES = {
 }
 
 
-class ReadingServicer(reading_service_pb2_grpc.ReadingServiceServicer):
+class ReadingServicer(WatchServicer):
     """Reads what was stored.
 
     Args:
         pool: Connections with short limits.
+        stopping: Set when the process stops, so that endless streams end.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, stopping: asyncio.Event | None = None) -> None:
+        super().__init__(pool, stopping)
         self._pool = pool
 
     async def ListReadings(

@@ -25,11 +25,12 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from dataflow.access.v1 import role_pb2 as dataflow_dot_access_dot_v1_dot_role__pb2
 from dataflow.validator.v1 import reading_pb2 as dataflow_dot_validator_dot_v1_dot_reading__pb2
+from dataflow.validator.v1 import reading_stream_pb2 as dataflow_dot_validator_dot_v1_dot_reading__stream__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+dataflow/validator/v1/reading_service.proto\x12\x15\x64\x61taflow.validator.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1d\x64\x61taflow/access/v1/role.proto\x1a#dataflow/validator/v1/reading.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb8\x01\n\x13ListReadingsRequest\x12<\n\x06\x66ilter\x18\x01 \x01(\x0b\x32$.dataflow.validator.v1.ReadingFilterB\x06\xbaH\x03\xc8\x01\x01\x12<\n\x05order\x18\x02 \x01(\x0e\x32#.dataflow.validator.v1.ReadingOrderB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\"a\n\x14ListReadingsResponse\x12\x30\n\x08readings\x18\x01 \x03(\x0b\x32\x1e.dataflow.validator.v1.Reading\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x80\x01\n\x19ListLatestReadingsRequest\x12<\n\x06\x66ilter\x18\x01 \x01(\x0b\x32$.dataflow.validator.v1.ReadingFilterB\x06\xbaH\x03\xc8\x01\x01\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"g\n\x1aListLatestReadingsResponse\x12\x30\n\x08readings\x18\x01 \x03(\x0b\x32\x1e.dataflow.validator.v1.Reading\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa6\x02\n\x18\x41ggregateReadingsRequest\x12<\n\x06\x66ilter\x18\x01 \x01(\x0b\x32$.dataflow.validator.v1.ReadingFilterB\x06\xbaH\x03\xc8\x01\x01\x12\x1c\n\x06\x66ields\x18\x02 \x03(\tB\x0c\xbaH\t\x92\x01\x06\x08\x01\x10 \x18\x01\x12I\n\naggregates\x18\x03 \x03(\x0e\x32 .dataflow.validator.v1.AggregateB\x13\xbaH\x10\x92\x01\r\x08\x01\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12)\n\x06window\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tby_device\x18\x05 \x01(\x08\x12\x11\n\tpage_size\x18\x06 \x01(\r\x12\x12\n\npage_token\x18\x07 \x01(\t\"\x97\x01\n\x0f\x46ieldAggregates\x12\x12\n\x05\x63ount\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x10\n\x03min\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x10\n\x03max\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x10\n\x03\x61vg\x18\x04 \x01(\x01H\x03\x88\x01\x01\x12\x10\n\x03sum\x18\x05 \x01(\x01H\x04\x88\x01\x01\x42\x08\n\x06_countB\x06\n\x04_minB\x06\n\x04_maxB\x06\n\x04_avgB\x06\n\x04_sum\"\x86\x02\n\x0f\x41ggregateBucket\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rreading_count\x18\x03 \x01(\x04\x12\x42\n\x06\x66ields\x18\x04 \x03(\x0b\x32\x32.dataflow.validator.v1.AggregateBucket.FieldsEntry\x1aU\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x35\n\x05value\x18\x02 \x01(\x0b\x32&.dataflow.validator.v1.FieldAggregates:\x02\x38\x01\"m\n\x19\x41ggregateReadingsResponse\x12\x37\n\x07\x62uckets\x18\x01 \x03(\x0b\x32&.dataflow.validator.v1.AggregateBucket\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*m\n\x0cReadingOrder\x12\x1d\n\x19READING_ORDER_UNSPECIFIED\x10\x00\x12\x1e\n\x1aREADING_ORDER_OLDEST_FIRST\x10\x01\x12\x1e\n\x1aREADING_ORDER_NEWEST_FIRST\x10\x02*\x87\x01\n\tAggregate\x12\x19\n\x15\x41GGREGATE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41GGREGATE_COUNT\x10\x01\x12\x11\n\rAGGREGATE_MIN\x10\x02\x12\x11\n\rAGGREGATE_MAX\x10\x03\x12\x11\n\rAGGREGATE_AVG\x10\x04\x12\x11\n\rAGGREGATE_SUM\x10\x05\x32\x8c\x03\n\x0eReadingService\x12q\n\x0cListReadings\x12*.dataflow.validator.v1.ListReadingsRequest\x1a+.dataflow.validator.v1.ListReadingsResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12\x83\x01\n\x12ListLatestReadings\x12\x30.dataflow.validator.v1.ListLatestReadingsRequest\x1a\x31.dataflow.validator.v1.ListLatestReadingsResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12\x80\x01\n\x11\x41ggregateReadings\x12/.dataflow.validator.v1.AggregateReadingsRequest\x1a\x30.dataflow.validator.v1.AggregateReadingsResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+dataflow/validator/v1/reading_service.proto\x12\x15\x64\x61taflow.validator.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1d\x64\x61taflow/access/v1/role.proto\x1a#dataflow/validator/v1/reading.proto\x1a*dataflow/validator/v1/reading_stream.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb8\x01\n\x13ListReadingsRequest\x12<\n\x06\x66ilter\x18\x01 \x01(\x0b\x32$.dataflow.validator.v1.ReadingFilterB\x06\xbaH\x03\xc8\x01\x01\x12<\n\x05order\x18\x02 \x01(\x0e\x32#.dataflow.validator.v1.ReadingOrderB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\"a\n\x14ListReadingsResponse\x12\x30\n\x08readings\x18\x01 \x03(\x0b\x32\x1e.dataflow.validator.v1.Reading\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x80\x01\n\x19ListLatestReadingsRequest\x12<\n\x06\x66ilter\x18\x01 \x01(\x0b\x32$.dataflow.validator.v1.ReadingFilterB\x06\xbaH\x03\xc8\x01\x01\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"g\n\x1aListLatestReadingsResponse\x12\x30\n\x08readings\x18\x01 \x03(\x0b\x32\x1e.dataflow.validator.v1.Reading\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa6\x02\n\x18\x41ggregateReadingsRequest\x12<\n\x06\x66ilter\x18\x01 \x01(\x0b\x32$.dataflow.validator.v1.ReadingFilterB\x06\xbaH\x03\xc8\x01\x01\x12\x1c\n\x06\x66ields\x18\x02 \x03(\tB\x0c\xbaH\t\x92\x01\x06\x08\x01\x10 \x18\x01\x12I\n\naggregates\x18\x03 \x03(\x0e\x32 .dataflow.validator.v1.AggregateB\x13\xbaH\x10\x92\x01\r\x08\x01\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12)\n\x06window\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tby_device\x18\x05 \x01(\x08\x12\x11\n\tpage_size\x18\x06 \x01(\r\x12\x12\n\npage_token\x18\x07 \x01(\t\"\x97\x01\n\x0f\x46ieldAggregates\x12\x12\n\x05\x63ount\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x10\n\x03min\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x10\n\x03max\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x10\n\x03\x61vg\x18\x04 \x01(\x01H\x03\x88\x01\x01\x12\x10\n\x03sum\x18\x05 \x01(\x01H\x04\x88\x01\x01\x42\x08\n\x06_countB\x06\n\x04_minB\x06\n\x04_maxB\x06\n\x04_avgB\x06\n\x04_sum\"\x86\x02\n\x0f\x41ggregateBucket\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rreading_count\x18\x03 \x01(\x04\x12\x42\n\x06\x66ields\x18\x04 \x03(\x0b\x32\x32.dataflow.validator.v1.AggregateBucket.FieldsEntry\x1aU\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x35\n\x05value\x18\x02 \x01(\x0b\x32&.dataflow.validator.v1.FieldAggregates:\x02\x38\x01\"m\n\x19\x41ggregateReadingsResponse\x12\x37\n\x07\x62uckets\x18\x01 \x03(\x0b\x32&.dataflow.validator.v1.AggregateBucket\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*m\n\x0cReadingOrder\x12\x1d\n\x19READING_ORDER_UNSPECIFIED\x10\x00\x12\x1e\n\x1aREADING_ORDER_OLDEST_FIRST\x10\x01\x12\x1e\n\x1aREADING_ORDER_NEWEST_FIRST\x10\x02*\x87\x01\n\tAggregate\x12\x19\n\x15\x41GGREGATE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41GGREGATE_COUNT\x10\x01\x12\x11\n\rAGGREGATE_MIN\x10\x02\x12\x11\n\rAGGREGATE_MAX\x10\x03\x12\x11\n\rAGGREGATE_AVG\x10\x04\x12\x11\n\rAGGREGATE_SUM\x10\x05\x32\x84\x04\n\x0eReadingService\x12q\n\x0cListReadings\x12*.dataflow.validator.v1.ListReadingsRequest\x1a+.dataflow.validator.v1.ListReadingsResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12\x83\x01\n\x12ListLatestReadings\x12\x30.dataflow.validator.v1.ListLatestReadingsRequest\x1a\x31.dataflow.validator.v1.ListLatestReadingsResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12\x80\x01\n\x11\x41ggregateReadings\x12/.dataflow.validator.v1.AggregateReadingsRequest\x1a\x30.dataflow.validator.v1.AggregateReadingsResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12v\n\rWatchReadings\x12+.dataflow.validator.v1.WatchReadingsRequest\x1a,.dataflow.validator.v1.WatchReadingsResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,28 +57,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_READINGSERVICE'].methods_by_name['ListLatestReadings']._serialized_options = b'\220\002\001\212\265\030\001\002'
   _globals['_READINGSERVICE'].methods_by_name['AggregateReadings']._loaded_options = None
   _globals['_READINGSERVICE'].methods_by_name['AggregateReadings']._serialized_options = b'\220\002\001\212\265\030\001\002'
-  _globals['_READINGORDER']._serialized_start=1581
-  _globals['_READINGORDER']._serialized_end=1690
-  _globals['_AGGREGATE']._serialized_start=1693
-  _globals['_AGGREGATE']._serialized_end=1828
-  _globals['_LISTREADINGSREQUEST']._serialized_start=233
-  _globals['_LISTREADINGSREQUEST']._serialized_end=417
-  _globals['_LISTREADINGSRESPONSE']._serialized_start=419
-  _globals['_LISTREADINGSRESPONSE']._serialized_end=516
-  _globals['_LISTLATESTREADINGSREQUEST']._serialized_start=519
-  _globals['_LISTLATESTREADINGSREQUEST']._serialized_end=647
-  _globals['_LISTLATESTREADINGSRESPONSE']._serialized_start=649
-  _globals['_LISTLATESTREADINGSRESPONSE']._serialized_end=752
-  _globals['_AGGREGATEREADINGSREQUEST']._serialized_start=755
-  _globals['_AGGREGATEREADINGSREQUEST']._serialized_end=1049
-  _globals['_FIELDAGGREGATES']._serialized_start=1052
-  _globals['_FIELDAGGREGATES']._serialized_end=1203
-  _globals['_AGGREGATEBUCKET']._serialized_start=1206
-  _globals['_AGGREGATEBUCKET']._serialized_end=1468
-  _globals['_AGGREGATEBUCKET_FIELDSENTRY']._serialized_start=1383
-  _globals['_AGGREGATEBUCKET_FIELDSENTRY']._serialized_end=1468
-  _globals['_AGGREGATEREADINGSRESPONSE']._serialized_start=1470
-  _globals['_AGGREGATEREADINGSRESPONSE']._serialized_end=1579
-  _globals['_READINGSERVICE']._serialized_start=1831
-  _globals['_READINGSERVICE']._serialized_end=2227
+  _globals['_READINGSERVICE'].methods_by_name['WatchReadings']._loaded_options = None
+  _globals['_READINGSERVICE'].methods_by_name['WatchReadings']._serialized_options = b'\220\002\001\212\265\030\001\002'
+  _globals['_READINGORDER']._serialized_start=1625
+  _globals['_READINGORDER']._serialized_end=1734
+  _globals['_AGGREGATE']._serialized_start=1737
+  _globals['_AGGREGATE']._serialized_end=1872
+  _globals['_LISTREADINGSREQUEST']._serialized_start=277
+  _globals['_LISTREADINGSREQUEST']._serialized_end=461
+  _globals['_LISTREADINGSRESPONSE']._serialized_start=463
+  _globals['_LISTREADINGSRESPONSE']._serialized_end=560
+  _globals['_LISTLATESTREADINGSREQUEST']._serialized_start=563
+  _globals['_LISTLATESTREADINGSREQUEST']._serialized_end=691
+  _globals['_LISTLATESTREADINGSRESPONSE']._serialized_start=693
+  _globals['_LISTLATESTREADINGSRESPONSE']._serialized_end=796
+  _globals['_AGGREGATEREADINGSREQUEST']._serialized_start=799
+  _globals['_AGGREGATEREADINGSREQUEST']._serialized_end=1093
+  _globals['_FIELDAGGREGATES']._serialized_start=1096
+  _globals['_FIELDAGGREGATES']._serialized_end=1247
+  _globals['_AGGREGATEBUCKET']._serialized_start=1250
+  _globals['_AGGREGATEBUCKET']._serialized_end=1512
+  _globals['_AGGREGATEBUCKET_FIELDSENTRY']._serialized_start=1427
+  _globals['_AGGREGATEBUCKET_FIELDSENTRY']._serialized_end=1512
+  _globals['_AGGREGATEREADINGSRESPONSE']._serialized_start=1514
+  _globals['_AGGREGATEREADINGSRESPONSE']._serialized_end=1623
+  _globals['_READINGSERVICE']._serialized_start=1875
+  _globals['_READINGSERVICE']._serialized_end=2391
 # @@protoc_insertion_point(module_scope)

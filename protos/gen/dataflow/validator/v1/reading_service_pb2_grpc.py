@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from dataflow.validator.v1 import reading_service_pb2 as dataflow_dot_validator_dot_v1_dot_reading__service__pb2
+from dataflow.validator.v1 import reading_stream_pb2 as dataflow_dot_validator_dot_v1_dot_reading__stream__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -50,6 +51,11 @@ class ReadingServiceStub:
                 request_serializer=dataflow_dot_validator_dot_v1_dot_reading__service__pb2.AggregateReadingsRequest.SerializeToString,
                 response_deserializer=dataflow_dot_validator_dot_v1_dot_reading__service__pb2.AggregateReadingsResponse.FromString,
                 _registered_method=True)
+        self.WatchReadings = channel.unary_stream(
+                '/dataflow.validator.v1.ReadingService/WatchReadings',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.WatchReadingsRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.WatchReadingsResponse.FromString,
+                _registered_method=True)
 
 
 class ReadingServiceServicer:
@@ -84,6 +90,25 @@ class ReadingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchReadings(self, request, context):
+        """Readings as they are stored: each that the filter takes, once, behind a cursor; for ever.
+
+        Ordered by transaction: nothing is missed because it was committed out of order, and nothing comes twice behind the
+        same cursor. A row that a Backfill judged again comes again, with its new revision and the same key; a row that is
+        deleted is not mentioned. The first response has no readings and says where the watch begins; so does one after each
+        silence (`heartbeat`). To go on after a broken call, also at another validator, send the last `cursor`.
+        A slow reader slows its own stream only: nothing is dropped, and nothing in the database waits for it.
+        Transactions that stay open, of anybody, hold all watches back: `held_back` says by how much.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field. INVALID_ARGUMENT (CURSOR_INVALID):
+        not a cursor of this contract. FAILED_PRECONDITION (CURSOR_FOREIGN): the database was restored, failed over or
+        replaced. RESOURCE_EXHAUSTED (STREAMS_EXHAUSTED): this validator has enough watches. UNAVAILABLE
+        (POSTGRES_UNAVAILABLE, SHUTTING_DOWN): go on with the cursor.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReadingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -101,6 +126,11 @@ def add_ReadingServiceServicer_to_server(servicer, server):
                     servicer.AggregateReadings,
                     request_deserializer=dataflow_dot_validator_dot_v1_dot_reading__service__pb2.AggregateReadingsRequest.FromString,
                     response_serializer=dataflow_dot_validator_dot_v1_dot_reading__service__pb2.AggregateReadingsResponse.SerializeToString,
+            ),
+            'WatchReadings': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchReadings,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.WatchReadingsRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.WatchReadingsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -185,6 +215,33 @@ class ReadingService:
             '/dataflow.validator.v1.ReadingService/AggregateReadings',
             dataflow_dot_validator_dot_v1_dot_reading__service__pb2.AggregateReadingsRequest.SerializeToString,
             dataflow_dot_validator_dot_v1_dot_reading__service__pb2.AggregateReadingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchReadings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dataflow.validator.v1.ReadingService/WatchReadings',
+            dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.WatchReadingsRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.WatchReadingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ Reading the rows."""
 
 from collections import abc as _abc
 from dataflow.validator.v1 import reading_service_pb2 as _reading_service_pb2
+from dataflow.validator.v1 import reading_stream_pb2 as _reading_stream_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -49,6 +50,21 @@ class ReadingServiceStub:
     NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field, or not a number (COUNT takes any).
     RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): more than the statement time-out.
     """
+    WatchReadings: _grpc.UnaryStreamMultiCallable[_reading_stream_pb2.WatchReadingsRequest, _reading_stream_pb2.WatchReadingsResponse]
+    """Readings as they are stored: each that the filter takes, once, behind a cursor; for ever.
+
+    Ordered by transaction: nothing is missed because it was committed out of order, and nothing comes twice behind the
+    same cursor. A row that a Backfill judged again comes again, with its new revision and the same key; a row that is
+    deleted is not mentioned. The first response has no readings and says where the watch begins; so does one after each
+    silence (`heartbeat`). To go on after a broken call, also at another validator, send the last `cursor`.
+    A slow reader slows its own stream only: nothing is dropped, and nothing in the database waits for it.
+    Transactions that stay open, of anybody, hold all watches back: `held_back` says by how much.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field. INVALID_ARGUMENT (CURSOR_INVALID):
+    not a cursor of this contract. FAILED_PRECONDITION (CURSOR_FOREIGN): the database was restored, failed over or
+    replaced. RESOURCE_EXHAUSTED (STREAMS_EXHAUSTED): this validator has enough watches. UNAVAILABLE
+    (POSTGRES_UNAVAILABLE, SHUTTING_DOWN): go on with the cursor.
+    """
 
 @_typing.type_check_only
 class ReadingServiceAsyncStub(ReadingServiceStub):
@@ -70,6 +86,21 @@ class ReadingServiceAsyncStub(ReadingServiceStub):
 
     NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field, or not a number (COUNT takes any).
     RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): more than the statement time-out.
+    """
+    WatchReadings: _aio.UnaryStreamMultiCallable[_reading_stream_pb2.WatchReadingsRequest, _reading_stream_pb2.WatchReadingsResponse]  # type: ignore[assignment]
+    """Readings as they are stored: each that the filter takes, once, behind a cursor; for ever.
+
+    Ordered by transaction: nothing is missed because it was committed out of order, and nothing comes twice behind the
+    same cursor. A row that a Backfill judged again comes again, with its new revision and the same key; a row that is
+    deleted is not mentioned. The first response has no readings and says where the watch begins; so does one after each
+    silence (`heartbeat`). To go on after a broken call, also at another validator, send the last `cursor`.
+    A slow reader slows its own stream only: nothing is dropped, and nothing in the database waits for it.
+    Transactions that stay open, of anybody, hold all watches back: `held_back` says by how much.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field. INVALID_ARGUMENT (CURSOR_INVALID):
+    not a cursor of this contract. FAILED_PRECONDITION (CURSOR_FOREIGN): the database was restored, failed over or
+    replaced. RESOURCE_EXHAUSTED (STREAMS_EXHAUSTED): this validator has enough watches. UNAVAILABLE
+    (POSTGRES_UNAVAILABLE, SHUTTING_DOWN): go on with the cursor.
     """
 
 class ReadingServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -107,6 +138,27 @@ class ReadingServiceServicer(metaclass=_abc_1.ABCMeta):
 
         NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field, or not a number (COUNT takes any).
         RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): more than the statement time-out.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchReadings(
+        self,
+        request: _reading_stream_pb2.WatchReadingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_reading_stream_pb2.WatchReadingsResponse], _abc.AsyncIterator[_reading_stream_pb2.WatchReadingsResponse]]:
+        """Readings as they are stored: each that the filter takes, once, behind a cursor; for ever.
+
+        Ordered by transaction: nothing is missed because it was committed out of order, and nothing comes twice behind the
+        same cursor. A row that a Backfill judged again comes again, with its new revision and the same key; a row that is
+        deleted is not mentioned. The first response has no readings and says where the watch begins; so does one after each
+        silence (`heartbeat`). To go on after a broken call, also at another validator, send the last `cursor`.
+        A slow reader slows its own stream only: nothing is dropped, and nothing in the database waits for it.
+        Transactions that stay open, of anybody, hold all watches back: `held_back` says by how much.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field. INVALID_ARGUMENT (CURSOR_INVALID):
+        not a cursor of this contract. FAILED_PRECONDITION (CURSOR_FOREIGN): the database was restored, failed over or
+        replaced. RESOURCE_EXHAUSTED (STREAMS_EXHAUSTED): this validator has enough watches. UNAVAILABLE
+        (POSTGRES_UNAVAILABLE, SHUTTING_DOWN): go on with the cursor.
         """
 
 def add_ReadingServiceServicer_to_server(servicer: ReadingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
