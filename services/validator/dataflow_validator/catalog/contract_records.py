@@ -141,12 +141,17 @@ async def contract_names(connection: Connection) -> list[str]:
 
 
 def invalid_contract(name: str, error: ContractError) -> ContractInvalidError:
-    """Tells the caller all problems of a contract at once."""
+    """Tells the caller all problems of a contract at once, each with its place in the request."""
+    count = len(error.problems)
     return ContractInvalidError(
-        f"contract {name!r} cannot be made: {error}",
+        f"contract {name!r} cannot be made: {count} problem{'' if count == 1 else 's'}, in the violations",
         metadata={"contract": name},
-        violations=[("spec", problem) for problem in error.problems],
+        violations=[(_place(problem.path), str(problem)) for problem in error.problems],
     )
+
+
+def _place(path: str) -> str:
+    return "name" if path == "name" else f"spec.{path}" if path else "spec"
 
 
 def _digest(*parts: str) -> bytes:

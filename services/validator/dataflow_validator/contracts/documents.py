@@ -1,12 +1,21 @@
 """Reads the two documents that a contract is written as: a field list, and a JSON Schema."""
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Final, TypeVar
 
 from dataflow_validator.contracts.errors import ContractError
 from dataflow_validator.contracts.names import column_name
 from dataflow_validator.contracts.pointer import pointer_of, resolve, tokens_of
-from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType, Json
+from dataflow_validator.contracts.schema import schema_limits
+from dataflow_validator.contracts.spec import (
+    BinaryEncoding,
+    ContractSpec,
+    EventTimeFormat,
+    FieldSpec,
+    FieldType,
+    Json,
+)
 
 _Value = TypeVar("_Value")
 
@@ -19,15 +28,37 @@ _FIELD_KEYS: Final = (
     "unit",
     "min",
     "max",
+    "exclusive_min",
+    "exclusive_max",
+    "multiple_of",
     "enum",
     "pattern",
     "min_length",
     "max_length",
+    "time_unit",
+    "encoding",
+    "items",
+    "members",
     "description",
 )
+TIME_UNITS: Final = {
+    "rfc3339": EventTimeFormat.RFC3339,
+    "s": EventTimeFormat.EPOCH_S,
+    "ms": EventTimeFormat.EPOCH_MS,
+    "us": EventTimeFormat.EPOCH_US,
+    "ns": EventTimeFormat.EPOCH_NS,
+}
+"""The words for how a moment is written; without one, as `EventTimeFormat.AUTO` reads it."""
+
 _MEANT: Final = {
     "minimum": "min",
     "maximum": "max",
+    "exclusiveMinimum": "exclusive_min",
+    "exclusiveMaximum": "exclusive_max",
+    "multipleOf": "multiple_of",
+    "fields": "members",
+    "properties": "members",
+    "format": "time_unit",
     "minLength": "min_length",
     "maxLength": "max_length",
     "minItems": "min_length",
@@ -42,12 +73,21 @@ _MEANT: Final = {
 _TYPES: Final = ", ".join(FieldType)
 _MAX_REFERENCES: Final = 32
 
+MAX_DERIVED_DEPTH: Final = 4
+"""Members that may lead to a column which a JSON Schema gives rise to."""
+
+_MAX_PROPERTIES: Final = 10_000
+
+MAX_DERIVED_FIELDS: Final = 300
+"""Columns that a JSON Schema gives rise to; what is beyond is judged all the same. FIWARE's models have under 100."""
+
 
 def from_fields_document(document: object, *, name: str = "") -> ContractSpec:
     """Read a field list: a JSON array of fields, or an object with "fields".
 
     A field has "name" and "type", and may have "required" (default true), "nullable" (default false), "default", "unit",
-    "min", "max", "enum", "pattern", "min_length", "max_length", "description". Other rules of the contract (identity, event
+    "min", "max", "exclusive_min", "exclusive_max", "multiple_of", "enum", "pattern", "min_length", "max_length",
+    "time_unit", "encoding", "items" (one field without a name), "members" (fields), "description". Other rules of the contract (identity, event
     time …) are set with `dataclasses.replace`.
 
     Args:
@@ -80,7 +120,7 @@ def from_fields_document(document: object, *, name: str = "") -> ContractSpec:
     return ContractSpec(name, tuple(fields))
 
 
-def _field(item: object, what: str) -> FieldSpec:
+def _field(item: object, what: str, *, named: bool = True) -> FieldSpec:
     if not isinstance(item, dict):
         raise ContractError([f'{what} is not an object such as {{"name": "temp", "type": "number"}}'])
     if isinstance(item.get("name"), str):
@@ -108,8 +148,27 @@ def _field(item: object, what: str) -> FieldSpec:
             else f"{what} has no type: give one of {_TYPES}"
         )
         kind = "json"
-    if not isinstance(item.get("name"), str):
+    if named and not isinstance(item.get("name"), str):
         problems.append(f'{what} has no "name"')
+
+    def word(key: str, words: Mapping[str, _Value], otherwise: _Value) -> _Value:
+        text = take(key, str, "text", "")
+        if text and text not in words:
+            problems.append(f"{what}: {key!r} is {text!r}, not one of {', '.join(words)}")
+        return words.get(text, otherwise)
+
+    inner: list[FieldSpec] = []
+    for index, member in enumerate(take("members", list, "an array of fields", [])):
+        try:
+            inner.append(_field(member, f"{what} member {index}"))
+        except ContractError as wrong:
+            problems.extend(wrong.problems)
+    items: FieldSpec | None = None
+    if item.get("items") is not None:
+        try:
+            items = _field(item["items"], f"{what} items", named=False)
+        except ContractError as wrong:
+            problems.extend(wrong.problems)
     number: tuple[type[int | float], ...] = (int, float)
     field = FieldSpec(
         name=take("name", str, "text", ""),
@@ -121,10 +180,17 @@ def _field(item: object, what: str) -> FieldSpec:
         unit=take("unit", str, "text", ""),
         min=take("min", number, "a number", None),
         max=take("max", number, "a number", None),
+        exclusive_min=take("exclusive_min", number, "a number", None),
+        exclusive_max=take("exclusive_max", number, "a number", None),
+        multiple_of=take("multiple_of", number, "a number", None),
         enum=tuple(take("enum", list, "an array", [])),
         pattern=take("pattern", str, "text", None),
         min_length=take("min_length", int, "a whole number", None),
         max_length=take("max_length", int, "a whole number", None),
+        format=word("time_unit", TIME_UNITS, EventTimeFormat.AUTO),
+        encoding=word("encoding", {encoding.value: encoding for encoding in BinaryEncoding}, BinaryEncoding.BASE64),
+        items=items,
+        members=tuple(inner),
         description=take("description", str, "text", ""),
     )
     if problems:
@@ -133,12 +199,14 @@ def _field(item: object, what: str) -> FieldSpec:
 
 
 def from_json_schema_document(document: object, *, name: str = "") -> ContractSpec:
-    """Read a JSON Schema 2020-12; its top-level properties become typed columns.
+    """Read a JSON Schema 2020-12; its properties become typed columns.
 
     Properties are found in the schema itself, in its `allOf` and behind its references inside the document, that is where
-    they hold for every item. One type ("string", "integer", "number", "boolean", or "null" beside it, also
-    by `anyOf` or `oneOf`) gives a column of that type, `format: date-time` a timestamp; objects, arrays, unions and everything else become jsonb. The derived fields
-    add no rule: the schema alone judges.
+    they hold for every item. One type ("string", "integer", "number", "boolean", or "null" beside it, also by `anyOf` or
+    `oneOf`) gives a column of that type, `format: date-time` a timestamp. An object that declares its properties, and
+    declares nothing of others, becomes the columns of its properties, up to `MAX_DERIVED_DEPTH` levels and
+    `MAX_DERIVED_FIELDS` columns; below that, and for other objects, arrays, unions and everything else, one jsonb. The
+    derived fields add no rule: the schema alone judges.
 
     Args:
         document: The parsed schema. A DataFlow contract file, `{"name", "fields", "json_schema"}`, is unwrapped: taken as a
@@ -159,12 +227,10 @@ def from_json_schema_document(document: object, *, name: str = "") -> ContractSp
         return ContractSpec(name, json_schema=document, fields_from_schema=True)
     if not isinstance(document, dict):
         raise ContractError(["a JSON Schema is a JSON object"])
-    found: dict[str, list[Mapping[str, Json]]] = {}
-    for schema in _unconditional(document, document, _MAX_REFERENCES):
-        properties = schema.get("properties")
-        for key, value in properties.items() if isinstance(properties, dict) else ():
-            found.setdefault(key, []).extend(_unconditional(value, document, _MAX_REFERENCES))
-    fields = tuple(_derived(key, parts) for key, parts in found.items() if _can_be_column(key))
+    if problems := schema_limits(document):
+        raise ContractError(problems)
+    columns = _properties(document, document, (), frozenset(), iter(range(_MAX_PROPERTIES)))
+    fields = tuple(islice(columns, MAX_DERIVED_FIELDS))
     return ContractSpec(name, fields, json_schema=document, fields_from_schema=True)
 
 
@@ -185,6 +251,53 @@ def _looks_like_schema(document: Mapping[str, object]) -> bool:
             "enum",
         )
     )
+
+
+def _properties(schema: Json, document: Json, above: tuple[str, ...], outer: frozenset[int]) -> Iterator[FieldSpec]:
+    """Yield the columns of an object's properties.
+
+    Args:
+        schema: The object's schema.
+        document: The document, for references.
+        above: The members that lead to the object.
+        outer: The identities of the subschemas that the object is inside of: a recursive model has no end.
+        budget: One for each property that is still looked at.
+    """
+    parts = list(_unconditional(schema, document, _MAX_REFERENCES))
+    found: dict[str, list[Json]] = {}
+    for part in parts:
+        properties = part.get("properties")
+        for key, value in properties.items() if isinstance(properties, dict) else ():
+            found.setdefault(key, []).append(value)
+    inside = outer | {id(part) for part in parts}
+    for key, values in found.items():
+        if next(budget, None) is None:
+            return
+        if not _can_be_column((*above, key)):
+            continue
+        below: Json = values[0] if len(values) == 1 else {"allOf": values}
+        held = list(_unconditional(below, document, _MAX_REFERENCES))
+        if (
+            len(above) + 1 < MAX_DERIVED_DEPTH
+            and _is_plain_object(held)
+            and not any(id(part) in inside for part in held)
+        ):
+            yield from _properties(below, document, (*above, key), inside, budget)
+        else:
+            yield _derived((*above, key), held)
+
+
+def _is_plain_object(parts: list[Mapping[str, Json]]) -> bool:
+    """Say whether a value is an object of declared properties, so that a column for each of them loses nothing said."""
+    if _kinds(parts) != {("object",)} or not any(part.get("properties") for part in parts):
+        return False
+    open_ended = ("additionalProperties", "unevaluatedProperties", "patternProperties")
+    return not any(part.get(keyword, False) is not False for part in parts for keyword in open_ended)
+
+
+def _kinds(parts: list[Mapping[str, Json]]) -> set[tuple[str, ...]]:
+    types = [kind if isinstance(kind, list) else [kind] for part in parts if (kind := part.get("type")) is not None]
+    return {tuple(sorted(str(item) for item in kind if item != "null")) for kind in types}
 
 
 def _unconditional(schema: Json, document: Json, references: int) -> Iterator[Mapping[str, Json]]:
@@ -211,9 +324,8 @@ def _unconditional(schema: Json, document: Json, references: int) -> Iterator[Ma
             yield from _unconditional(inner, document, references - 1)
 
 
-def _derived(key: str, parts: list[Mapping[str, Json]]) -> FieldSpec:
-    types = [kind if isinstance(kind, list) else [kind] for part in parts if (kind := part.get("type")) is not None]
-    kinds = {tuple(sorted(str(item) for item in kind if item != "null")) for kind in types}
+def _derived(tokens: tuple[str, ...], parts: list[Mapping[str, Json]]) -> FieldSpec:
+    kinds = _kinds(parts)
     derived = FieldType.JSON
     if len(kinds) == 1 and len(only := next(iter(kinds))) == 1 and only[0] in _DERIVED:
         derived = _DERIVED[only[0]]
@@ -225,7 +337,7 @@ def _derived(key: str, parts: list[Mapping[str, Json]]) -> FieldSpec:
 
     low, high = (_bound(parts, "minimum"), _bound(parts, "maximum")) if derived is FieldType.INTEGER else (None, None)
     return FieldSpec(
-        pointer_of([key]) if key.startswith("/") or not key else key,
+        field_name(tokens),
         derived,
         required=False,
         nullable=True,
@@ -234,6 +346,12 @@ def _derived(key: str, parts: list[Mapping[str, Json]]) -> FieldSpec:
         unit=first_text("unit"),
         description=first_text("description"),
     )
+
+
+def field_name(tokens: tuple[str, ...]) -> str:
+    """Name a field by where it is: a member plainly where that says the same, else by JSON Pointer."""
+    plain = len(tokens) == 1 and tokens[0] and not tokens[0].startswith("/")
+    return tokens[0] if plain else pointer_of(tokens)
 
 
 _DERIVED: Final = {
@@ -258,13 +376,13 @@ def _bound(parts: list[Mapping[str, Json]], keyword: str) -> int | float | None:
     )
 
 
-def _can_be_column(key: str) -> bool:
+def _can_be_column(tokens: tuple[str, ...]) -> bool:
     """Say whether a property may become a column; others stay with the raw bytes, judged but without a column."""
     try:
-        column_name(FieldSpec(pointer_of([key]), FieldType.JSON))
+        column_name(FieldSpec(pointer := pointer_of(tokens), FieldType.JSON))
     except ValueError:
         return False
-    return "\0" not in key and len(key.encode()) <= 1024
+    return "\0" not in pointer and len(pointer.encode()) <= 1024
 
 
 def _text(value: object) -> str:

@@ -177,7 +177,7 @@ def without_surrogates(value: object) -> object:
 
 
 def read_document(text: bytes, what: str) -> object:
-    """Parse a document that a person wrote, such as a JSON Schema file.
+    """Parse a document that a person wrote, such as a JSON Schema file; its integers are exact.
 
     Args:
         text: Its bytes.
@@ -187,6 +187,8 @@ def read_document(text: bytes, what: str) -> object:
         ContractError: It is not JSON.
     """
     try:
-        return parse(text.removeprefix(_BOM))[0]
+        plain = text.removeprefix(_BOM)
+        parse(plain)
+        return parse_exactly(plain)
     except UnparsableError as problem:
         raise ContractError([f"{what}: {problem}"]) from problem

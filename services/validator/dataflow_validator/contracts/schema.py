@@ -51,7 +51,7 @@ def compile_schema(spec: ContractSpec) -> jsonschema_rs.Validator:
     Raises:
         ContractError: The schema is not a valid one, too large, or refers to something outside of the document.
     """
-    problems = [Problem(text, "json_schema") for text in _schema_limits(spec.json_schema)]
+    problems = schema_limits(spec.json_schema)
     if not problems:
         problems.extend(_bad_patterns(spec))
     if problems:
@@ -249,7 +249,12 @@ def parts_of(item: FieldSpec) -> Iterator[FieldSpec]:
         yield from parts_of(inner)
 
 
-def _schema_limits(raw: dict[str, Json] | bool | None) -> Iterator[str]:
+def schema_limits(raw: dict[str, Json] | bool | None) -> list[Problem]:
+    """Find what makes a raw schema too large, too deep or too costly to be looked at any closer."""
+    return [Problem(text, "json_schema") for text in _beyond_limits(raw)]
+
+
+def _beyond_limits(raw: dict[str, Json] | bool | None) -> Iterator[str]:
     if raw is None or isinstance(raw, bool):
         return
     if (dialect := raw.get("$schema")) is not None and str(dialect).rstrip("#") != DIALECT:
@@ -302,4 +307,5 @@ __all__ = [
     "field_schema",
     "item_may_be_array",
     "parts_of",
+    "schema_limits",
 ]
