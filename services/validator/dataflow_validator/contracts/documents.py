@@ -253,7 +253,9 @@ def _looks_like_schema(document: Mapping[str, object]) -> bool:
     )
 
 
-def _properties(schema: Json, document: Json, above: tuple[str, ...], outer: frozenset[int]) -> Iterator[FieldSpec]:
+def _properties(
+    schema: Json, document: Json, above: tuple[str, ...], outer: frozenset[int], budget: Iterator[int]
+) -> Iterator[FieldSpec]:
     """Yield the columns of an object's properties.
 
     Args:
