@@ -9,7 +9,7 @@ from dataflow_mesh.testing import PostgresCluster
 from dataflow_ring import keys
 from dataflow_ring.batch import new_batch_id, new_boot_id, pack
 from dataflow_ring.consume import Entry, Origin
-from dataflow_validator import judged as judged_module
+from dataflow_validator import elements as elements_module
 from dataflow_validator.catalog.contract_records import create_contract
 from dataflow_validator.catalog.registry import Registry
 from dataflow_validator.catalog.route_records import create_route
@@ -55,13 +55,13 @@ def judge(rules: Rules, payload: bytes) -> JudgedBatch:
 def splits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Count how often an array is split."""
     counted: list[int] = []
-    split = judged_module._elements
+    split = elements_module._elements
 
     def count(text: str) -> object:
         counted.append(len(text))
         return split(text)
 
-    monkeypatch.setattr(judged_module, "_elements", count)
+    monkeypatch.setattr(elements_module, "_elements", count)
     return counted
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from json import JSONDecoder
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
@@ -18,14 +17,25 @@ from dataflow_validator.contracts.device import device_id_of
 from dataflow_validator.contracts.identity import IdKind, MessageIds
 from dataflow_validator.contracts.judge import CompiledContract
 from dataflow_validator.contracts.outcome import Accepted, Arrival, Refused
+from dataflow_validator.contracts.parse import is_storable
 from dataflow_validator.contracts.reasons import Reason, reason
+from dataflow_validator.elements import SplitMessage
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNROUTED = MessageIds("")
 
 
 class QuarantineRow(NamedTuple):
-    """An item that becomes no row."""
+    """An item that becomes no row, with all that is needed to judge it again.
+
+    Attributes:
+        payload: Its original bytes: of the message, or of its element.
+        source_device_id: What its sender was authenticated as.
+        sender_id: The sender's own id of the message; `None` also where Postgres cannot store it.
+        maybe_duplicate: The bridge said that the message may be a resend.
+        is_element: `payload` is one element of an array message, not the message.
+        message_sha1: Of the whole message, where `is_element`: its id may be made from it.
+    """
 
     contract: str
     revision: int
@@ -42,6 +52,11 @@ class QuarantineRow(NamedTuple):
     content_hash: int
     batch_id: UUID
     position: int
+    source_device_id: str | None = None
+    sender_id: str | None = None
+    maybe_duplicate: bool = False
+    is_element: bool = False
+    message_sha1: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -69,18 +84,14 @@ class JudgedBatch:
     lanes: dict[LaneKey, Lane]
     refused: list[QuarantineRow]
     items: int
-    split: dict[int, list[bytes]]
-    """The bytes of each element of the messages that are several items, by position; empty until they are asked for."""
+    split: dict[int, SplitMessage]
+    """The messages that are several items, by position."""
 
     def touches(self, contracts: Collection[str]) -> bool:
         """Return whether storing it needs the table of one of the contracts."""
         return any(name in contracts for name, _ in self.lanes) or any(
             row.contract in contracts for row in self.refused
         )
-
-    def element_bytes(self, position: int, element: int) -> bytes:
-        """Return the bytes of one item exactly as they were sent."""
-        return _element_bytes(self.batch, self.split, position, element)
 
 
 def judge_batch(entry: Entry, batch: Batch, rules: Rules) -> JudgedBatch:
@@ -92,7 +103,7 @@ def judge_batch(entry: Entry, batch: Batch, rules: Rules) -> JudgedBatch:
     lanes: dict[LaneKey, Lane] = {}
     lane: Lane | None = None
     refused: list[QuarantineRow] = []
-    split: dict[int, list[bytes]] = {}
+    split: dict[int, SplitMessage] = {}
     items = 0
     batch_id = batch.batch_id
     uuid = UUID(bytes=batch_id)
@@ -116,13 +127,13 @@ def judge_batch(entry: Entry, batch: Batch, rules: Rules) -> JudgedBatch:
         resolved = resolve(topic)
         if resolved is None:
             items += 1
-            refused.append(_unrouted(arrival, uuid))
+            refused.append(unrouted_row(arrival, uuid))
             continue
         contract, device_rule = resolved
         outcomes = contract.judge(arrival, device_rule)
         items += len(outcomes)
         if len(outcomes) > 1:
-            split[position] = []
+            split[position] = SplitMessage(message.payload)
         for outcome in outcomes:
             if type(outcome) is Accepted:
                 if lane is None or lane.contract is not contract:
@@ -133,22 +144,29 @@ def judge_batch(entry: Entry, batch: Batch, rules: Rules) -> JudgedBatch:
                 lane.rows.append(outcome.row)
                 lane.origins.append((position, outcome.element, outcome.id_kind))
             elif type(outcome) is Refused:
-                payload = _element_bytes(batch, split, position, outcome.element)
-                refused.append(_refused(contract, arrival, outcome, payload, uuid))
+                refused.append(refused_row(contract, arrival, outcome, uuid, split.get(position)))
     return JudgedBatch(entry, batch, uuid, rules.version, lanes, refused, items, split)
 
 
-def _refused(
-    contract: CompiledContract, arrival: Arrival, outcome: Refused, payload: bytes, batch_id: UUID
+def refused_row(
+    contract: CompiledContract, arrival: Arrival, outcome: Refused, batch_id: UUID, split: SplitMessage | None
 ) -> QuarantineRow:
+    """Return the quarantine row of an item that its contract refused.
+
+    Args:
+        contract: That judged.
+        arrival: Its message.
+        outcome: What was said of it.
+        batch_id: Its batch.
+        split: Its message, where that is several items.
+    """
     return QuarantineRow(
         contract.spec.name,
         contract.revision,
         outcome.kind.value,
         outcome.device_id,
         arrival.topic,
-        payload,
-        outcome.element,
+        *_bytes_of(arrival.payload, split, outcome.element),
         outcome.reasons,
         arrival.receive_time,
         outcome.event_time,
@@ -157,10 +175,17 @@ def _refused(
         outcome.content_hash,
         batch_id,
         arrival.position,
+        *_sent_by(arrival.device_id, arrival.message_id),
+        arrival.maybe_duplicate,
+        *_split_of(split, outcome.element),
     )
 
 
-def _unrouted(arrival: Arrival, batch_id: UUID) -> QuarantineRow:
+def unrouted_row(arrival: Arrival, batch_id: UUID) -> QuarantineRow:
+    """Return the quarantine row of a message whose topic no route takes.
+
+    The topic is part of its content: one id on two topics may be two messages for two contracts.
+    """
     device_id = device_id_of(arrival.device_id) or ""
     if arrival.message_id:
         message_id, id_kind = _UNROUTED.from_sender(device_id, arrival.message_id, None), IdKind.SENDER
@@ -182,9 +207,11 @@ def _unrouted(arrival: Arrival, batch_id: UUID) -> QuarantineRow:
         None,
         message_id,
         id_kind,
-        bytes_hash(arrival.payload),
+        bytes_hash(arrival.topic.encode("utf-8", "surrogatepass") + b"\0" + arrival.payload),
         batch_id,
         arrival.position,
+        *_sent_by(arrival.device_id, arrival.message_id),
+        arrival.maybe_duplicate,
     )
 
 
@@ -230,14 +257,14 @@ def _from_row(
     assert isinstance(receive_time, datetime)
     assert isinstance(message_id, UUID)
     assert isinstance(content_hash, int)
+    split = judged.split.get(position)
     return QuarantineRow(
         contract.spec.name,
         contract.revision,
         kind,
         device_id,
         message.topic,
-        judged.element_bytes(position, element),
-        element,
+        *_bytes_of(message.payload, split, element),
         (why,),
         receive_time,
         event_time,
@@ -246,36 +273,26 @@ def _from_row(
         content_hash,
         judged.batch_id,
         position,
+        *_sent_by(message.device_id or None, message.message_id or None),
+        message.maybe_duplicate,
+        *_split_of(split, element),
     )
 
 
-def _element_bytes(batch: Batch, split: dict[int, list[bytes]], position: int, element: int) -> bytes:
-    """Return the bytes of one item: whole arrays would make a message of many bad ones grow with their number squared.
-
-    A message is split once and remembered: anew for each of 10,000 elements would hold the event loop for 20 s.
-    """
-    pieces = split.get(position)
-    if pieces is None:
-        return batch.messages[position].payload
-    if not pieces:
-        payload = batch.messages[position].payload
-        text = payload.decode("utf-8", "surrogatepass")
-        pieces = [piece.encode("utf-8", "surrogatepass") for piece in _elements(text)] or [payload]
-        split[position] = pieces
-    return pieces[element] if element < len(pieces) else batch.messages[position].payload
+def _bytes_of(payload: bytes, split: SplitMessage | None, element: int) -> tuple[bytes, int]:
+    """Return an item's own bytes, and its element: whole arrays would make many bad ones grow with their number squared."""
+    piece = None if split is None else split.element(element)
+    return payload if piece is None else piece, element
 
 
-def _elements(text: str) -> Iterator[str]:
-    decoder = JSONDecoder()
-    at = text.index("[") + 1
-    while True:
-        while at < len(text) and text[at] in " \t\r\n,":
-            at += 1
-        if at >= len(text) or text[at] == "]":
-            return
-        try:
-            _, end = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            return
-        yield text[at:end]
-        at = end
+def _split_of(split: SplitMessage | None, element: int) -> tuple[bool, bytes | None]:
+    if split is None or split.element(element) is None:
+        return False, None
+    return True, split.digest
+
+
+def _sent_by(device_id: str | None, sender_id: str | None) -> tuple[str | None, str | None]:
+    return (
+        device_id if device_id and is_storable(device_id) else None,
+        sender_id if sender_id and is_storable(sender_id) else None,
+    )

@@ -34,7 +34,7 @@ async def quarantine(
     rows = await _not_stored(connection, rows, tallies, stopped)
     # In key order, against deadlocks.
     rows.sort(key=lambda pair: (pair[0].contract, pair[0].message_id, pair[0].element, pair[0].content_hash))
-    new = await _insert_quarantine(connection, [row for row, _ in rows], isolate=isolate)
+    new = await _insert_quarantine(connection, rows, isolate=isolate)
     for row, batch in rows:
         key = (row.contract, row.message_id, row.element, row.content_hash)
         outcome = Outcome.DUPLICATE
@@ -83,7 +83,7 @@ async def _not_stored(
 
 
 async def _insert_quarantine(
-    connection: Connection, rows: Sequence[QuarantineRow], *, isolate: bool
+    connection: Connection, rows: Sequence[tuple[QuarantineRow, int]], *, isolate: bool
 ) -> set[tuple[str, UUID, int, int]]:
     if not rows:
         return set()
@@ -102,14 +102,36 @@ async def _insert_quarantine(
             connection, rows[middle:], isolate=True
         )
     # Its own description cannot be stored: the bytes and the kind still can.
-    return await _insert_quarantine_rows(connection, [rows[0]._replace(device_id="", topic="", reasons=())])
+    (row, batch), *_ = rows
+    bare = row._replace(device_id="", topic="", reasons=(), source_device_id=None, sender_id=None)
+    return await _insert_quarantine_rows(connection, [(bare, batch)])
 
 
 async def _insert_quarantine_rows(
-    connection: Connection, rows: Sequence[QuarantineRow]
+    connection: Connection, rows: Sequence[tuple[QuarantineRow, int]]
 ) -> set[tuple[str, UUID, int, int]]:
+    columns: list[list[object]] = quarantine_columns([row for row, _ in rows])
+    by_arrival = sorted(range(len(rows)), key=[arrival_key(row, batch) for row, batch in rows].__getitem__)
+    places = [0] * len(rows)
+    for place, index in enumerate(by_arrival, start=1):
+        places[index] = place
+    records = await connection.fetch(_SQL["insert_quarantine"], *columns, places)
+    return {(r["contract"], r["message_id"], r["element"], r["content_hash"]) for r in records}
+
+
+def arrival_key(row: QuarantineRow, batch: int) -> int:
+    """Return what items of one transaction are sorted by into the order in which they arrived.
+
+    Args:
+        row: The item.
+        batch: Index of its batch in the transaction's group.
+    """
+    return (batch << 64) | (row.position << 32) | row.element
+
+
+def quarantine_columns(rows: Sequence[QuarantineRow]) -> list[list[object]]:
+    """Return the columns of quarantine rows, as the statements take them."""
     columns: list[list[object]] = [list(column) for column in zip(*rows, strict=True)]
     columns[7] = [orjson.dumps([reason._asdict() for reason in row.reasons]).decode() for row in rows]
     columns[11] = [row.id_kind.value.encode() for row in rows]
-    records = await connection.fetch(_SQL["insert_quarantine"], *columns)
-    return {(r["contract"], r["message_id"], r["element"], r["content_hash"]) for r in records}
+    return columns

@@ -33,12 +33,21 @@ FROM unnest($2::text[], $3::uuid[]) AS k (device_id, message_id)
 JOIN validator.seen s ON s.contract = $1 AND s.device_id = k.device_id AND s.message_id = k.message_id;
 
 -- name: insert_quarantine
--- Those that are returned are new; the others were quarantined before.
+-- Those that are returned are new; the others were quarantined before. Inserted in the order given, which is key order
+-- against deadlocks; numbered by $21, their places in the order of arrival, by which a replay takes them up.
+WITH numbers AS MATERIALIZED (
+    SELECT array_agg(nextval('validator.quarantine_quarantine_id_seq')) AS ids FROM generate_series(1, cardinality($21::integer[]))
+)
 INSERT INTO validator.quarantine
     (contract, revision, kind, device_id, topic, payload, element, reasons,
-     receive_time, event_time, message_id, id_kind, content_hash, batch_id, position)
-SELECT * FROM unnest($1::text[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::integer[], $8::jsonb[],
-                     $9::timestamptz[], $10::timestamptz[], $11::uuid[], $12::"char"[], $13::bigint[], $14::uuid[], $15::integer[])
+     receive_time, event_time, message_id, id_kind, content_hash, batch_id, position,
+     source_device_id, sender_id, maybe_duplicate, is_element, message_sha1, quarantine_id)
+OVERRIDING SYSTEM VALUE
+SELECT c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, numbers.ids[place]
+FROM numbers, unnest($1::text[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::integer[], $8::jsonb[],
+                     $9::timestamptz[], $10::timestamptz[], $11::uuid[], $12::"char"[], $13::bigint[], $14::uuid[], $15::integer[],
+                     $16::text[], $17::text[], $18::boolean[], $19::boolean[], $20::bytea[], $21::integer[])
+    AS given (c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, place)
 ON CONFLICT (contract, message_id, element, content_hash) DO NOTHING
 RETURNING contract, message_id, element, content_hash;
 
