@@ -99,23 +99,26 @@ class Horizon:
             self._last, self._looked_at = look, self._clock()
             return look
 
-    def behind_seconds(self, xid: int) -> float | None:
+    def behind_seconds(self, xid: int) -> float:
         """Returns how long ago the last moment was of which everything committed has a number below `xid`.
 
-        `None` where that is longer ago than this process looks at the database, or than it remembers.
+        Where that is longer ago than this process looks at the database, or than the hour that it remembers, that time.
         """
+        now, longest = self._clock(), 0.0
         for samples in (self._fine, self._coarse):
             place = bisect_right(samples, xid, key=lambda sample: sample[0])
             if place:
-                return max(0.0, self._clock() - samples[place - 1][1])
-        return None
+                return max(0.0, now - samples[place - 1][1])
+            if samples:
+                longest = max(longest, now - samples[0][1])
+        return longest
 
     def _remember(self, next_xid: int, moment: float) -> None:
         if self._fine and next_xid < self._fine[-1][0]:
             # Restored to an earlier point: what was seen means nothing any more.
             self._fine.clear()
             self._coarse.clear()
-        if self._fine and next_xid == self._fine[-1][0]:
+        if len(self._fine) > 1 and next_xid == self._fine[-1][0]:
             self._fine.pop()
         self._fine.append((next_xid, moment))
         if not self._coarse or moment - self._coarse[-1][1] >= _COARSE_SECONDS:
