@@ -247,6 +247,31 @@ VALIDATOR_LAG = Metric(
 VALIDATOR_SUSPECTS = Metric(
     "dataflow.validator.suspects", Kind.COUNTER, "{batch}", "Batches processed alone because their reader died."
 )
+VALIDATOR_QUARANTINE_ITEMS = Metric(
+    "dataflow.validator.quarantine_items",
+    Kind.GAUGE,
+    "{item}",
+    "Items in quarantine, as the validator that keeps its limits counted them last; 0 at the others.",
+)
+VALIDATOR_QUARANTINE_BYTES = Metric(
+    "dataflow.validator.quarantine_bytes",
+    Kind.GAUGE,
+    "By",
+    "About what the items in quarantine take, counted by the same.",
+)
+VALIDATOR_QUARANTINE_REMOVED = Metric(
+    "dataflow.validator.quarantine_removed",
+    Kind.COUNTER,
+    "{item}",
+    "Quarantined items that were removed because a limit was reached: age, device, size.",
+    (Attribute.REASON,),
+)
+VALIDATOR_ROLLUP_DIRTY = Metric(
+    "dataflow.validator.rollup_dirty", Kind.GAUGE, "{hour}", "Hours of all contracts that wait to be rolled up."
+)
+VALIDATOR_ROLLUP_AGE = Metric(
+    "dataflow.validator.rollup_age", Kind.GAUGE, "s", "For how long the first of those hours has waited."
+)
 VALIDATOR_LEDGER_MISSING = Metric(
     "dataflow.validator.ledger_missing",
     Kind.GAUGE,

@@ -43,6 +43,7 @@ from dataflow_validator.metrics import report
 from dataflow_validator.parked.retry import ParkedRetry
 from dataflow_validator.pipeline import Pipeline, PipelineOptions
 from dataflow_validator.quarantine.limits import QuarantineLimiter, QuarantineLimits
+from dataflow_validator.quarantine.limits import QuarantineLimiter, QuarantineLimits
 from dataflow_validator.quarantine.service import QuarantineServicer
 from dataflow_validator.readings.partitions import Partitions
 from dataflow_validator.readings.service import ReadingServicer
@@ -147,6 +148,15 @@ def _upkeep(
         LedgerWatch(pool, lease, RingLooker(pool)),
         Retention(pool, partitions, registry, lease, retention),
         LedgerHealth(pool, server.set_serving),
+        QuarantineLimiter(
+            pool,
+            lease,
+            QuarantineLimits(
+                days=settings.quarantine_days,
+                device_items=settings.quarantine_device_items,
+                max_bytes=settings.quarantine_max_bytes,
+            ),
+        ),
         QuarantineLimiter(
             pool,
             lease,

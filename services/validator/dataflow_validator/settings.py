@@ -35,6 +35,19 @@ class ValidatorSettings(MeshSettings):
         metadata={"help": "Days that batch ids are remembered; more than the bridges' batch_horizon."},
     )
 
+    quarantine_days: int = field(default=90, metadata={"help": "Days that quarantined items are kept; 0 for ever."})
+    quarantine_device_items: int = field(
+        default=1_000_000,
+        metadata={
+            "help": "Quarantined items of one device (of one topic or contract, where none is known) that are kept, the"
+            " newest; 0 for all."
+        },
+    )
+    quarantine_max_bytes: int = field(
+        default=20 * 1024**3,
+        metadata={"help": "Bytes of all quarantined items that are kept, the newest; 0 for no limit."},
+    )
+
     def problems(self) -> list[str]:
         """Return what is wrong with the values together."""
         found = MeshSettings.problems(self)
@@ -55,5 +68,14 @@ class ValidatorSettings(MeshSettings):
                 ("claim_days", self.claim_days),
             )
             if value < 1
+        ]
+        found += [
+            f"{name}: {value} is below 0"
+            for name, value in (
+                ("quarantine_days", self.quarantine_days),
+                ("quarantine_device_items", self.quarantine_device_items),
+                ("quarantine_max_bytes", self.quarantine_max_bytes),
+            )
+            if value < 0
         ]
         return found

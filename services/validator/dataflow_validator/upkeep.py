@@ -22,6 +22,7 @@ from dataflow_validator.ledger.fold import Fold
 from dataflow_validator.ledger.health import LedgerHealth
 from dataflow_validator.ledger.watch import LedgerWatch
 from dataflow_validator.parked.records import identify_parked
+from dataflow_validator.quarantine.limits import QuarantineLimiter
 from dataflow_validator.retention import Retention
 
 _log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class Intervals:
     fold: float = 10.0
     retention: float = 600.0
     health: float = 2.0
+    quarantine: float = 5.0
 
 
 class Upkeep:
@@ -49,6 +51,7 @@ class Upkeep:
         watch: Checks the ledger.
         retention: Throws away what is old.
         health: Shows what the check wrote down.
+        limiter: Keeps the quarantine within its limits.
         intervals: How often.
     """
 
@@ -59,6 +62,7 @@ class Upkeep:
         watch: LedgerWatch,
         retention: Retention,
         health: LedgerHealth,
+        limiter: QuarantineLimiter,
         intervals: Intervals | None = None,
     ) -> None:
         self._lease = lease
@@ -66,6 +70,7 @@ class Upkeep:
         self._watch = watch
         self._retention = retention
         self._health = health
+        self._limiter = limiter
         self._intervals = intervals or Intervals()
 
     def spawn(self, process: Process) -> None:
@@ -77,6 +82,7 @@ class Upkeep:
             ("ledger-fold", self._fold.run_once, intervals.fold, True),
             ("ledger-check", self._check, intervals.check, True),
             ("retention", self._retention.round, intervals.retention, True),
+            ("quarantine-limits", self._limiter.round, intervals.quarantine, True),
         ):
             process.spawn(self._repeat(name, work, seconds, leader, process.stopping), name=name, may_end=True)
         process.spawn(self._lease.run(), name="upkeep-lease")
