@@ -10,6 +10,7 @@ from typing import Final
 
 from dataflow.validator.v1 import reading_service_pb2_grpc, reading_stream_pb2
 from dataflow_mesh.postgres import Pool
+from google.protobuf import duration_pb2
 
 from dataflow_validator.catalog.contract_records import ContractRecord
 from dataflow_validator.contracts.names import Column
@@ -133,8 +134,14 @@ class WatchServicer(reading_service_pb2_grpc.ReadingServiceServicer):
         yield response
 
     def _response(self, contract: ContractRecord, found: Found) -> _Response:
-        response = _Response(cursor=encode_cursor(found.look.database, contract.name, found.position), more=found.more)
-        for target, xid in (("lag", found.position.xid), ("held_back", found.look.oldest_open)):
-            if (seconds := self._horizon.behind_seconds(xid)) is not None:
-                getattr(response, target).CopyFrom(to_duration(timedelta(seconds=seconds)))
-        return response
+        database, position = found.look.database, found.position
+        return _Response(
+            cursor=encode_cursor(database, contract.name, position),
+            lag=_length(self._horizon.behind_seconds(position.xid)),
+            held_back=_length(self._horizon.behind_seconds(found.look.oldest_open)),
+            more=found.more,
+        )
+
+
+def _length(seconds: float) -> duration_pb2.Duration:
+    return to_duration(timedelta(seconds=seconds))
