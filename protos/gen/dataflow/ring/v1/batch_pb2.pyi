@@ -87,6 +87,7 @@ class Message(_message.Message):
     RECEIVE_TIME_US_FIELD_NUMBER: _builtins.int
     MAYBE_DUPLICATE_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    ERASURE_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
     """The sender's own id (MQTT 5 user property "message-id", gRPC message_id); empty if none."""
     source: _builtins.str
@@ -105,6 +106,10 @@ class Message(_message.Message):
     """The sender marked it as a resend (MQTT DUP), so it may be here already."""
     traceparent: _builtins.str
     """W3C traceparent; empty if not traced."""
+    @_builtins.property
+    def erasure(self) -> Global___Erasure:
+        """Set in the raw log where a device's data was deleted; never on the ring."""
+
     def __init__(
         self,
         *,
@@ -117,11 +122,44 @@ class Message(_message.Message):
         receive_time_us: _builtins.int = ...,
         maybe_duplicate: _builtins.bool = ...,
         traceparent: _builtins.str = ...,
+        erasure: Global___Erasure | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["erasure", b"erasure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "device_id", b"device_id", "maybe_duplicate", b"maybe_duplicate", "message_id", b"message_id", "payload", b"payload", "receive_time_us", b"receive_time_us", "source", b"source", "topic", b"topic", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "device_id", b"device_id", "erasure", b"erasure", "maybe_duplicate", b"maybe_duplicate", "message_id", b"message_id", "payload", b"payload", "receive_time_us", b"receive_time_us", "source", b"source", "topic", b"topic", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Message: _TypeAlias = Message  # noqa: Y015
+
+@_typing.final
+class Erasure(_message.Message):
+    """What was deleted of a message. Positions and elements keep their numbers: what refers to others still finds them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WHOLE_FIELD_NUMBER: _builtins.int
+    ELEMENTS_FIELD_NUMBER: _builtins.int
+    PAYLOAD_SHA1_FIELD_NUMBER: _builtins.int
+    whole: _builtins.bool
+    """All of it: nothing is left but the receive time, and nothing is to be judged."""
+    payload_sha1: _builtins.bytes
+    """SHA-1 of the payload as it arrived, where elements are left: their ids may be made from it."""
+    @_builtins.property
+    def elements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Otherwise the indices of the deleted elements of an array message, which are null now, in order."""
+
+    def __init__(
+        self,
+        *,
+        whole: _builtins.bool = ...,
+        elements: _abc.Iterable[_builtins.int] | None = ...,
+        payload_sha1: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["elements", b"elements", "payload_sha1", b"payload_sha1", "whole", b"whole"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Erasure: _TypeAlias = Erasure  # noqa: Y015
