@@ -8,7 +8,7 @@ import uuid
 from typing import Final
 
 import zstandard
-from dataflow.ring.v1.batch_pb2 import Batch
+from dataflow.ring.v1.batch_pb2 import Batch, Message
 from google.protobuf.message import DecodeError
 
 FORMAT_VERSION: Final = 1
@@ -67,3 +67,8 @@ def unpack(data: bytes) -> Batch:
     if len(batch.batch_id) != 16 or len(batch.boot_id) != 16:
         raise BatchUnreadableError("batch_id and boot_id have 16 bytes")
     return batch
+
+
+def is_erased(message: Message) -> bool:
+    """Return whether all of a message was deleted with its device: it keeps its position and is not to be judged."""
+    return message.HasField("erasure") and message.erasure.whole

@@ -14,14 +14,15 @@ class SplitMessage:
 
     Args:
         payload: The message's bytes.
+        digest: SHA-1 of what they were before elements of them were deleted; `None` where none was.
     """
 
     __slots__ = ("_digest", "_pieces", "payload")
 
-    def __init__(self, payload: bytes) -> None:
+    def __init__(self, payload: bytes, digest: bytes | None = None) -> None:
         self.payload = payload
         self._pieces: list[bytes] | None = None
-        self._digest: bytes | None = None
+        self._digest = digest
 
     @property
     def digest(self) -> bytes:

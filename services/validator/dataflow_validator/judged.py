@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from dataflow.ring.v1.batch_pb2 import Batch, Message
+from dataflow_ring.batch import is_erased
 from dataflow_ring.consume import Entry
 
 from dataflow_validator.catalog.rules import Rules
@@ -124,6 +125,10 @@ def judge_batch(entry: Entry, batch: Batch, rules: Rules) -> JudgedBatch:
             batch_id,
             position,
         )
+        if message.HasField("erasure"):
+            if is_erased(message):
+                continue
+            arrival = arrival._replace(message_sha1=message.erasure.payload_sha1)
         resolved = resolve(topic)
         if resolved is None:
             items += 1
@@ -131,9 +136,11 @@ def judge_batch(entry: Entry, batch: Batch, rules: Rules) -> JudgedBatch:
             continue
         contract, device_rule = resolved
         outcomes = contract.judge(arrival, device_rule)
-        items += len(outcomes)
         if len(outcomes) > 1:
-            split[position] = SplitMessage(message.payload)
+            split[position] = SplitMessage(message.payload, arrival.message_sha1)
+            if arrival.message_sha1 is not None:
+                outcomes = left_of(message, outcomes)
+        items += len(outcomes)
         for outcome in outcomes:
             if type(outcome) is Accepted:
                 if lane is None or lane.contract is not contract:
@@ -146,6 +153,12 @@ def judge_batch(entry: Entry, batch: Batch, rules: Rules) -> JudgedBatch:
             elif type(outcome) is Refused:
                 refused.append(refused_row(contract, arrival, outcome, uuid, split.get(position)))
     return JudgedBatch(entry, batch, uuid, rules.version, lanes, refused, items, split)
+
+
+def left_of(message: Message, outcomes: list[Accepted | Refused]) -> list[Accepted | Refused]:
+    """Return the outcomes of the elements of a message that were not deleted (`Message.erasure`)."""
+    erased = frozenset(message.erasure.elements)
+    return [outcome for outcome in outcomes if outcome.element not in erased]
 
 
 def refused_row(
