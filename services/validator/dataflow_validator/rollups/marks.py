@@ -81,8 +81,10 @@ async def mark_hours(connection: Connection, contracts: Mapping[str, Hours]) -> 
 
 
 def _literal(devices: Iterable[str] | None) -> str | None:
-    """Writes a text[] as text: unnest would flatten an array of arrays, and their lengths differ."""
     given = None if devices is None else sorted(devices)
-    if given is None or len(given) > _MAX_DEVICES:
-        return None
-    return "{" + ",".join('"' + one.replace("\\", "\\\\").replace('"', '\\"') + '"' for one in given) + "}"
+    return None if given is None or len(given) > _MAX_DEVICES else device_literal(given)
+
+
+def device_literal(devices: Iterable[str]) -> str:
+    """Writes a text[] as text: unnest would flatten an array of arrays, and their lengths differ."""
+    return "{" + ",".join('"' + one.replace("\\", "\\\\").replace('"', '\\"') + '"' for one in devices) + "}"

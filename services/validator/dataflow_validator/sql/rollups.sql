@@ -1,3 +1,78 @@
 -- name: insert_marks
 INSERT INTO validator.rollup_mark (contract, hour, devices)
 SELECT contract, hour, devices::text[] FROM unnest($1::text[], $2::timestamptz[], $3::text[]) AS m (contract, hour, devices);
+
+-- name: columns
+-- The fields of all revisions. $1: the contract's table, quoted; $2: the columns that every reading has.
+SELECT attname AS name, format_type(atttypid, NULL) AS sql_type
+FROM pg_attribute
+WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped AND attname <> ALL ($2::text[])
+ORDER BY attnum;
+
+-- name: contracts_without
+-- Contracts that are not rolled up yet.
+SELECT c.name FROM validator.contract c
+WHERE NOT EXISTS (SELECT FROM validator.rollup r WHERE r.contract = c.name)
+  AND to_regclass('readings.' || quote_ident(c.name)) IS NOT NULL
+ORDER BY c.name;
+
+-- name: lock
+SELECT pg_advisory_xact_lock(hashtextextended('dataflow rollup ' || $1, 0));
+
+-- name: begin
+INSERT INTO validator.rollup (contract) VALUES ($1) ON CONFLICT (contract) DO NOTHING RETURNING true;
+
+-- name: partitions_with_default
+SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = to_regclass($1);
+
+-- name: horizon
+SELECT nullif(rows_from, '-infinity') AS rows_from, nullif(rollups_from, '-infinity') AS rollups_from
+FROM validator.rollup WHERE contract = $1;
+
+-- name: due_hours
+-- What is worth being recomputed now, by contract and day, the longest waiting first: hours that were quiet for $1
+-- seconds, and hours that are over and have waited for $2 seconds, however busy late data keep them.
+WITH hours AS (
+    SELECT contract, hour, min(mark_time) AS oldest, max(mark_time) AS newest
+    FROM validator.rollup_mark GROUP BY contract, hour
+)
+SELECT contract, date_trunc('day', hour) AS day, array_agg(hour ORDER BY hour) AS hours
+FROM hours
+WHERE newest < now() - make_interval(secs => $1)
+   OR (oldest < now() - make_interval(secs => $2) AND hour + interval '1 hour' < now() - make_interval(secs => $1))
+GROUP BY 1, 2 ORDER BY min(oldest) LIMIT 1000;
+
+-- name: try_lock
+-- A session's locks, taken before the snapshot of the transaction: the contract's shared with other workers, against
+-- retention; the day's for us alone.
+SELECT pg_try_advisory_lock_shared(hashtextextended('dataflow rollups of ' || $1, 0)) AS contract,
+       pg_try_advisory_lock(hashtextextended('dataflow rollup of ' || $1 || ' ' || $2::timestamptz::text, 0)) AS day;
+
+-- name: unlock
+SELECT pg_advisory_unlock_all();
+
+-- name: marked_hours
+-- The marks of some hours: how many, and whether all devices are meant.
+SELECT hour, count(*) AS marks, bool_or(devices IS NULL) AS everybody, min(mark_time) AS oldest
+FROM validator.rollup_mark WHERE contract = $1 AND hour = ANY ($2::timestamptz[])
+GROUP BY hour ORDER BY hour;
+
+-- name: marked_devices
+SELECT DISTINCT hour, device_id
+FROM validator.rollup_mark CROSS JOIN unnest(devices) AS d (device_id)
+WHERE contract = $1 AND hour = ANY ($2::timestamptz[]) ORDER BY hour, device_id;
+
+-- name: delete_marks
+-- In a repeatable-read transaction: those that it sees, and no later one.
+DELETE FROM validator.rollup_mark WHERE contract = $1 AND hour = ANY ($2::timestamptz[]);
+
+-- name: insert_marks_since
+-- What is left over of marks keeps their age.
+INSERT INTO validator.rollup_mark (contract, hour, devices, mark_time)
+SELECT $1, hour, devices::text[], mark_time
+FROM unnest($2::timestamptz[], $3::text[], $4::timestamptz[]) AS m (hour, devices, mark_time);
+
+-- name: waiting
+-- Hours that wait, and for how many seconds the first of them has.
+SELECT count(DISTINCT (contract, hour)) AS hours, extract(epoch FROM now() - min(mark_time))::double precision AS seconds
+FROM validator.rollup_mark;
