@@ -49,6 +49,7 @@ from dataflow_validator.readings.partitions import Partitions
 from dataflow_validator.readings.service import ReadingServicer
 from dataflow_validator.retention import Retention, RetentionSettings
 from dataflow_validator.ring_follower import RingFollower
+from dataflow_validator.rollups.worker import RollupWorker
 from dataflow_validator.settings import ValidatorSettings
 from dataflow_validator.store import prepare_connection
 from dataflow_validator.upkeep import LEASE, Upkeep
@@ -59,6 +60,8 @@ _CONNECTIONS: Final = 8
 _UPKEEP_CONNECTIONS: Final = 5
 _COMMAND_SECONDS: Final = 15.0
 _ANSWER_MILLISECONDS: Final = 30_000
+_ROLLUP_CONNECTIONS: Final = 2
+_ROLLUP_MILLISECONDS: Final = 600_000
 
 
 async def serve(process: Process, settings: ValidatorSettings) -> None:
@@ -122,6 +125,15 @@ async def serve(process: Process, settings: ValidatorSettings) -> None:
             )
         )
         _upkeep(upkeep, partitions, registry, server, settings).spawn(process)
+        rollups = await stack.enter_async_context(
+            await connect_pool(
+                settings.postgres_dsn,
+                application_name=f"{settings.validator_id}-rollups",
+                max_size=_ROLLUP_CONNECTIONS,
+                limits=Limits(statement_ms=_ROLLUP_MILLISECONDS),
+            )
+        )
+        process.spawn(RollupWorker(rollups).run(process.stopping), name="rollups", may_end=True)
         await process.stopping.wait()
         await server.set_serving("", False)
         try:

@@ -7,6 +7,7 @@ So an hour without a mark has the rollups of its rows, in every snapshot that an
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import math
@@ -46,6 +47,8 @@ from dataflow_validator.statements import statements
 
 _LOG = logging.getLogger(__name__)
 
+_EVERY_SECONDS: Final = 2.0
+
 _SLICE: Final = 1_000
 """Device hours of one transaction: what it writes is written within a fraction of a second."""
 
@@ -84,6 +87,16 @@ class RollupWorker:
         self._waiting: tuple[int, float] | None = None
         observe(names.VALIDATOR_ROLLUP_DIRTY, lambda: [] if self._waiting is None else [(self._waiting[0], {})])
         observe(names.VALIDATOR_ROLLUP_AGE, lambda: [] if self._waiting is None else [(self._waiting[1], {})])
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Does what is due, again and again, until told to stop; while Postgres is away it tries again."""
+        while not stopping.is_set():
+            try:
+                await self.run_once()
+            except DATABASE_ERRORS as error:
+                _LOG.warning("rollups wait for Postgres", extra=fields("rollups.waiting", error=str(error)))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), _EVERY_SECONDS)
 
     async def run_once(self) -> int:
         """Does what is due; returns how many device hours it recomputed.
