@@ -13,6 +13,7 @@ from typing import Final
 
 from dataflow.validator.v1 import (
     contract_service_pb2_grpc,
+    job_service_pb2_grpc,
     ledger_service_pb2_grpc,
     quarantine_service_pb2_grpc,
     reading_service_pb2_grpc,
@@ -34,6 +35,11 @@ from dataflow_validator.catalog.contract_service import ContractServicer
 from dataflow_validator.catalog.registry import Registry
 from dataflow_validator.catalog.route_service import RouteServicer
 from dataflow_validator.consumer_name import ConsumerName
+from dataflow_validator.jobs.kinds import KINDS
+from dataflow_validator.jobs.pressure import Pressure
+from dataflow_validator.jobs.service import JobServicer
+from dataflow_validator.jobs.worker import WorkerSettings
+from dataflow_validator.jobs.workers import Workers
 from dataflow_validator.ledger.fold import Fold
 from dataflow_validator.ledger.health import LedgerHealth
 from dataflow_validator.ledger.ring import RingLooker
@@ -42,7 +48,6 @@ from dataflow_validator.ledger.watch import LedgerWatch
 from dataflow_validator.metrics import report
 from dataflow_validator.parked.retry import ParkedRetry
 from dataflow_validator.pipeline import Pipeline, PipelineOptions
-from dataflow_validator.quarantine.limits import QuarantineLimiter, QuarantineLimits
 from dataflow_validator.quarantine.limits import QuarantineLimiter, QuarantineLimits
 from dataflow_validator.quarantine.service import QuarantineServicer
 from dataflow_validator.readings.partitions import Partitions
@@ -57,7 +62,7 @@ from dataflow_validator.upkeep import LEASE, Upkeep
 logger = logging.getLogger(__name__)
 
 _CONNECTIONS: Final = 8
-_UPKEEP_CONNECTIONS: Final = 5
+_UPKEEP_CONNECTIONS: Final = 7
 _COMMAND_SECONDS: Final = 15.0
 _ANSWER_MILLISECONDS: Final = 30_000
 _ROLLUP_CONNECTIONS: Final = 2
@@ -113,7 +118,9 @@ async def serve(process: Process, settings: ValidatorSettings) -> None:
         )
         parked_retry = ParkedRetry(answers, registry, partitions)
         server = await stack.enter_async_context(
-            GrpcServer.from_settings(settings, _services(answers, registry, parked_retry, process.stopping), tokens=tokens)
+            GrpcServer.from_settings(
+                settings, _services(answers, registry, parked_retry, process.stopping), tokens=tokens
+            )
         )
         upkeep = await stack.enter_async_context(
             await connect_pool(
@@ -125,6 +132,8 @@ async def serve(process: Process, settings: ValidatorSettings) -> None:
             )
         )
         _upkeep(upkeep, partitions, registry, server, settings).spawn(process)
+        workers = Workers(upkeep, _worker(settings), lambda: _pressure(pipeline, follower))
+        process.spawn(workers.run(process.stopping), name="jobs", may_end=True)
         rollups = await stack.enter_async_context(
             await connect_pool(
                 settings.postgres_dsn,
@@ -169,21 +178,24 @@ def _upkeep(
                 max_bytes=settings.quarantine_max_bytes,
             ),
         ),
-        QuarantineLimiter(
-            pool,
-            lease,
-            QuarantineLimits(
-                days=settings.quarantine_days,
-                device_items=settings.quarantine_device_items,
-                max_bytes=settings.quarantine_max_bytes,
-            ),
-        ),
     )
 
 
-def _services(
-    pool: Pool, registry: Registry, parked_retry: ParkedRetry, stopping: asyncio.Event
-) -> list[Service]:
+def _worker(settings: ValidatorSettings) -> WorkerSettings:
+    return WorkerSettings(
+        postgres_dsn=settings.postgres_dsn,
+        holder=settings.validator_id,
+        log_level=settings.log_level,
+        log_format=settings.log_format,
+    )
+
+
+def _pressure(pipeline: Pipeline, follower: RingFollower) -> Pressure:
+    ages = [reader.fill.oldest_age_seconds or 0.0 for reader in follower.readers if reader.fill is not None]
+    return Pressure(max(ages, default=0.0), pipeline.queue_share)
+
+
+def _services(pool: Pool, registry: Registry, parked_retry: ParkedRetry, stopping: asyncio.Event) -> list[Service]:
     package = "dataflow.validator.v1"
     return [
         (
@@ -205,6 +217,11 @@ def _services(
             quarantine_service_pb2_grpc.add_QuarantineServiceServicer_to_server,
             QuarantineServicer(pool, parked_retry),
             f"{package}.QuarantineService",
+        ),
+        (
+            job_service_pb2_grpc.add_JobServiceServicer_to_server,
+            JobServicer(pool, KINDS, stopping),
+            f"{package}.JobService",
         ),
         (
             ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server,

@@ -185,6 +185,11 @@ class Pipeline:
         return self._postgres.is_ready
 
     @property
+    def queue_share(self) -> float:
+        """How full the queue is, 0 to 1: above 0 live data waits."""
+        return self._queue.qsize() / self._options.queue_batches
+
+    @property
     def stopped_lanes(self) -> tuple[str, ...]:
         """Contracts whose table does not work at the moment."""
         return tuple(sorted(self._lanes_down()))

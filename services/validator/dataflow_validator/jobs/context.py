@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 from dataflow_mesh.postgres import Connection, Pool
@@ -22,6 +23,13 @@ LEASE_SECONDS = 6.0
 
 class PartLostError(Exception):
     """The part changed hands, or its job was ended: what this step wanted to write must not be written."""
+
+
+class _Saved(NamedTuple):
+    checkpoint: Json
+    done: int
+    result: Json
+    finished: bool
 
 
 @dataclass(slots=True)
@@ -40,6 +48,8 @@ class JobContext:
         holder: Who works: this worker.
         rate: Items per second at most in this part; `None` for no limit of its own.
         memory: Kept by steps for the next step of the same part in this process; never relied on.
+        in_transaction: Whether `transaction` is open.
+        finished: Whether the part was saved with `DONE`.
     """
 
     job_id: UUID
@@ -53,13 +63,13 @@ class JobContext:
     holder: str
     rate: float | None = None
     memory: dict[str, object] = field(default_factory=dict)
-    _saved: Json | None = field(default=None, init=False)
-    _finished: bool = field(default=False, init=False)
+    in_transaction: bool = field(default=False, init=False)
+    finished: bool = field(default=False, init=False)
+    _saved: _Saved | None = field(default=None, init=False)
 
-    @property
-    def finished(self) -> bool:
-        """Whether the part was saved with `DONE`."""
-        return self._finished
+    def items_of_step(self, most: int) -> int:
+        """Returns how many items a step may do: `most`, or what the job's rate allows in a second."""
+        return most if self.rate is None else max(1, min(most, round(self.rate)))
 
     @asynccontextmanager
     async def transaction(self, part: Part) -> AsyncIterator[Connection]:
@@ -72,18 +82,23 @@ class JobContext:
         """
         async with self.pool.acquire() as connection:
             self._saved = None
-            async with connection.transaction():
-                held = await connection.fetchval(
-                    statements("jobs")["hold_part"], self.job_id, part.number, self.holder, part.epoch
-                )
-                if held is None:
-                    raise PartLostError
-                yield connection
-            if self._saved is not None:
-                part.checkpoint = self._saved["checkpoint"]
-                part.done = self._saved["done"]
-                part.result = self._saved["result"]
-                self._finished = self._saved["finished"]
+            self.in_transaction = True
+            try:
+                async with connection.transaction():
+                    held = await connection.fetchval(
+                        statements("jobs")["hold_part"], self.job_id, part.number, self.holder, part.epoch
+                    )
+                    if held is None:
+                        raise PartLostError
+                    yield connection
+            finally:
+                self.in_transaction = False
+        self._adopt(part)
+
+    def _adopt(self, part: Part) -> None:
+        saved, self._saved = self._saved, None
+        if saved is not None:
+            part.checkpoint, part.done, part.result, self.finished = saved
 
     async def save(
         self, connection: Connection, part: Part, *, checkpoint: Json | Done, done: int, result: Json | None = None
@@ -110,4 +125,4 @@ class JobContext:
             finished,
             LEASE_SECONDS,
         )
-        self._saved = {"checkpoint": where, "done": part.done + done, "result": outcome, "finished": finished}
+        self._saved = _Saved(where, part.done + done, outcome, finished)

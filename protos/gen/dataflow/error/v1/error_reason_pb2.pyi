@@ -84,6 +84,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INVALID_ARGUMENT. The contract has no such field, or the field cannot be aggregated so. Metadata: {"contract": "...", "field": "..."}."""
     ERROR_REASON_CONTRACT_INACTIVE: _ErrorReason.ValueType  # 48
     """FAILED_PRECONDITION. The contract is not active. Metadata: {"contract": "..."}."""
+    ERROR_REASON_REVISION_INCOMPATIBLE: _ErrorReason.ValueType  # 49
+    """FAILED_PRECONDITION. The contract's compatibility mode refuses the revision; `BadRequest` lists each incompatibility with a counter-example. Metadata: {"contract": "...", "mode": "BACKWARD", "revision": "3"}; the revision it was compared with."""
+    ERROR_REASON_CONTRACT_IN_USE: _ErrorReason.ValueType  # 50
+    """FAILED_PRECONDITION. Routes lead to the contract, or it is DataFlow's own. Metadata: {"contract": "...", "routes": "a/#, b/+"}."""
+    ERROR_REASON_TABLE_LOCKED: _ErrorReason.ValueType  # 51
+    """UNAVAILABLE. Somebody keeps the contract's table locked, so that no column can be added; nothing was changed. Metadata: {"contract": "...", "pid": "123", "application": "psql", "ageSeconds": "12.5"}, of the oldest transaction that has a lock, where it can be seen."""
     ERROR_REASON_QUERY_TOO_EXPENSIVE: _ErrorReason.ValueType  # 60
     """RESOURCE_EXHAUSTED. The query costs more than the limit; narrow the question. Metadata: {"limit": "rows|cost|time"}."""
     ERROR_REASON_JOB_NOT_FOUND: _ErrorReason.ValueType  # 70
@@ -92,8 +98,6 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION. The job's state does not allow it: only what FAILED or was CANCELLED can be resumed. Metadata: {"jobId": "...", "state": "..."}."""
     ERROR_REASON_JOB_WORKER_DIED: _ErrorReason.ValueType  # 72
     """In `Job.error` only. Its workers died over it, one after the other. Metadata: {"part": "0", "deaths": "5"}."""
-    ERROR_REASON_JOB_KIND_UNKNOWN: _ErrorReason.ValueType  # 73
-    """In `Job.error` only. This version of DataFlow does not know its kind. Metadata: {"kind": "..."}."""
     ERROR_REASON_CURSOR_INVALID: _ErrorReason.ValueType  # 90
     """INVALID_ARGUMENT. The cursor is not one that WatchReadings gave for this contract. Metadata: {}."""
     ERROR_REASON_CURSOR_FOREIGN: _ErrorReason.ValueType  # 91
@@ -168,6 +172,12 @@ ERROR_REASON_FIELD_INVALID: ErrorReason.ValueType  # 47
 """INVALID_ARGUMENT. The contract has no such field, or the field cannot be aggregated so. Metadata: {"contract": "...", "field": "..."}."""
 ERROR_REASON_CONTRACT_INACTIVE: ErrorReason.ValueType  # 48
 """FAILED_PRECONDITION. The contract is not active. Metadata: {"contract": "..."}."""
+ERROR_REASON_REVISION_INCOMPATIBLE: ErrorReason.ValueType  # 49
+"""FAILED_PRECONDITION. The contract's compatibility mode refuses the revision; `BadRequest` lists each incompatibility with a counter-example. Metadata: {"contract": "...", "mode": "BACKWARD", "revision": "3"}; the revision it was compared with."""
+ERROR_REASON_CONTRACT_IN_USE: ErrorReason.ValueType  # 50
+"""FAILED_PRECONDITION. Routes lead to the contract, or it is DataFlow's own. Metadata: {"contract": "...", "routes": "a/#, b/+"}."""
+ERROR_REASON_TABLE_LOCKED: ErrorReason.ValueType  # 51
+"""UNAVAILABLE. Somebody keeps the contract's table locked, so that no column can be added; nothing was changed. Metadata: {"contract": "...", "pid": "123", "application": "psql", "ageSeconds": "12.5"}, of the oldest transaction that has a lock, where it can be seen."""
 ERROR_REASON_QUERY_TOO_EXPENSIVE: ErrorReason.ValueType  # 60
 """RESOURCE_EXHAUSTED. The query costs more than the limit; narrow the question. Metadata: {"limit": "rows|cost|time"}."""
 ERROR_REASON_JOB_NOT_FOUND: ErrorReason.ValueType  # 70
@@ -176,8 +186,6 @@ ERROR_REASON_JOB_STATE: ErrorReason.ValueType  # 71
 """FAILED_PRECONDITION. The job's state does not allow it: only what FAILED or was CANCELLED can be resumed. Metadata: {"jobId": "...", "state": "..."}."""
 ERROR_REASON_JOB_WORKER_DIED: ErrorReason.ValueType  # 72
 """In `Job.error` only. Its workers died over it, one after the other. Metadata: {"part": "0", "deaths": "5"}."""
-ERROR_REASON_JOB_KIND_UNKNOWN: ErrorReason.ValueType  # 73
-"""In `Job.error` only. This version of DataFlow does not know its kind. Metadata: {"kind": "..."}."""
 ERROR_REASON_CURSOR_INVALID: ErrorReason.ValueType  # 90
 """INVALID_ARGUMENT. The cursor is not one that WatchReadings gave for this contract. Metadata: {}."""
 ERROR_REASON_CURSOR_FOREIGN: ErrorReason.ValueType  # 91

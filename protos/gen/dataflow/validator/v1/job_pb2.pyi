@@ -4,6 +4,7 @@ isort:skip_file
 Long work that goes on when its caller, its worker or its validator is gone."""
 
 from collections import abc as _abc
+from dataflow.validator.v1 import contract_test_pb2 as _contract_test_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
@@ -213,6 +214,7 @@ class Job(_message.Message):
     CANCEL_REQUESTED_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     REQUEST_FIELD_NUMBER: _builtins.int
+    CONTRACT_TEST_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """UUID."""
     kind: Global___JobKind.ValueType
@@ -255,6 +257,10 @@ class Job(_message.Message):
     def request(self) -> _struct_pb2.Struct:
         """What was asked for, as workers go on by it. Only from GetJob."""
 
+    @_builtins.property
+    def contract_test(self) -> _contract_test_pb2.ContractTestResult:
+        """Of TEST_CONTRACT."""
+
     def __init__(
         self,
         *,
@@ -272,11 +278,14 @@ class Job(_message.Message):
         cancel_requested: _builtins.bool = ...,
         error: Global___JobError | None = ...,
         request: _struct_pb2.Struct | None = ...,
+        contract_test: _contract_test_pb2.ContractTestResult | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "error", b"error", "progress", b"progress", "request", b"request", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contract_test", b"contract_test", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "progress", b"progress", "request", b"request", "result", b"result", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_requested", b"cancel_requested", "create_time", b"create_time", "created_by", b"created_by", "dry_run", b"dry_run", "end_time", b"end_time", "error", b"error", "job_id", b"job_id", "kind", b"kind", "progress", b"progress", "rate", b"rate", "request", b"request", "start_time", b"start_time", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_requested", b"cancel_requested", "contract_test", b"contract_test", "create_time", b"create_time", "created_by", b"created_by", "dry_run", b"dry_run", "end_time", b"end_time", "error", b"error", "job_id", b"job_id", "kind", b"kind", "progress", b"progress", "rate", b"rate", "request", b"request", "result", b"result", "start_time", b"start_time", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["contract_test"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 
 Global___Job: _TypeAlias = Job  # noqa: Y015
