@@ -5,8 +5,10 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from dataflow_validator.contracts.errors import ContractError
+from dataflow_validator.contracts.exchange_out import CONTRACT_MEMBER
 from dataflow_validator.contracts.names import column_name
-from dataflow_validator.contracts.pointer import pointer_of, resolve, tokens_of
+from dataflow_validator.contracts.pointer import pointer_of
+from dataflow_validator.contracts.references import References
 from dataflow_validator.contracts.schema import schema_limits
 from dataflow_validator.contracts.spec import (
     BinaryEncoding,
@@ -225,11 +227,14 @@ def from_json_schema_document(document: object, *, name: str = "") -> ContractSp
             )
     if isinstance(document, bool):
         return ContractSpec(name, json_schema=document, fields_from_schema=True)
+    if isinstance(document, dict) and CONTRACT_MEMBER in document:
+        # What an export says of the contract is not part of its rules; `import_json_schema` reads it.
+        document = {key: value for key, value in document.items() if key != CONTRACT_MEMBER}
     if not isinstance(document, dict):
         raise ContractError(["a JSON Schema is a JSON object"])
     if problems := schema_limits(document):
         raise ContractError(problems)
-    columns = _properties(document, document, (), frozenset(), iter(range(_MAX_PROPERTIES)))
+    columns = _properties(document, References(document), (), frozenset(), iter(range(_MAX_PROPERTIES)))
     fields = tuple(islice(columns, MAX_DERIVED_FIELDS))
     return ContractSpec(name, fields, json_schema=document, fields_from_schema=True)
 
@@ -254,18 +259,18 @@ def _looks_like_schema(document: Mapping[str, object]) -> bool:
 
 
 def _properties(
-    schema: Json, document: Json, above: tuple[str, ...], outer: frozenset[int], budget: Iterator[int]
+    schema: Json, references: References, above: tuple[str, ...], outer: frozenset[int], budget: Iterator[int]
 ) -> Iterator[FieldSpec]:
     """Yield the columns of an object's properties.
 
     Args:
         schema: The object's schema.
-        document: The document, for references.
+        references: Of the whole document.
         above: The members that lead to the object.
         outer: The identities of the subschemas that the object is inside of: a recursive model has no end.
         budget: One for each property that is still looked at.
     """
-    parts = list(_unconditional(schema, document, _MAX_REFERENCES))
+    parts = list(_unconditional(schema, references, _MAX_REFERENCES))
     found: dict[str, list[Json]] = {}
     for part in parts:
         properties = part.get("properties")
@@ -278,13 +283,13 @@ def _properties(
         if not _can_be_column((*above, key)):
             continue
         below: Json = values[0] if len(values) == 1 else {"allOf": values}
-        held = list(_unconditional(below, document, _MAX_REFERENCES))
+        held = list(_unconditional(below, references, _MAX_REFERENCES))
         if (
             len(above) + 1 < MAX_DERIVED_DEPTH
             and _is_plain_object(held)
             and not any(id(part) in inside for part in held)
         ):
-            yield from _properties(below, document, (*above, key), inside, budget)
+            yield from _properties(below, references, (*above, key), inside, budget)
         else:
             yield _derived((*above, key), held)
 
@@ -302,28 +307,36 @@ def _kinds(parts: list[Mapping[str, Json]]) -> set[tuple[str, ...]]:
     return {tuple(sorted(str(item) for item in kind if item != "null")) for kind in types}
 
 
-def _unconditional(schema: Json, document: Json, references: int) -> Iterator[Mapping[str, Json]]:
+def _unconditional(schema: Json, references: References, depth: int) -> Iterator[Mapping[str, Json]]:
     """Yield the subschemas that hold for every value which a schema holds for, as far as they are in the document."""
     if not isinstance(schema, dict):
         return
     yield schema
+    if depth <= 0:
+        return
     parts = schema.get("allOf")
-    for part in parts if isinstance(parts, list) and references > 0 else ():
-        yield from _unconditional(part, document, references - 1)
+    for part in parts if isinstance(parts, list) else ():
+        yield from _unconditional(part, references, depth - 1)
     for keyword in ("anyOf", "oneOf"):
         # "This or null", as Pydantic writes an optional field: what holds for every value that is not null.
         branches = schema.get(keyword)
         others = [branch for branch in branches if branch != {"type": "null"}] if isinstance(branches, list) else []
-        if isinstance(branches, list) and len(others) == 1 < len(branches) and references > 0:
-            yield from _unconditional(others[0], document, references - 1)
-    target = schema.get("$ref")
-    if isinstance(target, str) and references > 0 and target.startswith("#/") and "%" not in target:
-        try:
-            inner = resolve(document, tokens_of(target[1:]))
-        except ValueError:
-            return
-        if isinstance(inner, dict):
-            yield from _unconditional(inner, document, references - 1)
+        if isinstance(branches, list) and len(others) == 1 < len(branches):
+            yield from _unconditional(others[0], references, depth - 1)
+        elif others:
+            yield _common(others)
+    yield from _unconditional(references.target(schema), references, depth - 1)
+
+
+def _common(branches: list[Json]) -> Mapping[str, Json]:
+    """Give what all branches of a union say of the type, such as an id that is a name or a URI: text either way."""
+    said = [branch if isinstance(branch, dict) else {} for branch in branches]
+    first = said[0]
+    return {
+        keyword: first[keyword]
+        for keyword in ("type", "format")
+        if keyword in first and all(other.get(keyword) == first[keyword] for other in said)
+    }
 
 
 def _derived(tokens: tuple[str, ...], parts: list[Mapping[str, Json]]) -> FieldSpec:

@@ -30,7 +30,7 @@ MAX_SCHEMA_DEPTH: Final = 100
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 """The one dialect that contracts are written in."""
 
-_RAW_ID: Final = "urn:dataflow:contract"
+RAW_ID: Final = "urn:dataflow:contract"
 _PATTERNS: Final = jsonschema_rs.FancyRegexOptions(backtrack_limit=10_000, size_limit=1 << 20, dfa_size_limit=1 << 20)
 
 _TYPES: Final[dict[FieldType, list[Json]]] = {
@@ -103,7 +103,7 @@ def contract_schema(spec: ContractSpec) -> dict[str, Json] | bool:
     if isinstance(raw, bool):
         return {"$schema": DIALECT, "allOf": [raw, fields_part]}
     # The raw schema stays a resource of its own, so that "#/…" inside it goes on meaning its own root.
-    raw_id = raw["$id"] if isinstance(raw.get("$id"), str) else _RAW_ID
+    raw_id = raw["$id"] if isinstance(raw.get("$id"), str) else RAW_ID
     document: dict[str, Json] = {
         "$schema": DIALECT,
         "$defs": {"contract": {**raw, "$id": raw_id}},

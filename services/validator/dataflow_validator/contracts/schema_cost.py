@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from dataflow_validator.contracts.pointer import MISSING, resolve, tokens_of
+from dataflow_validator.contracts.references import References
 from dataflow_validator.contracts.spec import Json
 
 MAX_SCHEMA_STEPS: Final = 100_000
@@ -28,7 +28,7 @@ def steps(document: Json) -> int:
     """Count the subschemas that judging can visit, each as often as references lead to it; at most twice the limit.
 
     A reference back to where it came from counts as nothing: what it costs depends on the depth of the value, which the
-    parser bounds. Followed are pointers and anchors inside the document.
+    parser bounds.
     """
     try:
         return _Counter(document).count(document)
@@ -38,22 +38,8 @@ def steps(document: Json) -> int:
 
 class _Counter:
     def __init__(self, document: Json) -> None:
-        self._document = document
+        self._references = References(document)
         self._known: dict[int, int] = {}
-        self._anchors: dict[str, Json] = {}
-        self._find_anchors()
-
-    def _find_anchors(self) -> None:
-        pending = [self._document]
-        while pending:
-            value = pending.pop()
-            if isinstance(value, dict):
-                for keyword in ("$anchor", "$dynamicAnchor"):
-                    if isinstance(name := value.get(keyword), str):
-                        self._anchors[name] = value
-                pending.extend(value.values())
-            elif isinstance(value, list):
-                pending.extend(value)
 
     def count(self, schema: Json) -> int:
         if not isinstance(schema, dict):
@@ -72,21 +58,7 @@ class _Counter:
             if (inner := schema.get(keyword)) is not None:
                 total += self.count(inner)
         for keyword in ("$ref", "$dynamicRef"):
-            total += self.count(self._target(schema.get(keyword)))
+            total += self.count(self._references.target(schema, keyword))
         total = min(total, 2 * MAX_SCHEMA_STEPS)
         self._known[id(schema)] = total
         return total
-
-    def _target(self, reference: Json) -> Json:
-        if not isinstance(reference, str) or not reference.startswith("#"):
-            return None
-        fragment = reference[1:]
-        if fragment in self._anchors:
-            return self._anchors[fragment]
-        if fragment and not fragment.startswith("/"):
-            return None
-        try:
-            found = resolve(self._document, tokens_of(fragment) if fragment else ())
-        except ValueError:
-            return None
-        return found if found is not MISSING and isinstance(found, dict) else None
