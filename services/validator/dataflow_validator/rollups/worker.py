@@ -90,9 +90,16 @@ class RollupWorker:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Does what is due, again and again, until told to stop; while Postgres is away it tries again."""
+        stop = asyncio.create_task(stopping.wait(), name="rollups-stop")
         while not stopping.is_set():
             try:
-                await self.run_once()
+                work = asyncio.create_task(self.run_once(), name="rollups-once")
+                await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
+                if not work.done():
+                    # In the middle of a long statement: what it would have done stays marked.
+                    work.cancel()
+                    return
+                await work
             except DATABASE_ERRORS as error:
                 _LOG.warning("rollups wait for Postgres", extra=fields("rollups.waiting", error=str(error)))
             with contextlib.suppress(TimeoutError):
