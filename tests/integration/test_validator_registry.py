@@ -8,8 +8,9 @@ import pytest
 from dataflow_mesh.errors import DataflowError
 from dataflow_mesh.postgres import Pool, connect_pool
 from dataflow_mesh.testing import PostgresCluster, postgres_cluster
+from dataflow_validator.catalog.activation import activate_revision
 from dataflow_validator.catalog.builtin import DEVICE_CONNECTION_TOPIC, ensure_builtin
-from dataflow_validator.catalog.contract_records import activate_revision, contract_names, create_contract
+from dataflow_validator.catalog.contract_records import contract_names, create_contract
 from dataflow_validator.catalog.registry import Registry
 from dataflow_validator.catalog.route_records import create_route, delete_route, find_route, get_route
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType
@@ -157,7 +158,7 @@ async def test_activation_is_one_pointer(pool: Pool) -> None:
     assert await create(pool, activate=False) == 0
     assert (await refreshed(pool, registry)).current.contracts == {}
     async with pool.acquire() as connection:
-        assert (await activate_revision(connection, "weather")).active_revision == 1
+        assert (await activate_revision(connection, "weather"))[0].active_revision == 1
         version = (await registry.refresh(connection)).version
         await activate_revision(connection, "weather", 1)
         assert (await registry.refresh(connection)).version == version

@@ -200,7 +200,7 @@ def _services(pool: Pool, registry: Registry, parked_retry: ParkedRetry, stoppin
     return [
         (
             contract_service_pb2_grpc.add_ContractServiceServicer_to_server,
-            ContractServicer(pool, registry),
+            ContractServicer(pool, registry, stopping),
             f"{package}.ContractService",
         ),
         (

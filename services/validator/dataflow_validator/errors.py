@@ -30,6 +30,34 @@ class ContractInvalidError(ValidatorError):
     reason = error_reason_pb2.ERROR_REASON_CONTRACT_INVALID
 
 
+class RevisionIncompatibleError(ValidatorError):
+    """The revision may not follow those before it."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = error_reason_pb2.ERROR_REASON_REVISION_INCOMPATIBLE
+
+
+class EtagMismatchError(ValidatorError):
+    """The etag is not the current one: somebody was faster. Read again."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = error_reason_pb2.ERROR_REASON_ETAG_MISMATCH
+
+
+class ContractInUseError(ValidatorError):
+    """Something still needs the contract."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = error_reason_pb2.ERROR_REASON_CONTRACT_IN_USE
+
+
+class TableLockedError(ValidatorError):
+    """Somebody keeps the contract's table locked, and nothing was changed; try again."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+    reason = error_reason_pb2.ERROR_REASON_TABLE_LOCKED
+
+
 class RouteNotFoundError(ValidatorError):
     """There is no such route."""
 

@@ -9,6 +9,7 @@ from dataflow_validator.catalog.contract_records import create_contract
 from dataflow_validator.catalog.route_records import create_route
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType, UnknownFields
 from dataflow_validator.errors import ContractExistsError, RouteConflictError
+from dataflow_validator.readings.known_columns import note_missing
 
 DEVICE_CONNECTION_TOPIC: Final = "$dataflow/device_connection"
 """Where bridges send what happens to the connections of devices; no device may publish below "$"."""
@@ -33,13 +34,14 @@ DEVICE_CONNECTION: Final = ContractSpec(
 
 
 async def ensure_builtin(connection: Connection) -> None:
-    """Makes the built-in contracts and their routes where they are missing.
+    """Makes the built-in contracts and their routes where they are missing, and notes what older versions have not.
 
     Several validators may start at once. A route that an operator made for the same topic stays.
 
     Args:
         connection: Not in a transaction.
     """
+    await note_missing(connection)
     for spec, topic in ((DEVICE_CONNECTION, DEVICE_CONNECTION_TOPIC),):
         # Together, so that a crash in between leaves no contract without its route.
         async with connection.transaction():

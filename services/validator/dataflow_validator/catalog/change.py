@@ -37,3 +37,16 @@ async def changing_catalog(connection: Connection) -> AsyncIterator[None]:
 async def raise_version(connection: Connection) -> None:
     """Gives the catalogue its next version and tells every validator when the transaction commits."""
     await connection.execute(statements("registry")["raise_version"])
+
+
+async def note_change(connection: Connection, contract: str, kind: str, revision: int, actor: str) -> None:
+    """Notes a change of a contract for those who watch, and tells every validator when the transaction commits.
+
+    Args:
+        connection: In `changing_catalog`, after `raise_version` where the change has an effect on judging.
+        contract: The contract's name.
+        kind: CREATED, REVISED, ACTIVATED, UPDATED or DELETED.
+        revision: REVISED: the new one. ACTIVATED: the one that judges. Else the newest.
+        actor: Access identity of who did it; empty for DataFlow itself.
+    """
+    await connection.execute(statements("registry")["note_change"], contract, kind, revision, actor)

@@ -174,6 +174,13 @@ def contract_message(record: ContractRecord) -> contract_pb2.Contract:
         latest_revision=record.latest_revision,
         create_time=to_timestamp(record.create_time),
         builtin=record.builtin,
+        etag=record.etag,
+        compatibility=contract_pb2.CompatibilityMode.Value(f"COMPATIBILITY_MODE_{record.options.compatibility}"),
+        redrive=contract_pb2.Redrive.Value(f"REDRIVE_{record.options.redrive}"),
+        readings_days=record.options.readings_days,
+        rollup_days=record.options.rollup_days,
+        description=record.options.description,
+        update_time=to_timestamp(record.update_time),
     )
 
 

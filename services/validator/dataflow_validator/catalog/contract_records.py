@@ -1,28 +1,73 @@
-"""Contracts in Postgres: made with their table in one transaction, activated, read."""
+"""Contracts in Postgres: made with their table in one transaction, and read."""
 
 import asyncio
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from typing import Final
 
 import asyncpg
 from dataflow_mesh.postgres import Connection
 
-from dataflow_validator.catalog.change import changing_catalog, raise_version
+from dataflow_validator.catalog.change import changing_catalog, note_change, raise_version
+from dataflow_validator.catalog.fitness import Mode, column_findings, fixed_findings, refuse_unfit
 from dataflow_validator.contracts.errors import ContractError
 from dataflow_validator.contracts.judge import compile_contract
-from dataflow_validator.contracts.names import Column, column_of
+from dataflow_validator.contracts.names import Column
 from dataflow_validator.contracts.spec import ContractSpec
 from dataflow_validator.errors import (
     ContractExistsError,
     ContractInvalidError,
     ContractNotFoundError,
+    EtagMismatchError,
     RequestIdReusedError,
 )
-from dataflow_validator.readings.table import create_table_statements
+from dataflow_validator.readings.added_columns import actual_columns, add_columns
+from dataflow_validator.readings.known_columns import columns_of_row, note_columns
+from dataflow_validator.readings.table import create_table_statements, readings_table_name
 from dataflow_validator.statements import statements
+
+_REUSED_TABLE_SECONDS: Final = 1.0
+
+
+class Redrive(StrEnum):
+    """What happens to quarantine when a revision is activated."""
+
+    OFF = "OFF"
+    ASK = "ASK"
+    """The answer says how many items there are, and how to judge them again."""
+    ON = "ON"
+    """A job judges them again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContractOptions:
+    """What a contract is beside its rules, as `validator.contract` spells it.
+
+    Attributes:
+        compatibility: What a new revision must be to those before it.
+        redrive: What happens to quarantine when a revision is activated.
+        readings_days: How many days rows are kept; `None` for ever.
+        rollup_days: How many days rollups are kept; `None` for ever.
+        description: For people; where empty, the spec's says it.
+    """
+
+    compatibility: Mode = Mode.BACKWARD
+    redrive: Redrive = Redrive.ASK
+    readings_days: int | None = None
+    rollup_days: int | None = None
+    description: str = ""
+
+    def columns(self) -> tuple[object, ...]:
+        """Gives the values of its columns, in their order."""
+        return self.compatibility.value, self.redrive.value, self.readings_days, self.rollup_days, self.description
+
+
+DEFAULT_OPTIONS: Final = ContractOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +80,11 @@ class ContractRecord:
         latest_revision: The newest revision.
         builtin: Made by DataFlow itself.
         create_time: When it was made.
+        update_time: When it last changed.
+        changes: How often it did.
+        options: What it is beside its rules.
         spec: Its rules: of the active revision, else of the newest.
+        columns: The columns of the fields of all its revisions, the oldest field first.
     """
 
     name: str
@@ -43,29 +92,61 @@ class ContractRecord:
     latest_revision: int
     builtin: bool
     create_time: datetime
+    update_time: datetime
+    changes: int
+    options: ContractOptions
     spec: ContractSpec
+    columns: tuple[Column, ...]
 
     @property
-    def columns(self) -> tuple[Column, ...]:
-        """The columns of the spec's fields, in their order."""
-        return tuple(column_of(item) for item in self.spec.fields)
+    def etag(self) -> str:
+        """Another one after each change; the same name made again has others."""
+        text = f"{self.name}/{self.create_time.isoformat()}/{self.changes}"
+        return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+    def check_etag(self, etag: str) -> None:
+        """Refuses a change of what the caller has not seen.
+
+        Args:
+            etag: As the caller read it; empty for whatever it is.
+
+        Raises:
+            EtagMismatchError: The contract has changed since.
+        """
+        if etag and not hmac.compare_digest(etag.encode(), self.etag.encode()):
+            raise EtagMismatchError(
+                f"contract {self.name!r} has changed since it was read: read it again", metadata={"current": self.etag}
+            )
 
 
 async def create_contract(
-    connection: Connection, spec: ContractSpec, *, activate: bool, request_id: str = "", builtin: bool = False
+    connection: Connection,
+    spec: ContractSpec,
+    *,
+    activate: bool,
+    options: ContractOptions = DEFAULT_OPTIONS,
+    request_id: str = "",
+    builtin: bool = False,
+    actor: str = "",
 ) -> ContractRecord:
-    """Makes a contract, its revision 1 and its table in one transaction.
+    """Makes a contract, its first revision and its table in one transaction.
+
+    Where the name was a contract's before, its table with all rows is used again and its revisions go on counting.
 
     Args:
-        connection: Not in a transaction.
+        connection: May be in a transaction of the caller's.
         spec: The rules, with the contract's name.
-        activate: Whether revision 1 judges at once.
+        activate: Whether the revision judges at once.
+        options: What the contract is beside its rules.
         request_id: The same one with the same contents answers as the first time; empty for none.
         builtin: Made by DataFlow itself.
+        actor: Access identity of who asked.
 
     Raises:
         ContractInvalidError: With all problems.
-        ContractExistsError: The name is taken.
+        ContractExistsError: The name is taken, or the table is there and no contract made it.
+        RevisionIncompatibleError: The name was a contract's before, and this one does not fit what is left of it.
+        TableLockedError: Somebody keeps the table that was left locked.
         RequestIdReusedError: The request_id made something else.
     """
     try:
@@ -73,53 +154,66 @@ async def create_contract(
     except ContractError as error:
         raise invalid_contract(spec.name, error) from error
     written = json.dumps(spec.to_dict(), sort_keys=True)
-    digest = _digest(spec.name, written, str(activate))
+    digest = digest_of(spec.name, written, str(activate), *([] if options == DEFAULT_OPTIONS else [repr(options)]))
     sql = statements("registry")
     async with changing_catalog(connection):
         if request_id and (made := await connection.fetchrow(sql["contract_by_request"], request_id)) is not None:
             if not hmac.compare_digest(made["request_digest"] or b"", digest):
                 raise RequestIdReusedError(metadata={"request_id": request_id})
             return await get_contract(connection, made["name"])
+        before = await connection.fetchrow(sql["newest_revision"], spec.name)
+        revision = 1 if before is None else before["revision"] + 1
         inserted = await connection.fetchval(
-            sql["insert_contract"], spec.name, int(activate), builtin, request_id, digest
+            sql["insert_contract"],
+            *(spec.name, revision if activate else 0, revision, builtin, request_id, digest),
+            *options.columns(),
         )
         if inserted is None:
             raise ContractExistsError(f"a contract named {spec.name!r} exists", metadata={"contract": spec.name})
-        try:
-            await connection.execute(sql["insert_revision"], spec.name, 1, written)
-        except (asyncpg.UntranslatableCharacterError, asyncpg.InvalidTextRepresentationError) as error:
-            problem = "the contract holds a character that Postgres cannot store (NUL or a lone surrogate): remove it"
-            raise invalid_contract(spec.name, ContractError([problem])) from error
-        for statement in create_table_statements(spec.name, compiled.columns):
-            await connection.execute(statement)
+        await insert_revision(connection, spec, revision, actor=actor)
+        await _make_table(connection, spec, compiled.columns, before)
+        await note_columns(connection, spec.name, revision, compiled.columns)
         await raise_version(connection)
+        await note_change(connection, spec.name, "CREATED", revision, actor)
         return await get_contract(connection, spec.name)
 
 
-async def activate_revision(connection: Connection, name: str, revision: int = 0) -> ContractRecord:
-    """Makes a revision the one that judges; nothing happens when it is already.
+async def _make_table(
+    connection: Connection, spec: ContractSpec, columns: Sequence[Column], before: asyncpg.Record | None
+) -> None:
+    actual = await actual_columns(connection, spec.name)
+    if not actual:
+        for statement in create_table_statements(spec.name, columns):
+            await connection.execute(statement)
+        return
+    if before is None:
+        table = readings_table_name(spec.name)
+        raise ContractExistsError(
+            f"a table {table} is there that no contract made: rename it, or choose another name",
+            metadata={"contract": spec.name},
+        )
+    old = ContractSpec.from_dict(json.loads(before["spec"]))
+    refuse_unfit(spec, before["revision"], [*fixed_findings(old, spec), *column_findings(actual, columns)])
+    # Nobody writes to the table of a contract that was deleted.
+    missing = [column for column in columns if column.name not in actual]
+    await add_columns(connection, spec.name, missing, seconds=_REUSED_TABLE_SECONDS)
 
-    Args:
-        connection: Not in a transaction.
-        name: The contract.
-        revision: 0 means the newest.
+
+async def insert_revision(
+    connection: Connection, spec: ContractSpec, revision: int, *, actor: str, request_id: str = "", digest: bytes = b""
+) -> None:
+    """Writes a revision.
 
     Raises:
-        ContractNotFoundError: There is no such contract or revision.
+        ContractInvalidError: Postgres cannot store a character of it.
     """
-    sql = statements("registry")
-    async with changing_catalog(connection):
-        contract = await get_contract(connection, name)
-        wanted = revision or contract.latest_revision
-        if not await connection.fetchval(sql["revision_exists"], name, min(wanted, 2**31 - 1)):
-            raise ContractNotFoundError(
-                f"contract {name!r} has no revision {revision}; its newest is {contract.latest_revision}",
-                metadata={"contract": name},
-            )
-        if wanted != contract.active_revision:
-            await connection.execute(sql["activate"], name, wanted)
-            await raise_version(connection)
-        return await get_contract(connection, name)
+    written = json.dumps(spec.to_dict(), sort_keys=True)
+    insert = statements("registry")["insert_revision"]
+    try:
+        await connection.execute(insert, spec.name, revision, written, actor, request_id, digest)
+    except (asyncpg.UntranslatableCharacterError, asyncpg.InvalidTextRepresentationError) as error:
+        problem = "the contract holds a character that Postgres cannot store (NUL or a lone surrogate): remove it"
+        raise invalid_contract(spec.name, ContractError([problem])) from error
 
 
 async def get_contract(connection: Connection, name: str) -> ContractRecord:
@@ -154,7 +248,8 @@ def _place(path: str) -> str:
     return "name" if path == "name" else f"spec.{path}" if path else "spec"
 
 
-def _digest(*parts: str) -> bytes:
+def digest_of(*parts: str) -> bytes:
+    """Makes what a request_id is remembered with."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(len(part.encode()).to_bytes(8, "big") + part.encode())
@@ -163,11 +258,22 @@ def _digest(*parts: str) -> bytes:
 
 def contract_of(row: asyncpg.Record) -> ContractRecord:
     """Makes the record of a row."""
+    spec = ContractSpec.from_dict(json.loads(row["spec"]))
     return ContractRecord(
         name=row["name"],
         active_revision=row["active_revision"],
         latest_revision=row["latest_revision"],
         builtin=row["builtin"],
         create_time=row["create_time"],
-        spec=ContractSpec.from_dict(json.loads(row["spec"])),
+        update_time=row["update_time"],
+        changes=row["changes"],
+        options=ContractOptions(
+            Mode(row["compatibility"]),
+            Redrive(row["redrive"]),
+            row["readings_days"],
+            row["rollup_days"],
+            row["description"],
+        ),
+        spec=spec,
+        columns=columns_of_row(row["columns"], spec),
     )

@@ -78,6 +78,11 @@ class Registry:
         """The newest catalogue that was read; replaced as a whole, never changed."""
         return self._catalog
 
+    @property
+    def sequence(self) -> int:
+        """`validator.catalog.sequence` of the newest change of a contract that this process has seen and judges by."""
+        return self._sequence
+
     async def refresh(self, connection: Connection) -> Catalog:
         """Reads the catalogue if its version is another one than the current: an older one after a restore, too.
 

@@ -198,6 +198,122 @@ CONFLICT_POLICY_BOTH: ConflictPolicy.ValueType  # 2
 """Both are rows; the later one gets a message id of its own."""
 Global___ConflictPolicy: _TypeAlias = ConflictPolicy  # noqa: Y015
 
+class _CompatibilityMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CompatibilityModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CompatibilityMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    COMPATIBILITY_MODE_UNSPECIFIED: _CompatibilityMode.ValueType  # 0
+    """Means BACKWARD; in an update: as it is."""
+    COMPATIBILITY_MODE_NONE: _CompatibilityMode.ValueType  # 1
+    """Anything."""
+    COMPATIBILITY_MODE_BACKWARD: _CompatibilityMode.ValueType  # 2
+    """It accepts every item that the newest revision accepts."""
+    COMPATIBILITY_MODE_FORWARD: _CompatibilityMode.ValueType  # 3
+    """The newest revision accepts every item that it accepts."""
+    COMPATIBILITY_MODE_FULL: _CompatibilityMode.ValueType  # 4
+    """Both."""
+    COMPATIBILITY_MODE_BACKWARD_TRANSITIVE: _CompatibilityMode.ValueType  # 5
+    """BACKWARD, to every revision."""
+    COMPATIBILITY_MODE_FORWARD_TRANSITIVE: _CompatibilityMode.ValueType  # 6
+    """FORWARD, to every revision."""
+    COMPATIBILITY_MODE_FULL_TRANSITIVE: _CompatibilityMode.ValueType  # 7
+    """FULL, to every revision."""
+
+class CompatibilityMode(_CompatibilityMode, metaclass=_CompatibilityModeEnumTypeWrapper):
+    """What a new revision must be to those before it.
+
+    Adding an optional field is compatible in every mode. Identity, event-time field and its unit never change, and no column
+    changes its type, in NONE as well.
+    """
+
+COMPATIBILITY_MODE_UNSPECIFIED: CompatibilityMode.ValueType  # 0
+"""Means BACKWARD; in an update: as it is."""
+COMPATIBILITY_MODE_NONE: CompatibilityMode.ValueType  # 1
+"""Anything."""
+COMPATIBILITY_MODE_BACKWARD: CompatibilityMode.ValueType  # 2
+"""It accepts every item that the newest revision accepts."""
+COMPATIBILITY_MODE_FORWARD: CompatibilityMode.ValueType  # 3
+"""The newest revision accepts every item that it accepts."""
+COMPATIBILITY_MODE_FULL: CompatibilityMode.ValueType  # 4
+"""Both."""
+COMPATIBILITY_MODE_BACKWARD_TRANSITIVE: CompatibilityMode.ValueType  # 5
+"""BACKWARD, to every revision."""
+COMPATIBILITY_MODE_FORWARD_TRANSITIVE: CompatibilityMode.ValueType  # 6
+"""FORWARD, to every revision."""
+COMPATIBILITY_MODE_FULL_TRANSITIVE: CompatibilityMode.ValueType  # 7
+"""FULL, to every revision."""
+Global___CompatibilityMode: _TypeAlias = CompatibilityMode  # noqa: Y015
+
+class _Redrive:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RedriveEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Redrive.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REDRIVE_UNSPECIFIED: _Redrive.ValueType  # 0
+    """Means ASK; in an update: as it is."""
+    REDRIVE_OFF: _Redrive.ValueType  # 1
+    """Nothing."""
+    REDRIVE_ASK: _Redrive.ValueType  # 2
+    """The answer says how many there are, and how to judge them again."""
+    REDRIVE_ON: _Redrive.ValueType  # 3
+    """A job judges them again."""
+
+class Redrive(_Redrive, metaclass=_RedriveEnumTypeWrapper):
+    """What happens to the items in quarantine when a revision is activated."""
+
+REDRIVE_UNSPECIFIED: Redrive.ValueType  # 0
+"""Means ASK; in an update: as it is."""
+REDRIVE_OFF: Redrive.ValueType  # 1
+"""Nothing."""
+REDRIVE_ASK: Redrive.ValueType  # 2
+"""The answer says how many there are, and how to judge them again."""
+REDRIVE_ON: Redrive.ValueType  # 3
+"""A job judges them again."""
+Global___Redrive: _TypeAlias = Redrive  # noqa: Y015
+
+class _ContractChangeKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ContractChangeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ContractChangeKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CONTRACT_CHANGE_KIND_UNSPECIFIED: _ContractChangeKind.ValueType  # 0
+    """Not set."""
+    CONTRACT_CHANGE_KIND_EXISTING: _ContractChangeKind.ValueType  # 1
+    """It was there when the watch began."""
+    CONTRACT_CHANGE_KIND_CREATED: _ContractChangeKind.ValueType  # 2
+    """It was made."""
+    CONTRACT_CHANGE_KIND_REVISED: _ContractChangeKind.ValueType  # 3
+    """It has a new revision."""
+    CONTRACT_CHANGE_KIND_ACTIVATED: _ContractChangeKind.ValueType  # 4
+    """Another revision judges."""
+    CONTRACT_CHANGE_KIND_UPDATED: _ContractChangeKind.ValueType  # 5
+    """Its options changed."""
+    CONTRACT_CHANGE_KIND_DELETED: _ContractChangeKind.ValueType  # 6
+    """It was deleted."""
+
+class ContractChangeKind(_ContractChangeKind, metaclass=_ContractChangeKindEnumTypeWrapper):
+    """What happened to a contract."""
+
+CONTRACT_CHANGE_KIND_UNSPECIFIED: ContractChangeKind.ValueType  # 0
+"""Not set."""
+CONTRACT_CHANGE_KIND_EXISTING: ContractChangeKind.ValueType  # 1
+"""It was there when the watch began."""
+CONTRACT_CHANGE_KIND_CREATED: ContractChangeKind.ValueType  # 2
+"""It was made."""
+CONTRACT_CHANGE_KIND_REVISED: ContractChangeKind.ValueType  # 3
+"""It has a new revision."""
+CONTRACT_CHANGE_KIND_ACTIVATED: ContractChangeKind.ValueType  # 4
+"""Another revision judges."""
+CONTRACT_CHANGE_KIND_UPDATED: ContractChangeKind.ValueType  # 5
+"""Its options changed."""
+CONTRACT_CHANGE_KIND_DELETED: ContractChangeKind.ValueType  # 6
+"""It was deleted."""
+Global___ContractChangeKind: _TypeAlias = ContractChangeKind  # noqa: Y015
+
 @_typing.final
 class Field(_message.Message):
     """One field of a contract."""
@@ -454,6 +570,13 @@ class Contract(_message.Message):
     LATEST_REVISION_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     BUILTIN_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    COMPATIBILITY_FIELD_NUMBER: _builtins.int
+    REDRIVE_FIELD_NUMBER: _builtins.int
+    READINGS_DAYS_FIELD_NUMBER: _builtins.int
+    ROLLUP_DAYS_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name and its table's name, [a-z][a-z0-9_]{0,47}."""
     active_revision: _builtins.int
@@ -462,6 +585,18 @@ class Contract(_message.Message):
     """The newest revision."""
     builtin: _builtins.bool
     """Made by DataFlow itself (device_connection)."""
+    etag: _builtins.str
+    """Changes with every change of the contract; send it back to change only what was seen."""
+    compatibility: Global___CompatibilityMode.ValueType
+    """What a new revision must be to those before it."""
+    redrive: Global___Redrive.ValueType
+    """What happens to quarantine when a revision is activated."""
+    readings_days: _builtins.int
+    """How many days of event time readings are kept, to the month; unset: for ever."""
+    rollup_days: _builtins.int
+    """How many days rollups are kept; unset: for ever."""
+    description: _builtins.str
+    """What it is about; if empty, the spec's description says it."""
     @_builtins.property
     def spec(self) -> Global___ContractSpec:
         """The rules of the active revision, else of the newest."""
@@ -469,6 +604,10 @@ class Contract(_message.Message):
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When it last changed."""
 
     def __init__(
         self,
@@ -479,14 +618,199 @@ class Contract(_message.Message):
         latest_revision: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         builtin: _builtins.bool = ...,
+        etag: _builtins.str = ...,
+        compatibility: Global___CompatibilityMode.ValueType = ...,
+        redrive: Global___Redrive.ValueType = ...,
+        readings_days: _builtins.int | None = ...,
+        rollup_days: _builtins.int | None = ...,
+        description: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_readings_days", b"_readings_days", "_rollup_days", b"_rollup_days", "create_time", b"create_time", "readings_days", b"readings_days", "rollup_days", b"rollup_days", "spec", b"spec", "update_time", b"update_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_readings_days", b"_readings_days", "_rollup_days", b"_rollup_days", "active_revision", b"active_revision", "builtin", b"builtin", "compatibility", b"compatibility", "create_time", b"create_time", "description", b"description", "etag", b"etag", "latest_revision", b"latest_revision", "name", b"name", "readings_days", b"readings_days", "redrive", b"redrive", "rollup_days", b"rollup_days", "spec", b"spec", "update_time", b"update_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__readings_days: _TypeAlias = _typing.Literal["readings_days"]  # noqa: Y015
+    _WhichOneofArgType__readings_days: _TypeAlias = _typing.Literal["_readings_days", b"_readings_days"]  # noqa: Y015
+    _WhichOneofReturnType__rollup_days: _TypeAlias = _typing.Literal["rollup_days"]  # noqa: Y015
+    _WhichOneofArgType__rollup_days: _TypeAlias = _typing.Literal["_rollup_days", b"_rollup_days"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__readings_days) -> _WhichOneofReturnType__readings_days | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rollup_days) -> _WhichOneofReturnType__rollup_days | None: ...
+
+Global___Contract: _TypeAlias = Contract  # noqa: Y015
+
+@_typing.final
+class ContractOptions(_message.Message):
+    """What a contract is beside its rules, when it is made."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPATIBILITY_FIELD_NUMBER: _builtins.int
+    REDRIVE_FIELD_NUMBER: _builtins.int
+    READINGS_DAYS_FIELD_NUMBER: _builtins.int
+    ROLLUP_DAYS_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    compatibility: Global___CompatibilityMode.ValueType
+    """What a new revision must be to those before it."""
+    redrive: Global___Redrive.ValueType
+    """What happens to quarantine when a revision is activated."""
+    readings_days: _builtins.int
+    """How many days of event time readings are kept; unset: for ever."""
+    rollup_days: _builtins.int
+    """How many days rollups are kept; unset: for ever."""
+    description: _builtins.str
+    """What it is about."""
+    def __init__(
+        self,
+        *,
+        compatibility: Global___CompatibilityMode.ValueType = ...,
+        redrive: Global___Redrive.ValueType = ...,
+        readings_days: _builtins.int | None = ...,
+        rollup_days: _builtins.int | None = ...,
+        description: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_readings_days", b"_readings_days", "_rollup_days", b"_rollup_days", "readings_days", b"readings_days", "rollup_days", b"rollup_days"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_readings_days", b"_readings_days", "_rollup_days", b"_rollup_days", "compatibility", b"compatibility", "description", b"description", "readings_days", b"readings_days", "redrive", b"redrive", "rollup_days", b"rollup_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__readings_days: _TypeAlias = _typing.Literal["readings_days"]  # noqa: Y015
+    _WhichOneofArgType__readings_days: _TypeAlias = _typing.Literal["_readings_days", b"_readings_days"]  # noqa: Y015
+    _WhichOneofReturnType__rollup_days: _TypeAlias = _typing.Literal["rollup_days"]  # noqa: Y015
+    _WhichOneofArgType__rollup_days: _TypeAlias = _typing.Literal["_rollup_days", b"_rollup_days"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__readings_days) -> _WhichOneofReturnType__readings_days | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rollup_days) -> _WhichOneofReturnType__rollup_days | None: ...
+
+Global___ContractOptions: _TypeAlias = ContractOptions  # noqa: Y015
+
+@_typing.final
+class KeepDays(_message.Message):
+    """How long something is kept, in an update: the message is there to change it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAYS_FIELD_NUMBER: _builtins.int
+    days: _builtins.int
+    """So many days; unset: for ever."""
+    def __init__(
+        self,
+        *,
+        days: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_days", b"_days", "days", b"days"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_days", b"_days", "days", b"days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__days: _TypeAlias = _typing.Literal["days"]  # noqa: Y015
+    _WhichOneofArgType__days: _TypeAlias = _typing.Literal["_days", b"_days"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__days) -> _WhichOneofReturnType__days | None: ...
+
+Global___KeepDays: _TypeAlias = KeepDays  # noqa: Y015
+
+@_typing.final
+class Revision(_message.Message):
+    """One version of a contract's rules; never changes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    SPEC_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    ACTIVE_FIELD_NUMBER: _builtins.int
+    PINNED_BY_FIELD_NUMBER: _builtins.int
+    contract: _builtins.str
+    """Its contract."""
+    revision: _builtins.int
+    """Its number, from 1; a contract that is deleted and made again goes on counting."""
+    created_by: _builtins.str
+    """Who made it; empty for DataFlow itself, or if unknown."""
+    active: _builtins.bool
+    """It is the one that judges."""
+    @_builtins.property
+    def spec(self) -> Global___ContractSpec:
+        """The rules."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was made."""
+
+    @_builtins.property
+    def pinned_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Topic filters of the routes that pin it."""
+
+    def __init__(
+        self,
+        *,
+        contract: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        spec: Global___ContractSpec | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        active: _builtins.bool = ...,
+        pinned_by: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_revision", b"active_revision", "builtin", b"builtin", "create_time", b"create_time", "latest_revision", b"latest_revision", "name", b"name", "spec", b"spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "contract", b"contract", "create_time", b"create_time", "created_by", b"created_by", "pinned_by", b"pinned_by", "revision", b"revision", "spec", b"spec"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Contract: _TypeAlias = Contract  # noqa: Y015
+Global___Revision: _TypeAlias = Revision  # noqa: Y015
+
+@_typing.final
+class ContractChange(_message.Message):
+    """One change of one contract."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    CHANGE_TIME_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """Its place in the order of all changes; gaps mean nothing."""
+    kind: Global___ContractChangeKind.ValueType
+    """What happened."""
+    name: _builtins.str
+    """The contract's name."""
+    revision: _builtins.int
+    """REVISED: the new revision. ACTIVATED, EXISTING: the one that judges. Else the newest."""
+    actor: _builtins.str
+    """Who did it; empty for DataFlow itself."""
+    @_builtins.property
+    def change_time(self) -> _timestamp_pb2.Timestamp:
+        """When it happened."""
+
+    @_builtins.property
+    def contract(self) -> Global___Contract:
+        """The contract as it is when this is sent, which may be after later changes; unset once it is deleted."""
+
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        kind: Global___ContractChangeKind.ValueType = ...,
+        name: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        change_time: _timestamp_pb2.Timestamp | None = ...,
+        actor: _builtins.str = ...,
+        contract: Global___Contract | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change_time", b"change_time", "contract", b"contract"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "change_time", b"change_time", "contract", b"contract", "kind", b"kind", "name", b"name", "revision", b"revision", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContractChange: _TypeAlias = ContractChange  # noqa: Y015
 
 @_typing.final
 class ContractRef(_message.Message):

@@ -29,6 +29,7 @@ class CreateContractRequest(_message.Message):
     SPEC_FIELD_NUMBER: _builtins.int
     ACTIVATE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """[a-z][a-z0-9_]{0,47}"""
     activate: _builtins.bool
@@ -39,6 +40,10 @@ class CreateContractRequest(_message.Message):
     def spec(self) -> _contract_pb2.ContractSpec:
         """The rules."""
 
+    @_builtins.property
+    def options(self) -> _contract_pb2.ContractOptions:
+        """What it is beside its rules."""
+
     def __init__(
         self,
         *,
@@ -46,10 +51,11 @@ class CreateContractRequest(_message.Message):
         spec: _contract_pb2.ContractSpec | None = ...,
         activate: _builtins.bool = ...,
         request_id: _builtins.str = ...,
+        options: _contract_pb2.ContractOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate", b"activate", "name", b"name", "request_id", b"request_id", "spec", b"spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate", b"activate", "name", b"name", "options", b"options", "request_id", b"request_id", "spec", b"spec"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -182,18 +188,284 @@ class ListContractsResponse(_message.Message):
 Global___ListContractsResponse: _TypeAlias = ListContractsResponse  # noqa: Y015
 
 @_typing.final
-class ActivateRevisionRequest(_message.Message):
-    """Request of ActivateRevision."""
+class UpdateContractRequest(_message.Message):
+    """Request of UpdateContract."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    COMPATIBILITY_FIELD_NUMBER: _builtins.int
+    REDRIVE_FIELD_NUMBER: _builtins.int
+    READINGS_DAYS_FIELD_NUMBER: _builtins.int
+    ROLLUP_DAYS_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    etag: _builtins.str
+    """As it was read; empty: whatever it is."""
+    compatibility: _contract_pb2.CompatibilityMode.ValueType
+    """What a new revision must be to those before it."""
+    redrive: _contract_pb2.Redrive.ValueType
+    """What happens to quarantine when a revision is activated."""
+    description: _builtins.str
+    """What it is about."""
+    @_builtins.property
+    def contract(self) -> _contract_pb2.ContractRef:
+        """Which one."""
+
+    @_builtins.property
+    def readings_days(self) -> _contract_pb2.KeepDays:
+        """How long readings are kept."""
+
+    @_builtins.property
+    def rollup_days(self) -> _contract_pb2.KeepDays:
+        """How long rollups are kept."""
+
+    def __init__(
+        self,
+        *,
+        contract: _contract_pb2.ContractRef | None = ...,
+        etag: _builtins.str = ...,
+        compatibility: _contract_pb2.CompatibilityMode.ValueType = ...,
+        redrive: _contract_pb2.Redrive.ValueType = ...,
+        readings_days: _contract_pb2.KeepDays | None = ...,
+        rollup_days: _contract_pb2.KeepDays | None = ...,
+        description: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "contract", b"contract", "description", b"description", "readings_days", b"readings_days", "rollup_days", b"rollup_days"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "compatibility", b"compatibility", "contract", b"contract", "description", b"description", "etag", b"etag", "readings_days", b"readings_days", "redrive", b"redrive", "rollup_days", b"rollup_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
+    _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
+
+Global___UpdateContractRequest: _TypeAlias = UpdateContractRequest  # noqa: Y015
+
+@_typing.final
+class UpdateContractResponse(_message.Message):
+    """Response of UpdateContract."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def contract(self) -> _contract_pb2.Contract:
+        """As it is now."""
+
+    def __init__(
+        self,
+        *,
+        contract: _contract_pb2.Contract | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateContractResponse: _TypeAlias = UpdateContractResponse  # noqa: Y015
+
+@_typing.final
+class DeleteContractRequest(_message.Message):
+    """Request of DeleteContract."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    etag: _builtins.str
+    """As it was read; empty: whatever it is."""
+    @_builtins.property
+    def contract(self) -> _contract_pb2.ContractRef:
+        """Which one."""
+
+    def __init__(
+        self,
+        *,
+        contract: _contract_pb2.ContractRef | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "etag", b"etag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteContractRequest: _TypeAlias = DeleteContractRequest  # noqa: Y015
+
+@_typing.final
+class DeleteContractResponse(_message.Message):
+    """Response of DeleteContract: what stays."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TABLE_FIELD_NUMBER: _builtins.int
+    ESTIMATED_ROWS_FIELD_NUMBER: _builtins.int
+    QUARANTINED_FIELD_NUMBER: _builtins.int
+    REVISIONS_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    table: _builtins.str
+    """The table that keeps the rows, as SQL names it."""
+    estimated_rows: _builtins.int
+    """Rows in it, as Postgres estimates them."""
+    quarantined: _builtins.int
+    """Items of the contract in quarantine; at most 100,000 are counted."""
+    revisions: _builtins.int
+    """Revisions that are kept."""
+    message: _builtins.str
+    """All this in words, with how to make the contract again."""
+    def __init__(
+        self,
+        *,
+        table: _builtins.str = ...,
+        estimated_rows: _builtins.int = ...,
+        quarantined: _builtins.int = ...,
+        revisions: _builtins.int = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimated_rows", b"estimated_rows", "message", b"message", "quarantined", b"quarantined", "revisions", b"revisions", "table", b"table"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteContractResponse: _TypeAlias = DeleteContractResponse  # noqa: Y015
+
+@_typing.final
+class CreateRevisionRequest(_message.Message):
+    """Request of CreateRevision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    SPEC_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACTIVATE_FIELD_NUMBER: _builtins.int
+    etag: _builtins.str
+    """The contract's, as it was read; empty: whatever it is."""
+    request_id: _builtins.str
+    """Chosen by the caller; the same request_id is the same request. Empty for none."""
+    activate: _builtins.bool
+    """Judge by it from now on."""
+    @_builtins.property
+    def contract(self) -> _contract_pb2.ContractRef:
+        """Of which contract."""
+
+    @_builtins.property
+    def spec(self) -> _contract_pb2.ContractSpec:
+        """All rules; what is left out is gone."""
+
+    def __init__(
+        self,
+        *,
+        contract: _contract_pb2.ContractRef | None = ...,
+        spec: _contract_pb2.ContractSpec | None = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        activate: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "spec", b"spec"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate", b"activate", "contract", b"contract", "etag", b"etag", "request_id", b"request_id", "spec", b"spec"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateRevisionRequest: _TypeAlias = CreateRevisionRequest  # noqa: Y015
+
+@_typing.final
+class CreateRevisionResponse(_message.Message):
+    """Response of CreateRevision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: _builtins.int
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    ADDED_COLUMNS_FIELD_NUMBER: _builtins.int
+    REDRIVE_FIELD_NUMBER: _builtins.int
+    created: _builtins.bool
+    """False where the rules are those of the newest revision already, or the request was a repeated one."""
+    @_builtins.property
+    def revision(self) -> _contract_pb2.Revision:
+        """The revision."""
+
+    @_builtins.property
+    def contract(self) -> _contract_pb2.Contract:
+        """The contract as it is now."""
+
+    @_builtins.property
+    def added_columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Columns that were added to the table."""
+
+    @_builtins.property
+    def redrive(self) -> Global___RedriveAdvice:
+        """With `activate`: what happens to quarantine."""
+
+    def __init__(
+        self,
+        *,
+        revision: _contract_pb2.Revision | None = ...,
+        contract: _contract_pb2.Contract | None = ...,
+        created: _builtins.bool = ...,
+        added_columns: _abc.Iterable[_builtins.str] | None = ...,
+        redrive: Global___RedriveAdvice | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "redrive", b"redrive", "revision", b"revision"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added_columns", b"added_columns", "contract", b"contract", "created", b"created", "redrive", b"redrive", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateRevisionResponse: _TypeAlias = CreateRevisionResponse  # noqa: Y015
+
+@_typing.final
+class RedriveAdvice(_message.Message):
+    """What becomes of the items in quarantine after an activation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUARANTINED_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    COMMAND_FIELD_NUMBER: _builtins.int
+    quarantined: _builtins.int
+    """Items in quarantine that the contract refused, which it might accept now; at most 10,000 are counted."""
+    more: _builtins.bool
+    """There are more than were counted."""
+    job_id: _builtins.str
+    """The job that judges them again; empty where none was made."""
+    command: _builtins.str
+    """How to judge them again; empty where a job does."""
+    def __init__(
+        self,
+        *,
+        quarantined: _builtins.int = ...,
+        more: _builtins.bool = ...,
+        job_id: _builtins.str = ...,
+        command: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "job_id", b"job_id", "more", b"more", "quarantined", b"quarantined"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RedriveAdvice: _TypeAlias = RedriveAdvice  # noqa: Y015
+
+@_typing.final
+class GetRevisionRequest(_message.Message):
+    """Request of GetRevision."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CONTRACT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
-    """Which revision; 0 means the newest."""
+    """Which one; 0 means the newest."""
     @_builtins.property
     def contract(self) -> _contract_pb2.ContractRef:
-        """Which contract."""
+        """Of which contract."""
 
     def __init__(
         self,
@@ -207,6 +479,176 @@ class ActivateRevisionRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+Global___GetRevisionRequest: _TypeAlias = GetRevisionRequest  # noqa: Y015
+
+@_typing.final
+class GetRevisionResponse(_message.Message):
+    """Response of GetRevision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def revision(self) -> _contract_pb2.Revision:
+        """The revision."""
+
+    def __init__(
+        self,
+        *,
+        revision: _contract_pb2.Revision | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["revision", b"revision"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRevisionResponse: _TypeAlias = GetRevisionResponse  # noqa: Y015
+
+@_typing.final
+class ListRevisionsRequest(_message.Message):
+    """Request of ListRevisions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most so many; 0 means 100, more than 1,000 means 1,000."""
+    page_token: _builtins.str
+    """From the response before; empty for the first page."""
+    @_builtins.property
+    def contract(self) -> _contract_pb2.ContractRef:
+        """Of which contract."""
+
+    def __init__(
+        self,
+        *,
+        contract: _contract_pb2.ContractRef | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRevisionsRequest: _TypeAlias = ListRevisionsRequest  # noqa: Y015
+
+@_typing.final
+class ListRevisionsResponse(_message.Message):
+    """Response of ListRevisions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVISIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty after the last."""
+    @_builtins.property
+    def revisions(self) -> _containers.RepeatedCompositeFieldContainer[_contract_pb2.Revision]:
+        """The newest first."""
+
+    def __init__(
+        self,
+        *,
+        revisions: _abc.Iterable[_contract_pb2.Revision] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "revisions", b"revisions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRevisionsResponse: _TypeAlias = ListRevisionsResponse  # noqa: Y015
+
+@_typing.final
+class WatchContractsRequest(_message.Message):
+    """Request of WatchContracts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMES_FIELD_NUMBER: _builtins.int
+    AFTER_SEQUENCE_FIELD_NUMBER: _builtins.int
+    after_sequence: _builtins.int
+    """Only changes after this one; unset: begin with what there is."""
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these contracts; empty for all."""
+
+    def __init__(
+        self,
+        *,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+        after_sequence: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_after_sequence", b"_after_sequence", "after_sequence", b"after_sequence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_after_sequence", b"_after_sequence", "after_sequence", b"after_sequence", "names", b"names"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__after_sequence: _TypeAlias = _typing.Literal["after_sequence"]  # noqa: Y015
+    _WhichOneofArgType__after_sequence: _TypeAlias = _typing.Literal["_after_sequence", b"_after_sequence"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__after_sequence) -> _WhichOneofReturnType__after_sequence | None: ...
+
+Global___WatchContractsRequest: _TypeAlias = WatchContractsRequest  # noqa: Y015
+
+@_typing.final
+class WatchContractsResponse(_message.Message):
+    """Response of WatchContracts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def change(self) -> _contract_pb2.ContractChange:
+        """One change."""
+
+    def __init__(
+        self,
+        *,
+        change: _contract_pb2.ContractChange | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchContractsResponse: _TypeAlias = WatchContractsResponse  # noqa: Y015
+
+@_typing.final
+class ActivateRevisionRequest(_message.Message):
+    """Request of ActivateRevision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    """Which revision; 0 means the newest."""
+    etag: _builtins.str
+    """The contract's, as it was read; empty: whatever it is."""
+    @_builtins.property
+    def contract(self) -> _contract_pb2.ContractRef:
+        """Which contract."""
+
+    def __init__(
+        self,
+        *,
+        contract: _contract_pb2.ContractRef | None = ...,
+        revision: _builtins.int = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "etag", b"etag", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
 Global___ActivateRevisionRequest: _TypeAlias = ActivateRevisionRequest  # noqa: Y015
 
 @_typing.final
@@ -216,18 +658,24 @@ class ActivateRevisionResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CONTRACT_FIELD_NUMBER: _builtins.int
+    REDRIVE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def contract(self) -> _contract_pb2.Contract:
         """The contract as it judges now."""
+
+    @_builtins.property
+    def redrive(self) -> Global___RedriveAdvice:
+        """What happens to quarantine."""
 
     def __init__(
         self,
         *,
         contract: _contract_pb2.Contract | None = ...,
+        redrive: Global___RedriveAdvice | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "redrive", b"redrive"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "redrive", b"redrive"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -50,6 +50,36 @@ class ContractServiceStub:
                 request_serializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.ListContractsRequest.SerializeToString,
                 response_deserializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.ListContractsResponse.FromString,
                 _registered_method=True)
+        self.UpdateContract = channel.unary_unary(
+                '/dataflow.validator.v1.ContractService/UpdateContract',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.UpdateContractRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.UpdateContractResponse.FromString,
+                _registered_method=True)
+        self.DeleteContract = channel.unary_unary(
+                '/dataflow.validator.v1.ContractService/DeleteContract',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.DeleteContractRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.DeleteContractResponse.FromString,
+                _registered_method=True)
+        self.CreateRevision = channel.unary_unary(
+                '/dataflow.validator.v1.ContractService/CreateRevision',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.CreateRevisionRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.CreateRevisionResponse.FromString,
+                _registered_method=True)
+        self.GetRevision = channel.unary_unary(
+                '/dataflow.validator.v1.ContractService/GetRevision',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.GetRevisionRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.GetRevisionResponse.FromString,
+                _registered_method=True)
+        self.ListRevisions = channel.unary_unary(
+                '/dataflow.validator.v1.ContractService/ListRevisions',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.ListRevisionsRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.ListRevisionsResponse.FromString,
+                _registered_method=True)
+        self.WatchContracts = channel.unary_stream(
+                '/dataflow.validator.v1.ContractService/WatchContracts',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.WatchContractsRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.WatchContractsResponse.FromString,
+                _registered_method=True)
         self.ActivateRevision = channel.unary_unary(
                 '/dataflow.validator.v1.ContractService/ActivateRevision',
                 request_serializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.ActivateRevisionRequest.SerializeToString,
@@ -90,10 +120,89 @@ class ContractServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateContract(self, request, context):
+        """Changes a contract's options. What is not set stays as it is.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND).
+        FAILED_PRECONDITION (ETAG_MISMATCH): somebody was faster.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteContract(self, request, context):
+        """Deletes a contract. Its table with all rows, its quarantine and its revisions stay; the response says where.
+
+        The name can be made again: then the table is used again, and revisions go on counting. Identity, event-time field and
+        columns must fit what is there.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND).
+        FAILED_PRECONDITION (CONTRACT_IN_USE): routes lead to it; they are named. Or it is DataFlow's own.
+        FAILED_PRECONDITION (ETAG_MISMATCH): somebody was faster.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateRevision(self, request, context):
+        """Makes the next revision of a contract, and its new columns, while messages are stored. Rules that are equal to those of
+        the newest revision make none, and give that one.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND).
+        INVALID_ARGUMENT (CONTRACT_INVALID): BadRequest lists every problem.
+        FAILED_PRECONDITION (REVISION_INCOMPATIBLE): the contract's compatibility mode refuses it, or it changes what is fixed
+        for the contract's life. BadRequest lists each finding. UpdateContract changes the mode.
+        FAILED_PRECONDITION (ETAG_MISMATCH): somebody was faster.
+        ALREADY_EXISTS (REQUEST_ID_REUSED).
+        UNAVAILABLE (TABLE_LOCKED): a long transaction keeps new columns out; it is named.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRevision(self, request, context):
+        """One revision.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRevisions(self, request, context):
+        """All revisions of a contract, the newest first, those from before it was deleted and made again included.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND).
+        INVALID_ARGUMENT (PAGE_TOKEN_INVALID).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchContracts(self, request, context):
+        """What changes about contracts, as it happens.
+
+        First every contract as it is, as EXISTING; or, with `after_sequence`, every change after that one. Then each change, in
+        order, as soon as this validator judges by it. To resume, send the sequence of the last change that was seen: none is
+        left out, none comes twice; all changes are kept. A slow reader gets everything later, and holds up nobody: the changes
+        wait in Postgres. The stream ends when the validator stops; another one goes on with it.
+
+        UNAVAILABLE (POSTGRES_UNAVAILABLE, SHUTTING_DOWN): resume.
+        RESOURCE_EXHAUSTED (STREAMS_EXHAUSTED): the validator has as many watches as it takes; another one may have room.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ActivateRevision(self, request, context):
         """Makes a revision the one that judges, on every validator within a second.
 
+        Exactly: each transaction that stores messages and begins after the activation is committed judges by it. One that had
+        begun before may still commit rows of the revision before; every row and quarantined item carries the revision that
+        judged it. Routes that pin a revision go on with that one.
+
         NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
+        FAILED_PRECONDITION (ETAG_MISMATCH): somebody was faster.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -116,6 +225,36 @@ def add_ContractServiceServicer_to_server(servicer, server):
                     servicer.ListContracts,
                     request_deserializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.ListContractsRequest.FromString,
                     response_serializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.ListContractsResponse.SerializeToString,
+            ),
+            'UpdateContract': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateContract,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.UpdateContractRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.UpdateContractResponse.SerializeToString,
+            ),
+            'DeleteContract': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteContract,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.DeleteContractRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.DeleteContractResponse.SerializeToString,
+            ),
+            'CreateRevision': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateRevision,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.CreateRevisionRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.CreateRevisionResponse.SerializeToString,
+            ),
+            'GetRevision': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRevision,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.GetRevisionRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.GetRevisionResponse.SerializeToString,
+            ),
+            'ListRevisions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRevisions,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.ListRevisionsRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.ListRevisionsResponse.SerializeToString,
+            ),
+            'WatchContracts': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchContracts,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.WatchContractsRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.WatchContractsResponse.SerializeToString,
             ),
             'ActivateRevision': grpc.unary_unary_rpc_method_handler(
                     servicer.ActivateRevision,
@@ -205,6 +344,168 @@ class ContractService:
             '/dataflow.validator.v1.ContractService/ListContracts',
             dataflow_dot_validator_dot_v1_dot_contract__service__pb2.ListContractsRequest.SerializeToString,
             dataflow_dot_validator_dot_v1_dot_contract__service__pb2.ListContractsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateContract(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.validator.v1.ContractService/UpdateContract',
+            dataflow_dot_validator_dot_v1_dot_contract__service__pb2.UpdateContractRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_contract__service__pb2.UpdateContractResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteContract(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.validator.v1.ContractService/DeleteContract',
+            dataflow_dot_validator_dot_v1_dot_contract__service__pb2.DeleteContractRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_contract__service__pb2.DeleteContractResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateRevision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.validator.v1.ContractService/CreateRevision',
+            dataflow_dot_validator_dot_v1_dot_contract__service__pb2.CreateRevisionRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_contract__service__pb2.CreateRevisionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRevision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.validator.v1.ContractService/GetRevision',
+            dataflow_dot_validator_dot_v1_dot_contract__service__pb2.GetRevisionRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_contract__service__pb2.GetRevisionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRevisions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.validator.v1.ContractService/ListRevisions',
+            dataflow_dot_validator_dot_v1_dot_contract__service__pb2.ListRevisionsRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_contract__service__pb2.ListRevisionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchContracts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dataflow.validator.v1.ContractService/WatchContracts',
+            dataflow_dot_validator_dot_v1_dot_contract__service__pb2.WatchContractsRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_contract__service__pb2.WatchContractsResponse.FromString,
             options,
             channel_credentials,
             insecure,

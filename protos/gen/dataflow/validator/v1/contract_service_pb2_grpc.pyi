@@ -50,10 +50,65 @@ class ContractServiceStub:
 
     INVALID_ARGUMENT (PAGE_TOKEN_INVALID).
     """
+    UpdateContract: _grpc.UnaryUnaryMultiCallable[_contract_service_pb2.UpdateContractRequest, _contract_service_pb2.UpdateContractResponse]
+    """Changes a contract's options. What is not set stays as it is.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND).
+    FAILED_PRECONDITION (ETAG_MISMATCH): somebody was faster.
+    """
+    DeleteContract: _grpc.UnaryUnaryMultiCallable[_contract_service_pb2.DeleteContractRequest, _contract_service_pb2.DeleteContractResponse]
+    """Deletes a contract. Its table with all rows, its quarantine and its revisions stay; the response says where.
+
+    The name can be made again: then the table is used again, and revisions go on counting. Identity, event-time field and
+    columns must fit what is there.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND).
+    FAILED_PRECONDITION (CONTRACT_IN_USE): routes lead to it; they are named. Or it is DataFlow's own.
+    FAILED_PRECONDITION (ETAG_MISMATCH): somebody was faster.
+    """
+    CreateRevision: _grpc.UnaryUnaryMultiCallable[_contract_service_pb2.CreateRevisionRequest, _contract_service_pb2.CreateRevisionResponse]
+    """Makes the next revision of a contract, and its new columns, while messages are stored. Rules that are equal to those of
+    the newest revision make none, and give that one.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND).
+    INVALID_ARGUMENT (CONTRACT_INVALID): BadRequest lists every problem.
+    FAILED_PRECONDITION (REVISION_INCOMPATIBLE): the contract's compatibility mode refuses it, or it changes what is fixed
+    for the contract's life. BadRequest lists each finding. UpdateContract changes the mode.
+    FAILED_PRECONDITION (ETAG_MISMATCH): somebody was faster.
+    ALREADY_EXISTS (REQUEST_ID_REUSED).
+    UNAVAILABLE (TABLE_LOCKED): a long transaction keeps new columns out; it is named.
+    """
+    GetRevision: _grpc.UnaryUnaryMultiCallable[_contract_service_pb2.GetRevisionRequest, _contract_service_pb2.GetRevisionResponse]
+    """One revision.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
+    """
+    ListRevisions: _grpc.UnaryUnaryMultiCallable[_contract_service_pb2.ListRevisionsRequest, _contract_service_pb2.ListRevisionsResponse]
+    """All revisions of a contract, the newest first, those from before it was deleted and made again included.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND).
+    INVALID_ARGUMENT (PAGE_TOKEN_INVALID).
+    """
+    WatchContracts: _grpc.UnaryStreamMultiCallable[_contract_service_pb2.WatchContractsRequest, _contract_service_pb2.WatchContractsResponse]
+    """What changes about contracts, as it happens.
+
+    First every contract as it is, as EXISTING; or, with `after_sequence`, every change after that one. Then each change, in
+    order, as soon as this validator judges by it. To resume, send the sequence of the last change that was seen: none is
+    left out, none comes twice; all changes are kept. A slow reader gets everything later, and holds up nobody: the changes
+    wait in Postgres. The stream ends when the validator stops; another one goes on with it.
+
+    UNAVAILABLE (POSTGRES_UNAVAILABLE, SHUTTING_DOWN): resume.
+    RESOURCE_EXHAUSTED (STREAMS_EXHAUSTED): the validator has as many watches as it takes; another one may have room.
+    """
     ActivateRevision: _grpc.UnaryUnaryMultiCallable[_contract_service_pb2.ActivateRevisionRequest, _contract_service_pb2.ActivateRevisionResponse]
     """Makes a revision the one that judges, on every validator within a second.
 
+    Exactly: each transaction that stores messages and begins after the activation is committed judges by it. One that had
+    begun before may still commit rows of the revision before; every row and quarantined item carries the revision that
+    judged it. Routes that pin a revision go on with that one.
+
     NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
+    FAILED_PRECONDITION (ETAG_MISMATCH): somebody was faster.
     """
 
 @_typing.type_check_only
@@ -78,10 +133,65 @@ class ContractServiceAsyncStub(ContractServiceStub):
 
     INVALID_ARGUMENT (PAGE_TOKEN_INVALID).
     """
+    UpdateContract: _aio.UnaryUnaryMultiCallable[_contract_service_pb2.UpdateContractRequest, _contract_service_pb2.UpdateContractResponse]  # type: ignore[assignment]
+    """Changes a contract's options. What is not set stays as it is.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND).
+    FAILED_PRECONDITION (ETAG_MISMATCH): somebody was faster.
+    """
+    DeleteContract: _aio.UnaryUnaryMultiCallable[_contract_service_pb2.DeleteContractRequest, _contract_service_pb2.DeleteContractResponse]  # type: ignore[assignment]
+    """Deletes a contract. Its table with all rows, its quarantine and its revisions stay; the response says where.
+
+    The name can be made again: then the table is used again, and revisions go on counting. Identity, event-time field and
+    columns must fit what is there.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND).
+    FAILED_PRECONDITION (CONTRACT_IN_USE): routes lead to it; they are named. Or it is DataFlow's own.
+    FAILED_PRECONDITION (ETAG_MISMATCH): somebody was faster.
+    """
+    CreateRevision: _aio.UnaryUnaryMultiCallable[_contract_service_pb2.CreateRevisionRequest, _contract_service_pb2.CreateRevisionResponse]  # type: ignore[assignment]
+    """Makes the next revision of a contract, and its new columns, while messages are stored. Rules that are equal to those of
+    the newest revision make none, and give that one.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND).
+    INVALID_ARGUMENT (CONTRACT_INVALID): BadRequest lists every problem.
+    FAILED_PRECONDITION (REVISION_INCOMPATIBLE): the contract's compatibility mode refuses it, or it changes what is fixed
+    for the contract's life. BadRequest lists each finding. UpdateContract changes the mode.
+    FAILED_PRECONDITION (ETAG_MISMATCH): somebody was faster.
+    ALREADY_EXISTS (REQUEST_ID_REUSED).
+    UNAVAILABLE (TABLE_LOCKED): a long transaction keeps new columns out; it is named.
+    """
+    GetRevision: _aio.UnaryUnaryMultiCallable[_contract_service_pb2.GetRevisionRequest, _contract_service_pb2.GetRevisionResponse]  # type: ignore[assignment]
+    """One revision.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
+    """
+    ListRevisions: _aio.UnaryUnaryMultiCallable[_contract_service_pb2.ListRevisionsRequest, _contract_service_pb2.ListRevisionsResponse]  # type: ignore[assignment]
+    """All revisions of a contract, the newest first, those from before it was deleted and made again included.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND).
+    INVALID_ARGUMENT (PAGE_TOKEN_INVALID).
+    """
+    WatchContracts: _aio.UnaryStreamMultiCallable[_contract_service_pb2.WatchContractsRequest, _contract_service_pb2.WatchContractsResponse]  # type: ignore[assignment]
+    """What changes about contracts, as it happens.
+
+    First every contract as it is, as EXISTING; or, with `after_sequence`, every change after that one. Then each change, in
+    order, as soon as this validator judges by it. To resume, send the sequence of the last change that was seen: none is
+    left out, none comes twice; all changes are kept. A slow reader gets everything later, and holds up nobody: the changes
+    wait in Postgres. The stream ends when the validator stops; another one goes on with it.
+
+    UNAVAILABLE (POSTGRES_UNAVAILABLE, SHUTTING_DOWN): resume.
+    RESOURCE_EXHAUSTED (STREAMS_EXHAUSTED): the validator has as many watches as it takes; another one may have room.
+    """
     ActivateRevision: _aio.UnaryUnaryMultiCallable[_contract_service_pb2.ActivateRevisionRequest, _contract_service_pb2.ActivateRevisionResponse]  # type: ignore[assignment]
     """Makes a revision the one that judges, on every validator within a second.
 
+    Exactly: each transaction that stores messages and begins after the activation is committed judges by it. One that had
+    begun before may still commit rows of the revision before; every row and quarantined item carries the revision that
+    judged it. Routes that pin a revision go on with that one.
+
     NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
+    FAILED_PRECONDITION (ETAG_MISMATCH): somebody was faster.
     """
 
 class ContractServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -123,6 +233,92 @@ class ContractServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def UpdateContract(
+        self,
+        request: _contract_service_pb2.UpdateContractRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contract_service_pb2.UpdateContractResponse, _abc.Awaitable[_contract_service_pb2.UpdateContractResponse]]:
+        """Changes a contract's options. What is not set stays as it is.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND).
+        FAILED_PRECONDITION (ETAG_MISMATCH): somebody was faster.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteContract(
+        self,
+        request: _contract_service_pb2.DeleteContractRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contract_service_pb2.DeleteContractResponse, _abc.Awaitable[_contract_service_pb2.DeleteContractResponse]]:
+        """Deletes a contract. Its table with all rows, its quarantine and its revisions stay; the response says where.
+
+        The name can be made again: then the table is used again, and revisions go on counting. Identity, event-time field and
+        columns must fit what is there.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND).
+        FAILED_PRECONDITION (CONTRACT_IN_USE): routes lead to it; they are named. Or it is DataFlow's own.
+        FAILED_PRECONDITION (ETAG_MISMATCH): somebody was faster.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateRevision(
+        self,
+        request: _contract_service_pb2.CreateRevisionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contract_service_pb2.CreateRevisionResponse, _abc.Awaitable[_contract_service_pb2.CreateRevisionResponse]]:
+        """Makes the next revision of a contract, and its new columns, while messages are stored. Rules that are equal to those of
+        the newest revision make none, and give that one.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND).
+        INVALID_ARGUMENT (CONTRACT_INVALID): BadRequest lists every problem.
+        FAILED_PRECONDITION (REVISION_INCOMPATIBLE): the contract's compatibility mode refuses it, or it changes what is fixed
+        for the contract's life. BadRequest lists each finding. UpdateContract changes the mode.
+        FAILED_PRECONDITION (ETAG_MISMATCH): somebody was faster.
+        ALREADY_EXISTS (REQUEST_ID_REUSED).
+        UNAVAILABLE (TABLE_LOCKED): a long transaction keeps new columns out; it is named.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRevision(
+        self,
+        request: _contract_service_pb2.GetRevisionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contract_service_pb2.GetRevisionResponse, _abc.Awaitable[_contract_service_pb2.GetRevisionResponse]]:
+        """One revision.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
+        """
+
+    @_abc_1.abstractmethod
+    def ListRevisions(
+        self,
+        request: _contract_service_pb2.ListRevisionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contract_service_pb2.ListRevisionsResponse, _abc.Awaitable[_contract_service_pb2.ListRevisionsResponse]]:
+        """All revisions of a contract, the newest first, those from before it was deleted and made again included.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND).
+        INVALID_ARGUMENT (PAGE_TOKEN_INVALID).
+        """
+
+    @_abc_1.abstractmethod
+    def WatchContracts(
+        self,
+        request: _contract_service_pb2.WatchContractsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_contract_service_pb2.WatchContractsResponse], _abc.AsyncIterator[_contract_service_pb2.WatchContractsResponse]]:
+        """What changes about contracts, as it happens.
+
+        First every contract as it is, as EXISTING; or, with `after_sequence`, every change after that one. Then each change, in
+        order, as soon as this validator judges by it. To resume, send the sequence of the last change that was seen: none is
+        left out, none comes twice; all changes are kept. A slow reader gets everything later, and holds up nobody: the changes
+        wait in Postgres. The stream ends when the validator stops; another one goes on with it.
+
+        UNAVAILABLE (POSTGRES_UNAVAILABLE, SHUTTING_DOWN): resume.
+        RESOURCE_EXHAUSTED (STREAMS_EXHAUSTED): the validator has as many watches as it takes; another one may have room.
+        """
+
+    @_abc_1.abstractmethod
     def ActivateRevision(
         self,
         request: _contract_service_pb2.ActivateRevisionRequest,
@@ -130,7 +326,12 @@ class ContractServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_contract_service_pb2.ActivateRevisionResponse, _abc.Awaitable[_contract_service_pb2.ActivateRevisionResponse]]:
         """Makes a revision the one that judges, on every validator within a second.
 
+        Exactly: each transaction that stores messages and begins after the activation is committed judges by it. One that had
+        begun before may still commit rows of the revision before; every row and quarantined item carries the revision that
+        judged it. Routes that pin a revision go on with that one.
+
         NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
+        FAILED_PRECONDITION (ETAG_MISMATCH): somebody was faster.
         """
 
 def add_ContractServiceServicer_to_server(servicer: ContractServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
