@@ -37,9 +37,12 @@ __all__ = [
     "BridgeOverloadedError",
     "CancelledError",
     "ContractExistsError",
+    "ContractInUseError",
     "ContractInactiveError",
     "ContractInvalidError",
     "ContractNotFoundError",
+    "CursorForeignError",
+    "CursorInvalidError",
     "DataLossError",
     "DataflowError",
     "DeadlineExceededError",
@@ -50,6 +53,9 @@ __all__ = [
     "InternalError",
     "InvalidArgumentError",
     "InvalidRequestError",
+    "JobNotFoundError",
+    "JobStateError",
+    "JobWorkerDiedError",
     "LastActiveNodeError",
     "NodeAwayError",
     "NodeExistsError",
@@ -65,6 +71,7 @@ __all__ = [
     "QueryTooExpensiveError",
     "RequestIdReusedError",
     "ResourceExhaustedError",
+    "RevisionIncompatibleError",
     "RingUnavailableError",
     "RoleMissingError",
     "RouteConflictError",
@@ -74,6 +81,8 @@ __all__ = [
     "SourceExistsError",
     "SourceInvalidError",
     "SourceNotFoundError",
+    "StreamsExhaustedError",
+    "TableLockedError",
     "TokenInvalidError",
     "UnauthenticatedError",
     "UnavailableError",
@@ -279,10 +288,74 @@ class ContractInactiveError(FailedPreconditionError):
     """
 
 
+class RevisionIncompatibleError(FailedPreconditionError):
+    """The contract's compatibility mode refuses the revision; `BadRequest` lists each incompatibility with a counter-example.
+
+    Metadata: {"contract": "...", "mode": "BACKWARD", "revision": "3"}; the revision it was compared with.
+    """
+
+
+class ContractInUseError(FailedPreconditionError):
+    """Routes lead to the contract, or it is DataFlow's own.
+
+    Metadata: {"contract": "...", "routes": "a/#, b/+"}.
+    """
+
+
+class TableLockedError(UnavailableError):
+    """Somebody keeps the contract's table locked, so that no column can be added; nothing was changed.
+
+    Metadata: {"contract": "...", "pid": "123", "application": "psql", "ageSeconds": "12.5"}, of the oldest transaction
+    that has a lock, where it can be seen.
+    """
+
+
 class QueryTooExpensiveError(ResourceExhaustedError):
     """The query costs more than the limit; narrow the question.
 
     Metadata: {"limit": "rows|cost|time"}.
+    """
+
+
+class JobNotFoundError(NotFoundError):
+    """No job of that id; ended jobs are kept for `job_days`.
+
+    Metadata: {"jobId": "..."}.
+    """
+
+
+class JobStateError(FailedPreconditionError):
+    """The job's state does not allow it: only what FAILED or was CANCELLED can be resumed.
+
+    Metadata: {"jobId": "...", "state": "..."}.
+    """
+
+
+class JobWorkerDiedError(InternalError):
+    """In `Job.error` only: its workers died over it, one after the other.
+
+    Metadata: {"part": "0", "deaths": "5"}.
+    """
+
+
+class CursorInvalidError(InvalidArgumentError):
+    """The cursor is not one that WatchReadings gave for this contract.
+
+    Metadata: {}.
+    """
+
+
+class CursorForeignError(FailedPreconditionError):
+    """The cursor belongs to another database, or to what this one was before it was restored or failed over: begin by `stored_since`.
+
+    Metadata: {"difference": "system|timeline|database|ahead"}.
+    """
+
+
+class StreamsExhaustedError(ResourceExhaustedError):
+    """The validator has as many watches and exports as it takes; another one may have room.
+
+    Metadata: {"limit": "64"}.
     """
 
 
@@ -318,7 +391,16 @@ BY_REASON: Mapping[str, type[DataflowError]] = MappingProxyType(
         "QUARANTINED_NOT_FOUND": QuarantinedNotFoundError,
         "FIELD_INVALID": FieldInvalidError,
         "CONTRACT_INACTIVE": ContractInactiveError,
+        "REVISION_INCOMPATIBLE": RevisionIncompatibleError,
+        "CONTRACT_IN_USE": ContractInUseError,
+        "TABLE_LOCKED": TableLockedError,
         "QUERY_TOO_EXPENSIVE": QueryTooExpensiveError,
+        "JOB_NOT_FOUND": JobNotFoundError,
+        "JOB_STATE": JobStateError,
+        "JOB_WORKER_DIED": JobWorkerDiedError,
+        "CURSOR_INVALID": CursorInvalidError,
+        "CURSOR_FOREIGN": CursorForeignError,
+        "STREAMS_EXHAUSTED": StreamsExhaustedError,
     }
 )
 """The class of each reason."""

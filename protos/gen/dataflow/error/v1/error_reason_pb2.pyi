@@ -97,7 +97,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_JOB_STATE: _ErrorReason.ValueType  # 71
     """FAILED_PRECONDITION. The job's state does not allow it: only what FAILED or was CANCELLED can be resumed. Metadata: {"jobId": "...", "state": "..."}."""
     ERROR_REASON_JOB_WORKER_DIED: _ErrorReason.ValueType  # 72
-    """In `Job.error` only. Its workers died over it, one after the other. Metadata: {"part": "0", "deaths": "5"}."""
+    """INTERNAL. In `Job.error` only: its workers died over it, one after the other. Metadata: {"part": "0", "deaths": "5"}."""
     ERROR_REASON_CURSOR_INVALID: _ErrorReason.ValueType  # 90
     """INVALID_ARGUMENT. The cursor is not one that WatchReadings gave for this contract. Metadata: {}."""
     ERROR_REASON_CURSOR_FOREIGN: _ErrorReason.ValueType  # 91
@@ -185,7 +185,7 @@ ERROR_REASON_JOB_NOT_FOUND: ErrorReason.ValueType  # 70
 ERROR_REASON_JOB_STATE: ErrorReason.ValueType  # 71
 """FAILED_PRECONDITION. The job's state does not allow it: only what FAILED or was CANCELLED can be resumed. Metadata: {"jobId": "...", "state": "..."}."""
 ERROR_REASON_JOB_WORKER_DIED: ErrorReason.ValueType  # 72
-"""In `Job.error` only. Its workers died over it, one after the other. Metadata: {"part": "0", "deaths": "5"}."""
+"""INTERNAL. In `Job.error` only: its workers died over it, one after the other. Metadata: {"part": "0", "deaths": "5"}."""
 ERROR_REASON_CURSOR_INVALID: ErrorReason.ValueType  # 90
 """INVALID_ARGUMENT. The cursor is not one that WatchReadings gave for this contract. Metadata: {}."""
 ERROR_REASON_CURSOR_FOREIGN: ErrorReason.ValueType  # 91
