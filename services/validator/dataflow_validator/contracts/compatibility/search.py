@@ -1,0 +1,164 @@
+"""Looks for items that one contract accepts and another refuses. What is found has been judged by both."""
+
+from collections.abc import Iterator, Sequence
+from random import Random
+from typing import Final
+
+from dataflow_validator.contracts.compatibility.facts import Facts
+from dataflow_validator.contracts.compatibility.findings import CounterExample
+from dataflow_validator.contracts.compatibility.judges import Judge, is_storable
+from dataflow_validator.contracts.compatibility.nodes import Node
+from dataflow_validator.contracts.compatibility.proof import ANY_MEMBER, Gap
+from dataflow_validator.contracts.compatibility.samples import Sampler
+from dataflow_validator.contracts.outcome import Refused
+from dataflow_validator.contracts.pointer import pointer_of
+from dataflow_validator.contracts.spec import Json
+
+_BASES: Final = 5
+_BASE_TRIES: Final = 40
+_MAX_JUDGED: Final = 6_000
+_MAX_REASONS: Final = 5
+
+_GONE: Final = object()
+"""Stands for a member that is taken out."""
+
+
+class Search:
+    """Looks for items between two contracts: accepted by the left, refused by the right.
+
+    Attributes:
+        judged: How many items were judged so far.
+    """
+
+    def __init__(
+        self, left: Judge, right: Judge, left_nodes: Sequence[Node], right_nodes: Sequence[Node], seed: int
+    ) -> None:
+        """Prepare the search.
+
+        Args:
+            left: The contract that must accept.
+            right: The contract that must refuse.
+            left_nodes: The left contract as subschemas.
+            right_nodes: The right contract as subschemas.
+            seed: The same seed gives the same examples.
+        """
+        self._left = left
+        self._right = right
+        self._facts = Facts(left_nodes)
+        self._both = Facts([*left_nodes, *right_nodes])
+        self._sampler = Sampler(Random(seed))  # noqa: S311 - examples, not secrets
+        self.judged = 0
+
+    def verify(self, item: Json) -> tuple[CounterExample, list[str]] | None:
+        """Judge an item by both contracts.
+
+        Returns:
+            The example and the places that the right contract objects to; `None` where it is no example.
+        """
+        if not is_storable(item):
+            return None
+        self.judged += 1
+        payload = self._left.payload(item)
+        if not self._left.accepts(payload):
+            return None
+        refused = [outcome for outcome in self._right.outcomes(payload) if isinstance(outcome, Refused)]
+        if not refused:
+            return None
+        reasons = [why for outcome in refused for why in outcome.reasons]
+        example = CounterExample(
+            payload.decode(), tuple(f"{why.path}: {why.message}" for why in reasons[:_MAX_REASONS])
+        )
+        return example, [why.path for why in reasons]
+
+    def at(self, gap: Gap, *, limit: int = 1_500) -> CounterExample | None:
+        """Look for an item that shows a gap in a proof.
+
+        Args:
+            gap: The rule that was not proven.
+            limit: How many items to judge at most.
+        """
+        fallback: CounterExample | None = None
+        stop = self.judged + min(limit, max(0, _MAX_JUDGED - self.judged))
+        for item in self._candidates(gap):
+            if self.judged >= stop:
+                break
+            if (found := self.verify(item)) is not None:
+                example, paths = found
+                if any(_is_near(path, gap.path) for path in paths):
+                    return example
+                fallback = fallback or example
+        return fallback
+
+    def probe(self, count: int, pardoned: Sequence[tuple[str, ...]] = ()) -> Iterator[tuple[CounterExample, list[str]]]:
+        """Judge made-up items of the left contract; yield those that the right one refuses.
+
+        Args:
+            count: How many.
+            pardoned: Members that do not count: what only they are at fault for is left out.
+        """
+        for _ in range(count):
+            found = self.verify(self._sampler.value(self._facts))
+            if found is not None and not all(any(_is_near(path, place) for place in pardoned) for path in found[1]):
+                yield found
+
+    def _candidates(self, gap: Gap) -> Iterator[Json]:
+        bases = list(self._bases(gap.path))
+        values: list[object] = [_GONE] if gap.word == "required" else list(self._sampler.near(gap.facts, gap.goal))
+        if gap.word in {"required", "properties", "dependentRequired"}:
+            values += [_GONE]
+        for value in values:
+            for base in bases:
+                yield _with(base, gap.path, value)
+        for _ in range(60):
+            yield self._sampler.value(self._facts, towards=gap.path)
+
+    def _bases(self, path: tuple[str, ...]) -> Iterator[Json]:
+        """Make up items that both contracts accept, else that the left one does."""
+        found = 0
+        tries = 0
+        for facts in (self._both, self._facts):
+            for _ in range(_BASE_TRIES):
+                tries += 1
+                self.judged += 1
+                item = self._sampler.value(facts, towards=path if tries % 3 else path[:-1])
+                if self._left.accepts(self._left.payload(item)):
+                    yield item
+                    found += 1
+                if found >= _BASES:
+                    return
+        if not found:
+            yield {}
+
+
+def _with(item: Json, path: tuple[str, ...], value: object) -> Json:
+    """Copy an item with another value at a place; containers on the way are made where they are missing."""
+    if not path:
+        return item if value is _GONE else value  # type: ignore[return-value]
+    head, rest = path[0], path[1:]
+    if isinstance(item, list):
+        index = len(item) - 1 if head == ANY_MEMBER else int(head) if head.isdigit() else -1
+        if index >= len(item) or index < 0:
+            return item if value is _GONE or rest else [*item, value]  # type: ignore[list-item]
+        if value is _GONE and not rest:
+            return item[:index]
+        return [*item[:index], _with(item[index], rest, value), *item[index + 1 :]]
+    held = item if isinstance(item, dict) else {}
+    name = _free_name(held) if head == ANY_MEMBER else head
+    if value is _GONE and not rest:
+        return {key: member for key, member in held.items() if key != name}
+    inner = held.get(name)
+    return {**held, name: _with(inner if isinstance(inner, dict | list) else {}, rest, value)}
+
+
+def _free_name(held: dict[str, Json]) -> str:
+    name = "other"
+    while name in held:
+        name += "_"
+    return name
+
+
+def _is_near(path: str, place: tuple[str, ...]) -> bool:
+    """Say whether a reason's pointer is at a place, inside of it or around it."""
+    tokens = path.split("/")[1:]
+    wanted = pointer_of(place).split("/")[1:]
+    return all(other in (one, ANY_MEMBER) for one, other in zip(tokens, wanted, strict=False))
