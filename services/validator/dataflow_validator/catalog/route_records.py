@@ -17,6 +17,7 @@ from dataflow_validator.catalog.routes import check_device_rule, check_filter, i
 from dataflow_validator.contracts.device import DeviceRule
 from dataflow_validator.contracts.errors import RouteError
 from dataflow_validator.errors import (
+    ContractNotFoundError,
     RequestIdReusedError,
     RouteConflictError,
     RouteInvalidError,
@@ -30,17 +31,24 @@ MAX_ROUTE_FILTER_BYTES: Final = 2_048
 
 @dataclass(frozen=True, slots=True)
 class RouteRecord:
-    """A route as it stands in Postgres; `device_rule` is always spelled out."""
+    """A route as it stands in Postgres; `device_rule` is always spelled out, `pinned_revision` is 0 where it pins none."""
 
     route_id: UUID
     filter: str
     contract: str
     device_rule: str
     create_time: datetime
+    pinned_revision: int
 
 
 async def create_route(
-    connection: Connection, filter_: str, contract: str, device_rule: str = "", *, request_id: str = ""
+    connection: Connection,
+    filter_: str,
+    contract: str,
+    device_rule: str = "",
+    *,
+    pinned_revision: int = 0,
+    request_id: str = "",
 ) -> RouteRecord:
     """Makes a route.
 
@@ -51,26 +59,35 @@ async def create_route(
         filter_: MQTT topic filter.
         contract: The contract's name; it need not be active yet.
         device_rule: As `DeviceRule.parse` reads it; empty for the one that filter and contract imply.
+        pinned_revision: The revision that judges, whichever is active; 0 for the active one.
         request_id: The same one with the same contents answers as the first time; empty for none.
 
     Raises:
         RouteInvalidError: The filter or the device rule is none.
-        ContractNotFoundError: There is no such contract.
+        ContractNotFoundError: There is no such contract, or no such revision of it.
         RouteConflictError: A route with that filter, or one that ties with it, exists.
         RequestIdReusedError: The request_id made something else.
     """
     given = _checked(filter_, device_rule)
-    digest = hashlib.sha256(json.dumps([filter_, contract, device_rule]).encode()).digest()
+    pinned = [pinned_revision] if pinned_revision else []
+    digest = hashlib.sha256(json.dumps([filter_, contract, device_rule, *pinned]).encode()).digest()
     sql = statements("registry")
     async with changing_catalog(connection):
         if request_id and (made := await connection.fetchrow(sql["route_by_request"], request_id)) is not None:
             if not hmac.compare_digest(made["request_digest"] or b"", digest):
                 raise RequestIdReusedError(metadata={"request_id": request_id})
             return route_of(made)
-        spec = (await get_contract(connection, contract)).spec
+        record = await get_contract(connection, contract)
+        if pinned_revision and not await connection.fetchval(sql["revision_exists"], contract, pinned_revision):
+            raise ContractNotFoundError(
+                f"contract {contract!r} has no revision {pinned_revision}; its newest is {record.latest_revision}",
+                metadata={"contract": contract},
+            )
         _refuse_ties(filter_, [row["filter"] for row in await connection.fetch(sql["all_routes"])])
-        rule = given or implied_device_rule(filter_, spec)
-        row = await connection.fetchrow(sql["insert_route"], filter_, contract, str(rule), request_id, digest)
+        rule = given or implied_device_rule(filter_, record.spec)
+        row = await connection.fetchrow(
+            sql["insert_route"], filter_, contract, str(rule), request_id, digest, pinned_revision
+        )
         assert row is not None, "INSERT … RETURNING without ON CONFLICT gives a row"
         await raise_version(connection)
         return route_of(row)
@@ -155,4 +172,5 @@ def route_of(row: asyncpg.Record) -> RouteRecord:
         contract=row["contract"],
         device_rule=row["device_rule"],
         create_time=row["create_time"],
+        pinned_revision=row["pinned_revision"],
     )

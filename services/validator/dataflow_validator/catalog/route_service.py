@@ -35,7 +35,12 @@ class RouteServicer(route_service_pb2_grpc.RouteServiceServicer):
         """Makes a route."""
         async with self._pool.acquire() as connection:
             record = await route_records.create_route(
-                connection, request.filter, request.contract.name, request.device_rule, request_id=request.request_id
+                connection,
+                request.filter,
+                request.contract.name,
+                request.device_rule,
+                pinned_revision=request.pinned_revision,
+                request_id=request.request_id,
             )
             await self._registry.refresh(connection)
         return route_service_pb2.CreateRouteResponse(route=_message(record))
@@ -123,6 +128,7 @@ def _message(record: route_records.RouteRecord) -> route_pb2.Route:
         contract=record.contract,
         device_rule=record.device_rule,
         create_time=to_timestamp(record.create_time),
+        pinned_revision=record.pinned_revision,
     )
 
 

@@ -148,21 +148,25 @@ SELECT EXISTS (SELECT FROM validator.revision WHERE contract = $1 AND revision =
 UPDATE validator.contract SET active_revision = $2, changes = changes + 1, update_time = now() WHERE name = $1;
 
 -- name: insert_route
-INSERT INTO validator.route (filter, contract, device_rule, request_id, request_digest)
-VALUES ($1, $2, $3, nullif($4, ''), $5)
-RETURNING route_id, filter, contract, device_rule, create_time;
+INSERT INTO validator.route (filter, contract, device_rule, request_id, request_digest, pinned_revision)
+VALUES ($1, $2, $3, nullif($4, ''), $5, nullif($6, 0))
+RETURNING route_id, filter, contract, device_rule, create_time, coalesce(pinned_revision, 0) AS pinned_revision;
 
 -- name: route
-SELECT route_id, filter, contract, device_rule, create_time FROM validator.route WHERE route_id = $1;
+SELECT route_id, filter, contract, device_rule, create_time, coalesce(pinned_revision, 0) AS pinned_revision
+FROM validator.route WHERE route_id = $1;
 
 -- name: route_by_request
-SELECT route_id, filter, contract, device_rule, create_time, request_digest FROM validator.route WHERE request_id = $1;
+SELECT route_id, filter, contract, device_rule, create_time, coalesce(pinned_revision, 0) AS pinned_revision, request_digest
+FROM validator.route WHERE request_id = $1;
 
 -- name: route_by_filter
-SELECT route_id, filter, contract, device_rule, create_time FROM validator.route WHERE filter = $1;
+SELECT route_id, filter, contract, device_rule, create_time, coalesce(pinned_revision, 0) AS pinned_revision
+FROM validator.route WHERE filter = $1;
 
 -- name: routes
-SELECT route_id, filter, contract, device_rule, create_time FROM validator.route WHERE filter > $1 ORDER BY filter LIMIT $2;
+SELECT route_id, filter, contract, device_rule, create_time, coalesce(pinned_revision, 0) AS pinned_revision
+FROM validator.route WHERE filter > $1 ORDER BY filter LIMIT $2;
 
 -- name: all_routes
 SELECT filter, contract, device_rule FROM validator.route ORDER BY filter;

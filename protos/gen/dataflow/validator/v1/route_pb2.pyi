@@ -28,6 +28,7 @@ class Route(_message.Message):
     CONTRACT_FIELD_NUMBER: _builtins.int
     DEVICE_RULE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    PINNED_REVISION_FIELD_NUMBER: _builtins.int
     route_id: _builtins.str
     """Unique, given when it was made."""
     filter: _builtins.str
@@ -36,6 +37,8 @@ class Route(_message.Message):
     """The contract that judges."""
     device_rule: _builtins.str
     """Where the device id is: "topic:N" (level N from 1), "payload:/pointer", or "identity" (who authenticated)."""
+    pinned_revision: _builtins.int
+    """The revision that judges, whichever is active; 0 for the active one."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
@@ -48,10 +51,11 @@ class Route(_message.Message):
         contract: _builtins.str = ...,
         device_rule: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        pinned_revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "create_time", b"create_time", "device_rule", b"device_rule", "filter", b"filter", "route_id", b"route_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "create_time", b"create_time", "device_rule", b"device_rule", "filter", b"filter", "pinned_revision", b"pinned_revision", "route_id", b"route_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

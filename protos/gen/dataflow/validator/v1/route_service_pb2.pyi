@@ -30,6 +30,7 @@ class CreateRouteRequest(_message.Message):
     CONTRACT_FIELD_NUMBER: _builtins.int
     DEVICE_RULE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PINNED_REVISION_FIELD_NUMBER: _builtins.int
     filter: _builtins.str
     """MQTT topic filter."""
     device_rule: _builtins.str
@@ -39,6 +40,8 @@ class CreateRouteRequest(_message.Message):
     """
     request_id: _builtins.str
     """Chosen by the caller; the same request_id is the same request. Empty for none."""
+    pinned_revision: _builtins.int
+    """Judge by this revision, whichever is active; 0 for the active one."""
     @_builtins.property
     def contract(self) -> _contract_pb2.ContractRef:
         """The contract."""
@@ -50,10 +53,11 @@ class CreateRouteRequest(_message.Message):
         contract: _contract_pb2.ContractRef | None = ...,
         device_rule: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        pinned_revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "device_rule", b"device_rule", "filter", b"filter", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "device_rule", b"device_rule", "filter", b"filter", "pinned_revision", b"pinned_revision", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

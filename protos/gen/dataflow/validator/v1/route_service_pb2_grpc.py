@@ -76,7 +76,7 @@ class RouteServiceServicer:
 
         ALREADY_EXISTS (ROUTE_CONFLICT): the same filter, or one equally specific that matches a common topic; both are named.
         INVALID_ARGUMENT (ROUTE_INVALID): not a topic filter or not a device rule.
-        NOT_FOUND (CONTRACT_NOT_FOUND).
+        NOT_FOUND (CONTRACT_NOT_FOUND): also when the pinned revision does not exist.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,7 +38,7 @@ class RouteServiceStub:
 
     ALREADY_EXISTS (ROUTE_CONFLICT): the same filter, or one equally specific that matches a common topic; both are named.
     INVALID_ARGUMENT (ROUTE_INVALID): not a topic filter or not a device rule.
-    NOT_FOUND (CONTRACT_NOT_FOUND).
+    NOT_FOUND (CONTRACT_NOT_FOUND): also when the pinned revision does not exist.
     """
     GetRoute: _grpc.UnaryUnaryMultiCallable[_route_service_pb2.GetRouteRequest, _route_service_pb2.GetRouteResponse]
     """One route.
@@ -76,7 +76,7 @@ class RouteServiceAsyncStub(RouteServiceStub):
 
     ALREADY_EXISTS (ROUTE_CONFLICT): the same filter, or one equally specific that matches a common topic; both are named.
     INVALID_ARGUMENT (ROUTE_INVALID): not a topic filter or not a device rule.
-    NOT_FOUND (CONTRACT_NOT_FOUND).
+    NOT_FOUND (CONTRACT_NOT_FOUND): also when the pinned revision does not exist.
     """
     GetRoute: _aio.UnaryUnaryMultiCallable[_route_service_pb2.GetRouteRequest, _route_service_pb2.GetRouteResponse]  # type: ignore[assignment]
     """One route.
@@ -117,7 +117,7 @@ class RouteServiceServicer(metaclass=_abc_1.ABCMeta):
 
         ALREADY_EXISTS (ROUTE_CONFLICT): the same filter, or one equally specific that matches a common topic; both are named.
         INVALID_ARGUMENT (ROUTE_INVALID): not a topic filter or not a device rule.
-        NOT_FOUND (CONTRACT_NOT_FOUND).
+        NOT_FOUND (CONTRACT_NOT_FOUND): also when the pinned revision does not exist.
         """
 
     @_abc_1.abstractmethod
