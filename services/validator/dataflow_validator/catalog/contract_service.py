@@ -11,6 +11,7 @@ from dataflow_validator.catalog import contract_records
 from dataflow_validator.catalog.contract_changes import delete_contract, update_contract
 from dataflow_validator.catalog.contract_messages import contract_message, read_spec
 from dataflow_validator.catalog.contract_watch_service import ContractWatchServicer
+from dataflow_validator.catalog.language_service import LanguageServicer
 from dataflow_validator.catalog.option_messages import read_changes, read_options, remains_message
 from dataflow_validator.catalog.registry import Registry
 from dataflow_validator.catalog.revision_service import RevisionServicer
@@ -21,7 +22,7 @@ SERVICE = "dataflow.validator.v1.ContractService"
 """Full name of the service."""
 
 
-class ContractServicer(RevisionServicer, ContractWatchServicer):
+class ContractServicer(RevisionServicer, ContractWatchServicer, LanguageServicer):
     """Makes, changes, shows and deletes contracts.
 
     Args:

@@ -39,6 +39,12 @@ _CONVERTERS: Final[dict[str, Callable[..., reading_pb2.Value]]] = {
     "jsonb": lambda value: reading_pb2.Value(json_value=to_value(read_json(value))),
 }
 
+
+def value_message(sql_type: str, value: object) -> reading_pb2.Value:
+    """Writes one value that is not NULL, of a column of a type; jsonb comes as its text."""
+    return _CONVERTERS[sql_type](value)
+
+
 NUMERIC_TYPES: Final = frozenset({FieldType.INTEGER, FieldType.NUMBER})
 """Fields that can be added up and compared as numbers."""
 

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from dataflow.validator.v1 import contract_language_pb2 as dataflow_dot_validator_dot_v1_dot_contract__language__pb2
 from dataflow.validator.v1 import contract_service_pb2 as dataflow_dot_validator_dot_v1_dot_contract__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -84,6 +85,21 @@ class ContractServiceStub:
                 '/dataflow.validator.v1.ContractService/ActivateRevision',
                 request_serializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.ActivateRevisionRequest.SerializeToString,
                 response_deserializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.ActivateRevisionResponse.FromString,
+                _registered_method=True)
+        self.ImportJsonSchema = channel.unary_unary(
+                '/dataflow.validator.v1.ContractService/ImportJsonSchema',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_contract__language__pb2.ImportJsonSchemaRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_contract__language__pb2.ImportJsonSchemaResponse.FromString,
+                _registered_method=True)
+        self.ExportJsonSchema = channel.unary_unary(
+                '/dataflow.validator.v1.ContractService/ExportJsonSchema',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_contract__language__pb2.ExportJsonSchemaRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_contract__language__pb2.ExportJsonSchemaResponse.FromString,
+                _registered_method=True)
+        self.JudgePayload = channel.unary_unary(
+                '/dataflow.validator.v1.ContractService/JudgePayload',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_contract__language__pb2.JudgePayloadRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_contract__language__pb2.JudgePayloadResponse.FromString,
                 _registered_method=True)
 
 
@@ -208,6 +224,39 @@ class ContractServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImportJsonSchema(self, request, context):
+        """Reads a JSON Schema document (a Pydantic model's, a bundled data model, an exported contract) as rules. Makes nothing.
+
+        Where a field list says all that the document says, the rules are fields; else the document itself judges, and the fields
+        name its columns.
+
+        INVALID_ARGUMENT (CONTRACT_INVALID): it is no JSON Schema 2020-12, or refers to another document; the violation says how to
+        bundle it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportJsonSchema(self, request, context):
+        """Writes a contract as one JSON Schema document; importing that gives an equal contract.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def JudgePayload(self, request, context):
+        """Says what would become of one payload: each item accepted, with its values, or refused, with all reasons. Stores nothing;
+        whether a row of the same key exists is not looked at.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
+        INVALID_ARGUMENT (CONTRACT_INVALID): the unsaved rules do not hold together.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ContractServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -260,6 +309,21 @@ def add_ContractServiceServicer_to_server(servicer, server):
                     servicer.ActivateRevision,
                     request_deserializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.ActivateRevisionRequest.FromString,
                     response_serializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.ActivateRevisionResponse.SerializeToString,
+            ),
+            'ImportJsonSchema': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportJsonSchema,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_contract__language__pb2.ImportJsonSchemaRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_contract__language__pb2.ImportJsonSchemaResponse.SerializeToString,
+            ),
+            'ExportJsonSchema': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportJsonSchema,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_contract__language__pb2.ExportJsonSchemaRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_contract__language__pb2.ExportJsonSchemaResponse.SerializeToString,
+            ),
+            'JudgePayload': grpc.unary_unary_rpc_method_handler(
+                    servicer.JudgePayload,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_contract__language__pb2.JudgePayloadRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_contract__language__pb2.JudgePayloadResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -533,6 +597,87 @@ class ContractService:
             '/dataflow.validator.v1.ContractService/ActivateRevision',
             dataflow_dot_validator_dot_v1_dot_contract__service__pb2.ActivateRevisionRequest.SerializeToString,
             dataflow_dot_validator_dot_v1_dot_contract__service__pb2.ActivateRevisionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportJsonSchema(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.validator.v1.ContractService/ImportJsonSchema',
+            dataflow_dot_validator_dot_v1_dot_contract__language__pb2.ImportJsonSchemaRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_contract__language__pb2.ImportJsonSchemaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportJsonSchema(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.validator.v1.ContractService/ExportJsonSchema',
+            dataflow_dot_validator_dot_v1_dot_contract__language__pb2.ExportJsonSchemaRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_contract__language__pb2.ExportJsonSchemaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def JudgePayload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.validator.v1.ContractService/JudgePayload',
+            dataflow_dot_validator_dot_v1_dot_contract__language__pb2.JudgePayloadRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_contract__language__pb2.JudgePayloadResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 Contracts."""
 
 from collections import abc as _abc
+from dataflow.validator.v1 import contract_language_pb2 as _contract_language_pb2
 from dataflow.validator.v1 import contract_service_pb2 as _contract_service_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -110,6 +111,27 @@ class ContractServiceStub:
     NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
     FAILED_PRECONDITION (ETAG_MISMATCH): somebody was faster.
     """
+    ImportJsonSchema: _grpc.UnaryUnaryMultiCallable[_contract_language_pb2.ImportJsonSchemaRequest, _contract_language_pb2.ImportJsonSchemaResponse]
+    """Reads a JSON Schema document (a Pydantic model's, a bundled data model, an exported contract) as rules. Makes nothing.
+
+    Where a field list says all that the document says, the rules are fields; else the document itself judges, and the fields
+    name its columns.
+
+    INVALID_ARGUMENT (CONTRACT_INVALID): it is no JSON Schema 2020-12, or refers to another document; the violation says how to
+    bundle it.
+    """
+    ExportJsonSchema: _grpc.UnaryUnaryMultiCallable[_contract_language_pb2.ExportJsonSchemaRequest, _contract_language_pb2.ExportJsonSchemaResponse]
+    """Writes a contract as one JSON Schema document; importing that gives an equal contract.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
+    """
+    JudgePayload: _grpc.UnaryUnaryMultiCallable[_contract_language_pb2.JudgePayloadRequest, _contract_language_pb2.JudgePayloadResponse]
+    """Says what would become of one payload: each item accepted, with its values, or refused, with all reasons. Stores nothing;
+    whether a row of the same key exists is not looked at.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
+    INVALID_ARGUMENT (CONTRACT_INVALID): the unsaved rules do not hold together.
+    """
 
 @_typing.type_check_only
 class ContractServiceAsyncStub(ContractServiceStub):
@@ -192,6 +214,27 @@ class ContractServiceAsyncStub(ContractServiceStub):
 
     NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
     FAILED_PRECONDITION (ETAG_MISMATCH): somebody was faster.
+    """
+    ImportJsonSchema: _aio.UnaryUnaryMultiCallable[_contract_language_pb2.ImportJsonSchemaRequest, _contract_language_pb2.ImportJsonSchemaResponse]  # type: ignore[assignment]
+    """Reads a JSON Schema document (a Pydantic model's, a bundled data model, an exported contract) as rules. Makes nothing.
+
+    Where a field list says all that the document says, the rules are fields; else the document itself judges, and the fields
+    name its columns.
+
+    INVALID_ARGUMENT (CONTRACT_INVALID): it is no JSON Schema 2020-12, or refers to another document; the violation says how to
+    bundle it.
+    """
+    ExportJsonSchema: _aio.UnaryUnaryMultiCallable[_contract_language_pb2.ExportJsonSchemaRequest, _contract_language_pb2.ExportJsonSchemaResponse]  # type: ignore[assignment]
+    """Writes a contract as one JSON Schema document; importing that gives an equal contract.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
+    """
+    JudgePayload: _aio.UnaryUnaryMultiCallable[_contract_language_pb2.JudgePayloadRequest, _contract_language_pb2.JudgePayloadResponse]  # type: ignore[assignment]
+    """Says what would become of one payload: each item accepted, with its values, or refused, with all reasons. Stores nothing;
+    whether a row of the same key exists is not looked at.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
+    INVALID_ARGUMENT (CONTRACT_INVALID): the unsaved rules do not hold together.
     """
 
 class ContractServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -332,6 +375,45 @@ class ContractServiceServicer(metaclass=_abc_1.ABCMeta):
 
         NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
         FAILED_PRECONDITION (ETAG_MISMATCH): somebody was faster.
+        """
+
+    @_abc_1.abstractmethod
+    def ImportJsonSchema(
+        self,
+        request: _contract_language_pb2.ImportJsonSchemaRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contract_language_pb2.ImportJsonSchemaResponse, _abc.Awaitable[_contract_language_pb2.ImportJsonSchemaResponse]]:
+        """Reads a JSON Schema document (a Pydantic model's, a bundled data model, an exported contract) as rules. Makes nothing.
+
+        Where a field list says all that the document says, the rules are fields; else the document itself judges, and the fields
+        name its columns.
+
+        INVALID_ARGUMENT (CONTRACT_INVALID): it is no JSON Schema 2020-12, or refers to another document; the violation says how to
+        bundle it.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportJsonSchema(
+        self,
+        request: _contract_language_pb2.ExportJsonSchemaRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contract_language_pb2.ExportJsonSchemaResponse, _abc.Awaitable[_contract_language_pb2.ExportJsonSchemaResponse]]:
+        """Writes a contract as one JSON Schema document; importing that gives an equal contract.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
+        """
+
+    @_abc_1.abstractmethod
+    def JudgePayload(
+        self,
+        request: _contract_language_pb2.JudgePayloadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contract_language_pb2.JudgePayloadResponse, _abc.Awaitable[_contract_language_pb2.JudgePayloadResponse]]:
+        """Says what would become of one payload: each item accepted, with its values, or refused, with all reasons. Stores nothing;
+        whether a row of the same key exists is not looked at.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
+        INVALID_ARGUMENT (CONTRACT_INVALID): the unsaved rules do not hold together.
         """
 
 def add_ContractServiceServicer_to_server(servicer: ContractServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
