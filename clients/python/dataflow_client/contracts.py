@@ -9,10 +9,11 @@ from dataflow.validator.v1.contract_service_pb2_grpc import ContractServiceStub
 from grpc import aio
 
 from dataflow_client.calls import AsyncCaller, Caller
+from dataflow_client.contract_language import AsyncContractLanguage, ContractLanguage
 from dataflow_client.paging import async_items, items
 
 
-class Contracts:
+class Contracts(ContractLanguage):
     """Makes, shows and activates contracts."""
 
     def __init__(self, channel: grpc.Channel, caller: Caller) -> None:
@@ -78,7 +79,7 @@ class Contracts:
         return self._caller.unary(self._stub.ActivateRevision, request).contract
 
 
-class AsyncContracts:
+class AsyncContracts(AsyncContractLanguage):
     """Makes, shows and activates contracts."""
 
     def __init__(self, channel: aio.Channel, caller: AsyncCaller) -> None:
