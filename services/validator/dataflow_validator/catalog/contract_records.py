@@ -14,7 +14,7 @@ import asyncpg
 from dataflow_mesh.postgres import Connection
 
 from dataflow_validator.catalog.change import changing_catalog, note_change, raise_version
-from dataflow_validator.catalog.fitness import Mode, column_findings, fixed_findings, refuse_unfit
+from dataflow_validator.catalog.fitness import Mode, column_problems, fixed_problems, refuse_unfit
 from dataflow_validator.contracts.errors import ContractError
 from dataflow_validator.contracts.judge import compile_contract
 from dataflow_validator.contracts.names import Column
@@ -193,7 +193,7 @@ async def _make_table(
             metadata={"contract": spec.name},
         )
     old = ContractSpec.from_dict(json.loads(before["spec"]))
-    refuse_unfit(spec, before["revision"], [*fixed_findings(old, spec), *column_findings(actual, columns)])
+    refuse_unfit(spec, before["revision"], [*fixed_problems(old, spec), *column_problems(actual, spec)])
     # Nobody writes to the table of a contract that was deleted.
     missing = [column for column in columns if column.name not in actual]
     await add_columns(connection, spec.name, missing, seconds=_REUSED_TABLE_SECONDS)

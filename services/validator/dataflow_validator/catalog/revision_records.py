@@ -22,7 +22,7 @@ from dataflow_validator.catalog.contract_records import (
     insert_revision,
     invalid_contract,
 )
-from dataflow_validator.catalog.fitness import Finding, column_findings, fixed_findings, mode_findings, refuse_unfit
+from dataflow_validator.catalog.fitness import Problem, column_problems, fixed_problems, mode_findings, refuse_unfit
 from dataflow_validator.contracts.errors import ContractError
 from dataflow_validator.contracts.judge import compile_contract
 from dataflow_validator.contracts.spec import ContractSpec
@@ -120,7 +120,7 @@ async def create_revision(
         if newest.spec == spec:
             return await _unchanged(connection, contract, newest, activate=activate, actor=actor)
         actual = await actual_columns(connection, spec.name)
-        findings = fixed_findings(newest.spec, spec) + column_findings(actual, compiled.columns)
+        findings = fixed_problems(newest.spec, spec) + column_problems(actual, spec)
         findings += await _mode_findings(connection, contract, newest, spec)
         refuse_unfit(spec, newest.revision, findings, contract.options.compatibility)
         missing = [column for column in compiled.columns if column.name not in actual]
@@ -169,10 +169,10 @@ async def _made_before(connection: Connection, request_id: str, digest: bytes) -
 
 async def _mode_findings(
     connection: Connection, contract: ContractRecord, newest: RevisionRecord, spec: ContractSpec
-) -> list[Finding]:
+) -> list[Problem]:
     mode = contract.options.compatibility
     before: Sequence[tuple[int, ContractSpec]] = [(newest.revision, newest.spec)]
-    if mode.transitive:
+    if mode.is_transitive:
         rows = await connection.fetch(statements("registry")["all_specs"], contract.name)
         before = [(row["revision"], ContractSpec.from_dict(json.loads(row["spec"]))) for row in rows]
     # Proofs take their time; judging goes on.

@@ -11,6 +11,7 @@ from dataflow_validator.contracts.compatibility.findings import (
     Exemption,
     Finding,
     Mode,
+    Problem,
     Report,
 )
 
@@ -24,6 +25,7 @@ __all__ = [
     "Exemption",
     "Finding",
     "Mode",
+    "Problem",
     "Report",
     "changes",
     "check",

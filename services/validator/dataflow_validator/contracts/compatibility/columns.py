@@ -1,57 +1,51 @@
 """What no revision may change: the columns that hold rows already, and what says which reading a row is."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from dataflow_validator.contracts.names import ENVELOPE_COLUMNS, Column, column_of
+from dataflow_validator.contracts.compatibility.findings import Problem
+from dataflow_validator.contracts.names import ENVELOPE_COLUMNS, column_of
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType
 
-MAX_TABLE_COLUMNS: Final = 1600 - len(ENVELOPE_COLUMNS)
-"""Postgres' limit. Columns of removed fields stay and count."""
+MAX_TABLE_COLUMNS: Final = 1_600
+"""What a Postgres table holds. Columns of removed fields stay and count."""
 
 _EXACT_IN_DOUBLE: Final = 2**53
 
 
-def column_problems(existing: Sequence[Column], spec: ContractSpec) -> list[str]:
+def column_problems(existing: Mapping[str, str], spec: ContractSpec) -> list[Problem]:
     """Say which fields of a new revision do not fit the columns that the contract's table has.
 
-    A column is never dropped or retyped: rows of earlier revisions are in it. A field may take a column of another type where
-    every value, old and new, fits it as it is: an integer of 64 bits a numeric column, an integer whose bounds lie within
-    ±2^53 a double precision one.
+    A column is never dropped or retyped: rows of earlier revisions are in it, those of removed fields too. A field may take a
+    column of another type where every value, old and new, fits it as it is: an integer of 64 bits a numeric column, an
+    integer whose bounds lie within ±2^53 a double precision one. Two fields never share a column: its name is made of the
+    field's exact name, case and all, and of a hash where that is longer than 63 bytes.
 
     Args:
-        existing: The table's columns, those of removed fields too.
+        existing: The type of each of the table's columns by name; without those of the envelope or with them.
         spec: The new revision.
 
     Returns:
-        One sentence for each problem, with the way out.
+        One problem for each field, with the way out.
     """
-    return list(_column_problems(existing, spec))
-
-
-def _column_problems(existing: Sequence[Column], spec: ContractSpec) -> Iterator[str]:
-    by_name = {column.name: column for column in existing}
+    found = []
     for field in spec.fields:
         column = column_of(field)
-        held = by_name.get(column.name)
-        if held is None:
-            continue
-        if held.field != field.name and tuple(FieldSpec(held.field, held.type).tokens) != field.tokens:
-            yield (
-                f"field {field.name!r} would share the column {column.name!r} with the field {held.field!r} of an earlier "
-                "revision: give it another name"
+        held = existing.get(column.name, column.sql_type)
+        if held != column.sql_type and (why := _misfit(held, column.sql_type, field)):
+            message = (
+                f"field {field.name!r} is {field.type} ({column.sql_type}) now, and its column {column.name!r} is {held} since "
+                f"an earlier revision: {why}. {_way_out(field, held)}"
             )
-        elif held.sql_type != column.sql_type and (why := _misfit(held.sql_type, column.sql_type, field)):
-            yield (
-                f"field {field.name!r} is {_typed(field)} now, and its column {column.name!r} is {held.sql_type} since an "
-                f"earlier revision ({held.type}): {why}. {_way_out(field, held)}"
-            )
-    added = {column_of(field).name for field in spec.fields} - by_name.keys()
-    if len(by_name) + len(added) > MAX_TABLE_COLUMNS:
-        yield (
-            f"the table would have {len(by_name) + len(added)} columns with those of earlier revisions, and Postgres holds "
-            f"{MAX_TABLE_COLUMNS}: gather fields in an object field, or make a new contract"
+            found.append(Problem(field.name, message))
+    names = {*existing, *ENVELOPE_COLUMNS, *(column_of(field).name for field in spec.fields)}
+    if len(names) > MAX_TABLE_COLUMNS:
+        message = (
+            f"the table would have {len(names)} columns with those of earlier revisions, and Postgres holds "
+            f"{MAX_TABLE_COLUMNS}: keep rarely used members in one field of type object, or make a new contract"
         )
+        found.append(Problem("fields", message))
+    return found
 
 
 def _misfit(held: str, wanted: str, field: FieldSpec) -> str:
@@ -86,21 +80,16 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _typed(field: FieldSpec) -> str:
-    return f"{field.type} ({column_of(field).sql_type})"
+def _way_out(field: FieldSpec, held: str) -> str:
+    name = f"another field name ({field.name + '_' + field.type!r})" if "/" not in field.name else "another field name"
+    if field.type is FieldType.INTEGER and held == "bigint":
+        return f"Keep the bounds within 64 bits, or take {name}"
+    if field.type is FieldType.INTEGER and held == "double precision":
+        return f"Set min and max within ±2^53, keep it a number, or take {name}"
+    return f"Keep the type, or take {name}: the old column stays with its rows"
 
 
-def _way_out(field: FieldSpec, held: Column) -> str:
-    other = f"{field.name}_{field.type}" if "/" not in field.name else "another"
-    if held.sql_type == "bigint" and field.type is FieldType.INTEGER:
-        return "Keep the bounds within 64 bits, or take another field name"
-    if held.sql_type == "double precision" and field.type is FieldType.INTEGER:
-        return "Set min and max within ±2^53, keep it a number, or take another field name"
-    named = f"another field name ({other!r})" if other != "another" else "another field name"
-    return f"Keep the type, or take {named}: the old column stays with its rows"
-
-
-def fixed_problems(old: ContractSpec, new: ContractSpec) -> list[str]:
+def fixed_problems(old: ContractSpec, new: ContractSpec) -> list[Problem]:
     """Say which changes would make other readings of the same items: identity, event time and its parsing.
 
     Args:
@@ -108,32 +97,37 @@ def fixed_problems(old: ContractSpec, new: ContractSpec) -> list[str]:
         new: The new revision.
 
     Returns:
-        One sentence for each problem, with the way out.
+        One problem for each change, with the way out.
     """
-    return list(_fixed_problems(old, new))
+    return [
+        Problem(path, f"{what} cannot become {wanted}: {_FIXED}") for path, what, wanted in _fixed_changes(old, new)
+    ]
 
 
-def _fixed_problems(old: ContractSpec, new: ContractSpec) -> Iterator[str]:
-    out = "it belongs to the contract and not to a revision, because resends are recognised by it: make a new contract"
+_FIXED: Final = "it belongs to the contract for its life and not to a revision, because it says which reading an item is: make a new contract"
+
+
+def _fixed_changes(old: ContractSpec, new: ContractSpec) -> Iterator[tuple[str, str, str]]:
     if old.identity != new.identity:
-        yield f"the identity is {_listed(old.identity)} and cannot become {_listed(new.identity)}: {out}"
+        yield "identity", f"the identity is {_listed(old.identity)} and", _listed(new.identity)
     if old.event_time != new.event_time:
-        yield f"the event-time field is {old.event_time or 'the receive time'!r} and cannot become {new.event_time or 'the receive time'!r}: {out}"
+        before, after = old.event_time or "the receive time", new.event_time or "the receive time"
+        yield "event_time", f"the event-time field is {before!r} and", repr(after)
     elif old.event_time is not None and old.event_time_format is not new.event_time_format:
-        yield f"the event time is read as {old.event_time_format} and cannot become {new.event_time_format}: {out}"
+        yield "event_time_format", f"the event time is read as {old.event_time_format} and", new.event_time_format
     if old.items != new.items:
-        yield f"the items are at {old.items or 'the message itself'!r} and cannot move to {new.items or 'the message itself'!r}: {out}"
+        yield "items", f"the items are at {old.items or 'the message itself'} and", new.items or "the message itself"
     if old.message_format is not new.message_format:
-        yield f"messages are {old.message_format} and cannot become {new.message_format}: {out}"
-    before = {field.name: field for field in old.fields}
+        yield "message_format", f"messages are {old.message_format} and", new.message_format
+    before_by_name = {field.name: field for field in old.fields}
     for field in new.fields:
-        known = before.get(field.name)
+        known = before_by_name.get(field.name)
         if known is None or field.name not in new.identity or field.name == new.event_time:
             continue
         if known.type is not field.type and {known.type, field.type} != {FieldType.INTEGER, FieldType.NUMBER}:
-            yield f"identity field {field.name!r} is {known.type} and cannot become {field.type}: {out}"
+            yield field.name, f"identity field {field.name!r} is {known.type} and", field.type
         elif known.format is not field.format:
-            yield f"identity field {field.name!r} is read as {known.format} and cannot become {field.format}: {out}"
+            yield field.name, f"identity field {field.name!r} is read as {known.format} and", field.format
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dataflow_validator.contracts.compatibility.columns import column_problems, fixed_problems
 from dataflow_validator.contracts.compatibility.facts import Facts
@@ -21,7 +21,6 @@ from dataflow_validator.contracts.compatibility.phrases import CLAUSES, known, p
 from dataflow_validator.contracts.compatibility.proof import ANY_MEMBER, Gap, Proof
 from dataflow_validator.contracts.compatibility.search import Search
 from dataflow_validator.contracts.compatibility.view import coercions, nodes_of
-from dataflow_validator.contracts.names import Column
 from dataflow_validator.contracts.pointer import pointer_of
 from dataflow_validator.contracts.schema import item_may_be_array
 from dataflow_validator.contracts.spec import ContractSpec, FieldType
@@ -69,7 +68,7 @@ def check(
     earlier: Sequence[tuple[int, ContractSpec]],
     new: ContractSpec,
     mode: Mode,
-    columns: Sequence[Column] = (),
+    columns: Mapping[str, str] | None = None,
 ) -> Report:
     """Say whether a new revision may follow.
 
@@ -77,12 +76,12 @@ def check(
         earlier: All earlier revisions with their numbers, oldest first; not empty.
         new: The new rules.
         mode: What they are held to.
-        columns: The columns that the contract's table has; those of all earlier revisions.
+        columns: The types of the columns that the contract's table has, by name.
 
     Raises:
         ContractError: A revision does not compile.
     """
-    problems = [*fixed_problems(earlier[-1][1], new), *column_problems(columns, new)]
+    problems = [*fixed_problems(earlier[-1][1], new), *column_problems(columns or {}, new)]
     counted = earlier[::-1] if mode.is_transitive else earlier[-1:]
     compared = [Compared(number, compare(old, new, mode.directions)) for number, old in counted if mode.directions]
     return Report(mode, tuple(compared), tuple(problems))

@@ -41,6 +41,19 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a revision may not follow, whatever the mode.
+
+    Attributes:
+        path: The field's name, or the member of the contract that it is about.
+        message: One sentence with the way out.
+    """
+
+    path: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class CounterExample:
     """An item that one revision accepts and the other refuses. Both have judged it.
 
@@ -143,27 +156,17 @@ class Report:
     Attributes:
         mode: What it was held to.
         compared: One comparison for each earlier revision that counts, newest first.
-        problems: What no mode allows, one sentence each: changes to what is fixed, and to columns.
+        problems: What no mode allows: changes to what is fixed, and to columns.
     """
 
     mode: Mode
     compared: tuple[Compared, ...] = ()
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
     @property
     def is_compatible(self) -> bool:
         """Whether it may follow."""
         return not self.problems and all(one.comparison.is_compatible for one in self.compared)
-
-    @property
-    def sentences(self) -> tuple[str, ...]:
-        """All that stands against it, one sentence each."""
-        found = [
-            f"against revision {one.revision}: {finding.message}"
-            for one in self.compared
-            for finding in one.comparison.findings
-        ]
-        return (*self.problems, *found)
 
 
 def words_of(values: Iterable[Json]) -> str:
