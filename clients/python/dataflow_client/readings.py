@@ -10,6 +10,7 @@ from grpc import aio
 
 from dataflow_client.calls import AsyncCaller, Caller
 from dataflow_client.paging import async_items, items
+from dataflow_client.reading_streams import AsyncReadingStreams, ReadingStreams
 
 
 def reading_filter(
@@ -48,10 +49,11 @@ def aggregate_request(
     return request
 
 
-class Readings:
+class Readings(ReadingStreams):
     """Reads what was stored."""
 
     def __init__(self, channel: grpc.Channel, caller: Caller) -> None:
+        super().__init__(channel, caller)
         self._stub = ReadingServiceStub(channel)
         self._caller = caller
 
@@ -128,10 +130,11 @@ class Readings:
         )
 
 
-class AsyncReadings:
+class AsyncReadings(AsyncReadingStreams):
     """Reads what was stored."""
 
     def __init__(self, channel: aio.Channel, caller: AsyncCaller) -> None:
+        super().__init__(channel, caller)
         self._stub = ReadingServiceStub(channel)
         self._caller = caller
 

@@ -12,6 +12,7 @@ from dataflow_validator.catalog.contract_records import ContractRecord, get_cont
 from dataflow_validator.contracts.names import Column
 from dataflow_validator.errors import FieldInvalidError
 from dataflow_validator.pages import Context, Page, Row, read_page, selection, storable
+from dataflow_validator.readings.export_service import ExportServicer
 from dataflow_validator.readings.messages import NUMERIC_TYPES, ReadingShape
 from dataflow_validator.readings.queries import Grouping, Query, Selection, aggregate_query, latest_query, list_query
 from dataflow_validator.readings.table import readings_table_name
@@ -33,7 +34,7 @@ _AGGREGATES = {
 }
 
 
-class ReadingServicer(WatchServicer):
+class ReadingServicer(WatchServicer, ExportServicer):
     """Reads what was stored.
 
     Args:
@@ -42,7 +43,8 @@ class ReadingServicer(WatchServicer):
     """
 
     def __init__(self, pool: Pool, stopping: asyncio.Event | None = None) -> None:
-        super().__init__(pool, stopping)
+        WatchServicer.__init__(self, pool, stopping)
+        ExportServicer.__init__(self, pool)
         self._pool = pool
 
     async def ListReadings(

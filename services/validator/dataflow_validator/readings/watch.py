@@ -20,7 +20,8 @@ from dataflow_validator.errors import CursorForeignError
 from dataflow_validator.pages import MAX_PAGE_BYTES, STATEMENT_TIMEOUT_MS, Row
 from dataflow_validator.readings.horizon import Horizon, Look
 from dataflow_validator.readings.messages import ReadingShape, row_key
-from dataflow_validator.readings.queries import Query, Selection
+from dataflow_validator.readings.queries import Selection
+from dataflow_validator.readings.row_pages import RowPages
 from dataflow_validator.readings.watch_cursor import Position
 from dataflow_validator.readings.watch_queries import SUMMARIZE, count_query, watch_query
 
@@ -37,9 +38,6 @@ _SLOW_SECONDS: Final = 0.05
 _SUMMARIZE_SECONDS: Final = 30.0
 _REST: Final = 4.0
 """After an empty read the watch rests for so many times as long as the read took."""
-
-_PREFETCH_BYTES: Final = 256 * 1024
-_ROW_BYTES: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,7 @@ class Watch:
         self._position = position
         self._max_rows = max_rows
         self._step = _FIRST_STEP
-        self._prefetch = 64
+        self._pages = RowPages(pool, MAX_PAGE_BYTES)
         self._summarized_at = float("-inf")
 
     async def follow(self, look: Look, heartbeat_seconds: float) -> AsyncGenerator[Found, None]:
@@ -134,48 +132,31 @@ class Watch:
             if self._step >= _COUNT_FROM_STEP and await self._too_many(below):
                 self._step //= 16
                 return Found((), self._position, more=True, look=look)
-            rows, full = await self._rows(
-                watch_query(self._selection, self.shape, self._position, below, self._max_rows + 1)
-            )
+            query = watch_query(self._selection, self.shape, self._position, below, self._max_rows + 1)
+            page = await self._pages.read(query, self._max_rows)
         except asyncpg.QueryCanceledError:
             if self._step <= 1:
                 raise
             self._step = max(1, self._step // 64)
             await self._summarize()
             return Found((), self._position, more=True, look=look)
-        if full:
-            last = rows[-1]
+        if page.more:
+            last = page.rows[-1]
             self._position = Position(last[-1], row_key(last))
             self._step = max(1, self._step // 2)
         else:
             self._position = Position(below)
-            if len(rows) < self._max_rows // 2:
+            if len(page.rows) < self._max_rows // 2:
                 self._step = min(self._step * 2, _MAX_STEP)
         if time.monotonic() - began > _SLOW_SECONDS:
             await self._summarize()
-        return Found(rows, self._position, more=full or below < look.oldest_open, look=look)
+        return Found(page.rows, self._position, more=page.more or below < look.oldest_open, look=look)
 
     async def _too_many(self, below: int) -> bool:
         query = count_query(self._selection, self._position, below, 4 * self._max_rows)
         async with self._pool.acquire() as connection, connection.transaction(readonly=True):
             await connection.execute(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}")
             return bool(await connection.fetchval(query.sql, *query.arguments) >= 4 * self._max_rows)
-
-    async def _rows(self, query: Query) -> tuple[list[Row], bool]:
-        """Returns rows as many as were asked for and as fit into a message, and whether there are more."""
-        rows: list[Row] = []
-        size = 0
-        async with self._pool.acquire() as connection, connection.transaction(readonly=True):
-            await connection.execute(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}")
-            cursor = connection.cursor(query.sql, *query.arguments, prefetch=self._prefetch)
-            async for row in cursor:
-                size += _ROW_BYTES + sum(len(value) for value in row if type(value) is str or type(value) is bytes)
-                if len(rows) == self._max_rows or (rows and size > MAX_PAGE_BYTES):
-                    return rows, True
-                rows.append(row)
-        if rows:
-            self._prefetch = max(16, min(2_048, _PREFETCH_BYTES * len(rows) // size))
-        return rows, False
 
     async def _summarize(self) -> None:
         if time.monotonic() - self._summarized_at < _SUMMARIZE_SECONDS:

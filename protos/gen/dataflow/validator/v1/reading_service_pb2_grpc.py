@@ -56,6 +56,11 @@ class ReadingServiceStub:
                 request_serializer=dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.WatchReadingsRequest.SerializeToString,
                 response_deserializer=dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.WatchReadingsResponse.FromString,
                 _registered_method=True)
+        self.ExportReadings = channel.unary_stream(
+                '/dataflow.validator.v1.ReadingService/ExportReadings',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.ExportReadingsRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.ExportReadingsResponse.FromString,
+                _registered_method=True)
 
 
 class ReadingServiceServicer:
@@ -109,6 +114,24 @@ class ReadingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportReadings(self, request, context):
+        """Readings, or hourly aggregates of them, as the bytes of one CSV or Parquet file.
+
+        In order: a header, the bytes in parts, a trailer with their SHA-256; without the trailer the file is not whole.
+        What was stored before the call is in it once; what is stored while it runs is not (but what a Backfill rewrites
+        meanwhile is there in its new or its old form, and rows of others that come in at the same time may be, too).
+        A broken call cannot be resumed. A slow reader slows the export;
+        between two pages nothing in the database is held.
+        CSV: null is an empty cell, an empty text is ""; moments are RFC 3339 with microseconds; binary is base64. Texts that
+        begin with =, +, -, @ are formulas to a spreadsheet: `escape_formulas`.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field. RESOURCE_EXHAUSTED
+        (STREAMS_EXHAUSTED): this validator streams enough exports.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReadingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -131,6 +154,11 @@ def add_ReadingServiceServicer_to_server(servicer, server):
                     servicer.WatchReadings,
                     request_deserializer=dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.WatchReadingsRequest.FromString,
                     response_serializer=dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.WatchReadingsResponse.SerializeToString,
+            ),
+            'ExportReadings': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportReadings,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.ExportReadingsRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.ExportReadingsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -242,6 +270,33 @@ class ReadingService:
             '/dataflow.validator.v1.ReadingService/WatchReadings',
             dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.WatchReadingsRequest.SerializeToString,
             dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.WatchReadingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportReadings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dataflow.validator.v1.ReadingService/ExportReadings',
+            dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.ExportReadingsRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.ExportReadingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

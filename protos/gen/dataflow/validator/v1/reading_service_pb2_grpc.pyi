@@ -65,6 +65,20 @@ class ReadingServiceStub:
     replaced. RESOURCE_EXHAUSTED (STREAMS_EXHAUSTED): this validator has enough watches. UNAVAILABLE
     (POSTGRES_UNAVAILABLE, SHUTTING_DOWN): go on with the cursor.
     """
+    ExportReadings: _grpc.UnaryStreamMultiCallable[_reading_stream_pb2.ExportReadingsRequest, _reading_stream_pb2.ExportReadingsResponse]
+    """Readings, or hourly aggregates of them, as the bytes of one CSV or Parquet file.
+
+    In order: a header, the bytes in parts, a trailer with their SHA-256; without the trailer the file is not whole.
+    What was stored before the call is in it once; what is stored while it runs is not (but what a Backfill rewrites
+    meanwhile is there in its new or its old form, and rows of others that come in at the same time may be, too).
+    A broken call cannot be resumed. A slow reader slows the export;
+    between two pages nothing in the database is held.
+    CSV: null is an empty cell, an empty text is ""; moments are RFC 3339 with microseconds; binary is base64. Texts that
+    begin with =, +, -, @ are formulas to a spreadsheet: `escape_formulas`.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field. RESOURCE_EXHAUSTED
+    (STREAMS_EXHAUSTED): this validator streams enough exports.
+    """
 
 @_typing.type_check_only
 class ReadingServiceAsyncStub(ReadingServiceStub):
@@ -101,6 +115,20 @@ class ReadingServiceAsyncStub(ReadingServiceStub):
     not a cursor of this contract. FAILED_PRECONDITION (CURSOR_FOREIGN): the database was restored, failed over or
     replaced. RESOURCE_EXHAUSTED (STREAMS_EXHAUSTED): this validator has enough watches. UNAVAILABLE
     (POSTGRES_UNAVAILABLE, SHUTTING_DOWN): go on with the cursor.
+    """
+    ExportReadings: _aio.UnaryStreamMultiCallable[_reading_stream_pb2.ExportReadingsRequest, _reading_stream_pb2.ExportReadingsResponse]  # type: ignore[assignment]
+    """Readings, or hourly aggregates of them, as the bytes of one CSV or Parquet file.
+
+    In order: a header, the bytes in parts, a trailer with their SHA-256; without the trailer the file is not whole.
+    What was stored before the call is in it once; what is stored while it runs is not (but what a Backfill rewrites
+    meanwhile is there in its new or its old form, and rows of others that come in at the same time may be, too).
+    A broken call cannot be resumed. A slow reader slows the export;
+    between two pages nothing in the database is held.
+    CSV: null is an empty cell, an empty text is ""; moments are RFC 3339 with microseconds; binary is base64. Texts that
+    begin with =, +, -, @ are formulas to a spreadsheet: `escape_formulas`.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field. RESOURCE_EXHAUSTED
+    (STREAMS_EXHAUSTED): this validator streams enough exports.
     """
 
 class ReadingServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -159,6 +187,26 @@ class ReadingServiceServicer(metaclass=_abc_1.ABCMeta):
         not a cursor of this contract. FAILED_PRECONDITION (CURSOR_FOREIGN): the database was restored, failed over or
         replaced. RESOURCE_EXHAUSTED (STREAMS_EXHAUSTED): this validator has enough watches. UNAVAILABLE
         (POSTGRES_UNAVAILABLE, SHUTTING_DOWN): go on with the cursor.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportReadings(
+        self,
+        request: _reading_stream_pb2.ExportReadingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_reading_stream_pb2.ExportReadingsResponse], _abc.AsyncIterator[_reading_stream_pb2.ExportReadingsResponse]]:
+        """Readings, or hourly aggregates of them, as the bytes of one CSV or Parquet file.
+
+        In order: a header, the bytes in parts, a trailer with their SHA-256; without the trailer the file is not whole.
+        What was stored before the call is in it once; what is stored while it runs is not (but what a Backfill rewrites
+        meanwhile is there in its new or its old form, and rows of others that come in at the same time may be, too).
+        A broken call cannot be resumed. A slow reader slows the export;
+        between two pages nothing in the database is held.
+        CSV: null is an empty cell, an empty text is ""; moments are RFC 3339 with microseconds; binary is base64. Texts that
+        begin with =, +, -, @ are formulas to a spreadsheet: `escape_formulas`.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field. RESOURCE_EXHAUSTED
+        (STREAMS_EXHAUSTED): this validator streams enough exports.
         """
 
 def add_ReadingServiceServicer_to_server(servicer: ReadingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -211,8 +211,8 @@ class WatchReadingsResponse(_message.Message):
 
     @_builtins.property
     def lag(self) -> _duration_pb2.Duration:
-        """By how much this watch is behind: everything committed longer ago than this was sent. Unset while the watch is
-        further back than its validator remembers, which is as long as it has had watches, an hour at most.
+        """By how much this watch is behind: everything committed longer ago than this was sent. Where that is longer than its
+        validator remembers, which is as long as it has had watches and an hour at most, it is that time.
         """
 
     @_builtins.property
