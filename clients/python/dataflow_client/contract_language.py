@@ -1,18 +1,20 @@
 """The contract language: JSON Schema documents in and out, and one payload judged at once."""
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dataflow.validator.v1 import contract_language_pb2, contract_pb2
-from dataflow.validator.v1.contract_service_pb2_grpc import ContractServiceStub
 
 from dataflow_client.calls import AsyncCaller, Caller
+
+if TYPE_CHECKING:
+    from dataflow.validator.v1.contract_service_pb2_grpc import ContractServiceAsyncStub, ContractServiceStub
 
 
 class ContractLanguage:
     """Reads and writes documents and judges payloads; nothing of it is stored."""
 
-    _stub: ContractServiceStub
+    _stub: "ContractServiceStub"
     _caller: Caller
 
     def import_json_schema(self, document: str | dict[str, Any]) -> contract_language_pb2.ImportJsonSchemaResponse:
@@ -75,7 +77,7 @@ class ContractLanguage:
 class AsyncContractLanguage:
     """Reads and writes documents and judges payloads; nothing of it is stored."""
 
-    _stub: ContractServiceStub
+    _stub: "ContractServiceAsyncStub"
     _caller: AsyncCaller
 
     async def import_json_schema(
