@@ -64,6 +64,18 @@ class _AggregateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Aggregate.V
     """Arithmetic mean."""
     AGGREGATE_SUM: _Aggregate.ValueType  # 5
     """Sum."""
+    AGGREGATE_FIRST: _Aggregate.ValueType  # 6
+    """Value of the first reading that has one, by event time, device and message id."""
+    AGGREGATE_LAST: _Aggregate.ValueType  # 7
+    """Value of the last reading that has one."""
+    AGGREGATE_STDDEV: _Aggregate.ValueType  # 8
+    """Standard deviation of the sample."""
+    AGGREGATE_MEDIAN: _Aggregate.ValueType  # 9
+    """The value in the middle, interpolated."""
+    AGGREGATE_DISTINCT: _Aggregate.ValueType  # 10
+    """Number of different values."""
+    AGGREGATE_MODE: _Aggregate.ValueType  # 11
+    """The most frequent value; the smallest of several."""
 
 class Aggregate(_Aggregate, metaclass=_AggregateEnumTypeWrapper):
     """An aggregate function."""
@@ -80,7 +92,47 @@ AGGREGATE_AVG: Aggregate.ValueType  # 4
 """Arithmetic mean."""
 AGGREGATE_SUM: Aggregate.ValueType  # 5
 """Sum."""
+AGGREGATE_FIRST: Aggregate.ValueType  # 6
+"""Value of the first reading that has one, by event time, device and message id."""
+AGGREGATE_LAST: Aggregate.ValueType  # 7
+"""Value of the last reading that has one."""
+AGGREGATE_STDDEV: Aggregate.ValueType  # 8
+"""Standard deviation of the sample."""
+AGGREGATE_MEDIAN: Aggregate.ValueType  # 9
+"""The value in the middle, interpolated."""
+AGGREGATE_DISTINCT: Aggregate.ValueType  # 10
+"""Number of different values."""
+AGGREGATE_MODE: Aggregate.ValueType  # 11
+"""The most frequent value; the smallest of several."""
 Global___Aggregate: _TypeAlias = Aggregate  # noqa: Y015
+
+class _AggregateSource:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AggregateSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AggregateSource.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    AGGREGATE_SOURCE_UNSPECIFIED: _AggregateSource.ValueType  # 0
+    """In a request: rollups where they are exact, readings where not."""
+    AGGREGATE_SOURCE_ROLLUPS: _AggregateSource.ValueType  # 1
+    """Rollups only; in responses only."""
+    AGGREGATE_SOURCE_MIXED: _AggregateSource.ValueType  # 2
+    """Some hours from rollups, the others from readings; in responses only."""
+    AGGREGATE_SOURCE_ROWS: _AggregateSource.ValueType  # 3
+    """Readings only."""
+
+class AggregateSource(_AggregateSource, metaclass=_AggregateSourceEnumTypeWrapper):
+    """Where an aggregate comes from."""
+
+AGGREGATE_SOURCE_UNSPECIFIED: AggregateSource.ValueType  # 0
+"""In a request: rollups where they are exact, readings where not."""
+AGGREGATE_SOURCE_ROLLUPS: AggregateSource.ValueType  # 1
+"""Rollups only; in responses only."""
+AGGREGATE_SOURCE_MIXED: AggregateSource.ValueType  # 2
+"""Some hours from rollups, the others from readings; in responses only."""
+AGGREGATE_SOURCE_ROWS: AggregateSource.ValueType  # 3
+"""Readings only."""
+Global___AggregateSource: _TypeAlias = AggregateSource  # noqa: Y015
 
 @_typing.final
 class ListReadingsRequest(_message.Message):
@@ -219,12 +271,24 @@ class AggregateReadingsRequest(_message.Message):
     BY_DEVICE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    PERCENTILES_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    GROUP_BY_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
     by_device: _builtins.bool
     """A result for each device instead of one over all."""
     page_size: _builtins.int
     """At most so many buckets; 0 means 1,000, more than 10,000 means 10,000."""
     page_token: _builtins.str
     """From the response before; empty for the first page."""
+    time_zone: _builtins.str
+    """Aligns windows of whole days to the midnight of this zone of the IANA database; empty for UTC."""
+    group_by: _builtins.str
+    """A bucket for each value of this field: text, whole numbers or booleans. Empty for none."""
+    source: Global___AggregateSource.ValueType
+    """ROWS reads only the readings, to compare. Unset: whatever is fastest and exact."""
     @_builtins.property
     def filter(self) -> _reading_pb2.ReadingFilter:
         """Which readings; the contract must be named."""
@@ -235,11 +299,25 @@ class AggregateReadingsRequest(_message.Message):
 
     @_builtins.property
     def aggregates(self) -> _containers.RepeatedScalarFieldContainer[Global___Aggregate.ValueType]:
-        """What to compute of each field."""
+        """What to compute of each field; may be empty where there are percentiles."""
 
     @_builtins.property
     def window(self) -> _duration_pb2.Duration:
-        """Window length, aligned to 1970-01-01 UTC; unset: one window over everything."""
+        """Window length, aligned to 1970-01-01 00:00; unset: one window over everything."""
+
+    @_builtins.property
+    def percentiles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Also these percentiles of each field, interpolated: 0.95 is the 95th."""
+
+    @_builtins.property
+    def step(self) -> _duration_pb2.Duration:
+        """From one window's start to the next, for windows that overlap; the window is 1 to 100 steps long. Unset: the window's
+        length. Windows at both ends hold only what the filter lets through.
+        """
+
+    @_builtins.property
+    def offset(self) -> _duration_pb2.Duration:
+        """Moves all windows; may be negative."""
 
     def __init__(
         self,
@@ -251,10 +329,16 @@ class AggregateReadingsRequest(_message.Message):
         by_device: _builtins.bool = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        percentiles: _abc.Iterable[_builtins.float] | None = ...,
+        step: _duration_pb2.Duration | None = ...,
+        offset: _duration_pb2.Duration | None = ...,
+        time_zone: _builtins.str = ...,
+        group_by: _builtins.str = ...,
+        source: Global___AggregateSource.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "window", b"window"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "offset", b"offset", "step", b"step", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregates", b"aggregates", "by_device", b"by_device", "fields", b"fields", "filter", b"filter", "page_size", b"page_size", "page_token", b"page_token", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregates", b"aggregates", "by_device", b"by_device", "fields", b"fields", "filter", b"filter", "group_by", b"group_by", "offset", b"offset", "page_size", b"page_size", "page_token", b"page_token", "percentiles", b"percentiles", "source", b"source", "step", b"step", "time_zone", b"time_zone", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -271,6 +355,14 @@ class FieldAggregates(_message.Message):
     MAX_FIELD_NUMBER: _builtins.int
     AVG_FIELD_NUMBER: _builtins.int
     SUM_FIELD_NUMBER: _builtins.int
+    FIRST_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
+    STDDEV_FIELD_NUMBER: _builtins.int
+    MEDIAN_FIELD_NUMBER: _builtins.int
+    DISTINCT_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    PERCENTILES_FIELD_NUMBER: _builtins.int
+    DECIMAL_SUM_FIELD_NUMBER: _builtins.int
     count: _builtins.int
     """Number of readings in which the field is not null; set where asked for."""
     min: _builtins.float
@@ -281,6 +373,30 @@ class FieldAggregates(_message.Message):
     """Arithmetic mean; absent where there is none."""
     sum: _builtins.float
     """Sum; absent where there is none."""
+    stddev: _builtins.float
+    """Standard deviation of the sample; absent where there are not two values."""
+    median: _builtins.float
+    """The value in the middle; absent where there is none."""
+    distinct: _builtins.int
+    """Number of different values; set where asked for."""
+    decimal_sum: _builtins.str
+    """The sum of an integer field, exactly, as decimal text."""
+    @_builtins.property
+    def first(self) -> _reading_pb2.Value:
+        """Value of the first reading that has one."""
+
+    @_builtins.property
+    def last(self) -> _reading_pb2.Value:
+        """Value of the last reading that has one."""
+
+    @_builtins.property
+    def mode(self) -> _reading_pb2.Value:
+        """The most frequent value."""
+
+    @_builtins.property
+    def percentiles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Beside the percentiles of the request; empty where there is no value."""
+
     def __init__(
         self,
         *,
@@ -289,19 +405,35 @@ class FieldAggregates(_message.Message):
         max: _builtins.float | None = ...,
         avg: _builtins.float | None = ...,
         sum: _builtins.float | None = ...,
+        first: _reading_pb2.Value | None = ...,
+        last: _reading_pb2.Value | None = ...,
+        stddev: _builtins.float | None = ...,
+        median: _builtins.float | None = ...,
+        distinct: _builtins.int | None = ...,
+        mode: _reading_pb2.Value | None = ...,
+        percentiles: _abc.Iterable[_builtins.float] | None = ...,
+        decimal_sum: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_avg", b"_avg", "_count", b"_count", "_max", b"_max", "_min", b"_min", "_sum", b"_sum", "avg", b"avg", "count", b"count", "max", b"max", "min", b"min", "sum", b"sum"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_avg", b"_avg", "_count", b"_count", "_decimal_sum", b"_decimal_sum", "_distinct", b"_distinct", "_max", b"_max", "_median", b"_median", "_min", b"_min", "_stddev", b"_stddev", "_sum", b"_sum", "avg", b"avg", "count", b"count", "decimal_sum", b"decimal_sum", "distinct", b"distinct", "first", b"first", "last", b"last", "max", b"max", "median", b"median", "min", b"min", "mode", b"mode", "stddev", b"stddev", "sum", b"sum"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_avg", b"_avg", "_count", b"_count", "_max", b"_max", "_min", b"_min", "_sum", b"_sum", "avg", b"avg", "count", b"count", "max", b"max", "min", b"min", "sum", b"sum"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_avg", b"_avg", "_count", b"_count", "_decimal_sum", b"_decimal_sum", "_distinct", b"_distinct", "_max", b"_max", "_median", b"_median", "_min", b"_min", "_stddev", b"_stddev", "_sum", b"_sum", "avg", b"avg", "count", b"count", "decimal_sum", b"decimal_sum", "distinct", b"distinct", "first", b"first", "last", b"last", "max", b"max", "median", b"median", "min", b"min", "mode", b"mode", "percentiles", b"percentiles", "stddev", b"stddev", "sum", b"sum"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__avg: _TypeAlias = _typing.Literal["avg"]  # noqa: Y015
     _WhichOneofArgType__avg: _TypeAlias = _typing.Literal["_avg", b"_avg"]  # noqa: Y015
     _WhichOneofReturnType__count: _TypeAlias = _typing.Literal["count"]  # noqa: Y015
     _WhichOneofArgType__count: _TypeAlias = _typing.Literal["_count", b"_count"]  # noqa: Y015
+    _WhichOneofReturnType__decimal_sum: _TypeAlias = _typing.Literal["decimal_sum"]  # noqa: Y015
+    _WhichOneofArgType__decimal_sum: _TypeAlias = _typing.Literal["_decimal_sum", b"_decimal_sum"]  # noqa: Y015
+    _WhichOneofReturnType__distinct: _TypeAlias = _typing.Literal["distinct"]  # noqa: Y015
+    _WhichOneofArgType__distinct: _TypeAlias = _typing.Literal["_distinct", b"_distinct"]  # noqa: Y015
     _WhichOneofReturnType__max: _TypeAlias = _typing.Literal["max"]  # noqa: Y015
     _WhichOneofArgType__max: _TypeAlias = _typing.Literal["_max", b"_max"]  # noqa: Y015
+    _WhichOneofReturnType__median: _TypeAlias = _typing.Literal["median"]  # noqa: Y015
+    _WhichOneofArgType__median: _TypeAlias = _typing.Literal["_median", b"_median"]  # noqa: Y015
     _WhichOneofReturnType__min: _TypeAlias = _typing.Literal["min"]  # noqa: Y015
     _WhichOneofArgType__min: _TypeAlias = _typing.Literal["_min", b"_min"]  # noqa: Y015
+    _WhichOneofReturnType__stddev: _TypeAlias = _typing.Literal["stddev"]  # noqa: Y015
+    _WhichOneofArgType__stddev: _TypeAlias = _typing.Literal["_stddev", b"_stddev"]  # noqa: Y015
     _WhichOneofReturnType__sum: _TypeAlias = _typing.Literal["sum"]  # noqa: Y015
     _WhichOneofArgType__sum: _TypeAlias = _typing.Literal["_sum", b"_sum"]  # noqa: Y015
     @_typing.overload
@@ -309,9 +441,17 @@ class FieldAggregates(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__count) -> _WhichOneofReturnType__count | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__decimal_sum) -> _WhichOneofReturnType__decimal_sum | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__distinct) -> _WhichOneofReturnType__distinct | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max) -> _WhichOneofReturnType__max | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__median) -> _WhichOneofReturnType__median | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__min) -> _WhichOneofReturnType__min | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stddev) -> _WhichOneofReturnType__stddev | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__sum) -> _WhichOneofReturnType__sum | None: ...
 
@@ -319,7 +459,7 @@ Global___FieldAggregates: _TypeAlias = FieldAggregates  # noqa: Y015
 
 @_typing.final
 class AggregateBucket(_message.Message):
-    """One window and device."""
+    """One window, device and group."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -348,6 +488,7 @@ class AggregateBucket(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     READING_COUNT_FIELD_NUMBER: _builtins.int
     FIELDS_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
     device_id: _builtins.str
     """The device; empty unless by_device."""
     reading_count: _builtins.int
@@ -360,6 +501,10 @@ class AggregateBucket(_message.Message):
     def fields(self) -> _containers.MessageMap[_builtins.str, Global___FieldAggregates]:
         """By field name."""
 
+    @_builtins.property
+    def group(self) -> _reading_pb2.Value:
+        """The value of the field that is grouped by; unset for readings without one."""
+
     def __init__(
         self,
         *,
@@ -367,14 +512,43 @@ class AggregateBucket(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         reading_count: _builtins.int = ...,
         fields: _abc.Mapping[_builtins.str, Global___FieldAggregates] | None = ...,
+        group: _reading_pb2.Value | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "fields", b"fields", "reading_count", b"reading_count", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "fields", b"fields", "group", b"group", "reading_count", b"reading_count", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AggregateBucket: _TypeAlias = AggregateBucket  # noqa: Y015
+
+@_typing.final
+class AggregateOrigin(_message.Message):
+    """What an answer was made of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    ROWS_FROM_TIME_FIELD_NUMBER: _builtins.int
+    source: Global___AggregateSource.ValueType
+    """Never UNSPECIFIED."""
+    @_builtins.property
+    def rows_from_time(self) -> _timestamp_pb2.Timestamp:
+        """Set where retention has removed readings of the time asked for: before it there are only rollups."""
+
+    def __init__(
+        self,
+        *,
+        source: Global___AggregateSource.ValueType = ...,
+        rows_from_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rows_from_time", b"rows_from_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rows_from_time", b"rows_from_time", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AggregateOrigin: _TypeAlias = AggregateOrigin  # noqa: Y015
 
 @_typing.final
 class AggregateReadingsResponse(_message.Message):
@@ -384,21 +558,27 @@ class AggregateReadingsResponse(_message.Message):
 
     BUCKETS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """For the next page; empty after the last."""
     @_builtins.property
     def buckets(self) -> _containers.RepeatedCompositeFieldContainer[Global___AggregateBucket]:
-        """By window, then device."""
+        """By window, device and group."""
+
+    @_builtins.property
+    def origin(self) -> Global___AggregateOrigin:
+        """What this page was made of."""
 
     def __init__(
         self,
         *,
         buckets: _abc.Iterable[Global___AggregateBucket] | None = ...,
         next_page_token: _builtins.str = ...,
+        origin: Global___AggregateOrigin | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["origin", b"origin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "next_page_token", b"next_page_token", "origin", b"origin"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

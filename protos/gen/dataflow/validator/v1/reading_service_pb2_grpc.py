@@ -86,10 +86,16 @@ class ReadingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AggregateReadings(self, request, context):
-        """Aggregates of fields by window and device.
+        """Aggregates of fields by window, device and value of a field.
 
-        NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field, or not a number (COUNT takes any).
-        RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): more than the statement time-out.
+        COUNT, MIN, MAX, AVG, SUM, FIRST and LAST in windows of whole hours or days (UTC, or a zone whose offset is whole hours)
+        come from hourly and daily rollups where nothing has changed since these were made, and from the readings elsewhere, all
+        in one snapshot; everything else comes from the readings. Both give the same, but for the last bits of sums and means of
+        doubles, which depend on the order of adding.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field, or its type has no such aggregate
+        (COUNT, FIRST, LAST, DISTINCT and MODE take any). INVALID_ARGUMENT (PAGE_TOKEN_INVALID).
+        RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): more than 10 s of work for the database; the message says what costs less.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,10 +45,16 @@ class ReadingServiceStub:
     NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (PAGE_TOKEN_INVALID).
     """
     AggregateReadings: _grpc.UnaryUnaryMultiCallable[_reading_service_pb2.AggregateReadingsRequest, _reading_service_pb2.AggregateReadingsResponse]
-    """Aggregates of fields by window and device.
+    """Aggregates of fields by window, device and value of a field.
 
-    NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field, or not a number (COUNT takes any).
-    RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): more than the statement time-out.
+    COUNT, MIN, MAX, AVG, SUM, FIRST and LAST in windows of whole hours or days (UTC, or a zone whose offset is whole hours)
+    come from hourly and daily rollups where nothing has changed since these were made, and from the readings elsewhere, all
+    in one snapshot; everything else comes from the readings. Both give the same, but for the last bits of sums and means of
+    doubles, which depend on the order of adding.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field, or its type has no such aggregate
+    (COUNT, FIRST, LAST, DISTINCT and MODE take any). INVALID_ARGUMENT (PAGE_TOKEN_INVALID).
+    RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): more than 10 s of work for the database; the message says what costs less.
     """
     WatchReadings: _grpc.UnaryStreamMultiCallable[_reading_stream_pb2.WatchReadingsRequest, _reading_stream_pb2.WatchReadingsResponse]
     """Readings as they are stored: each that the filter takes, once, behind a cursor; for ever.
@@ -96,10 +102,16 @@ class ReadingServiceAsyncStub(ReadingServiceStub):
     NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (PAGE_TOKEN_INVALID).
     """
     AggregateReadings: _aio.UnaryUnaryMultiCallable[_reading_service_pb2.AggregateReadingsRequest, _reading_service_pb2.AggregateReadingsResponse]  # type: ignore[assignment]
-    """Aggregates of fields by window and device.
+    """Aggregates of fields by window, device and value of a field.
 
-    NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field, or not a number (COUNT takes any).
-    RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): more than the statement time-out.
+    COUNT, MIN, MAX, AVG, SUM, FIRST and LAST in windows of whole hours or days (UTC, or a zone whose offset is whole hours)
+    come from hourly and daily rollups where nothing has changed since these were made, and from the readings elsewhere, all
+    in one snapshot; everything else comes from the readings. Both give the same, but for the last bits of sums and means of
+    doubles, which depend on the order of adding.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field, or its type has no such aggregate
+    (COUNT, FIRST, LAST, DISTINCT and MODE take any). INVALID_ARGUMENT (PAGE_TOKEN_INVALID).
+    RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): more than 10 s of work for the database; the message says what costs less.
     """
     WatchReadings: _aio.UnaryStreamMultiCallable[_reading_stream_pb2.WatchReadingsRequest, _reading_stream_pb2.WatchReadingsResponse]  # type: ignore[assignment]
     """Readings as they are stored: each that the filter takes, once, behind a cursor; for ever.
@@ -162,10 +174,16 @@ class ReadingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _reading_service_pb2.AggregateReadingsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_reading_service_pb2.AggregateReadingsResponse, _abc.Awaitable[_reading_service_pb2.AggregateReadingsResponse]]:
-        """Aggregates of fields by window and device.
+        """Aggregates of fields by window, device and value of a field.
 
-        NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field, or not a number (COUNT takes any).
-        RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): more than the statement time-out.
+        COUNT, MIN, MAX, AVG, SUM, FIRST and LAST in windows of whole hours or days (UTC, or a zone whose offset is whole hours)
+        come from hourly and daily rollups where nothing has changed since these were made, and from the readings elsewhere, all
+        in one snapshot; everything else comes from the readings. Both give the same, but for the last bits of sums and means of
+        doubles, which depend on the order of adding.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field, or its type has no such aggregate
+        (COUNT, FIRST, LAST, DISTINCT and MODE take any). INVALID_ARGUMENT (PAGE_TOKEN_INVALID).
+        RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): more than 10 s of work for the database; the message says what costs less.
         """
 
     @_abc_1.abstractmethod
