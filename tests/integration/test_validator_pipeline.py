@@ -8,16 +8,21 @@ from typing import cast
 from uuid import UUID
 
 import orjson
+import pytest
 from dataflow.ring.v1.batch_pb2 import Batch
 from dataflow_mesh.postgres import Pool
 from dataflow_mesh.testing import PostgresCluster, postgres_cluster
 from dataflow_ring import keys
 from dataflow_ring.batch import new_batch_id, new_boot_id, pack
 from dataflow_ring.consume import Entry, NodeReader, Origin
+from dataflow_validator.catalog.contract_changes import update_contract
 from dataflow_validator.catalog.contract_records import create_contract
+from dataflow_validator.catalog.fitness import Mode
 from dataflow_validator.catalog.registry import Registry
+from dataflow_validator.catalog.revision_records import create_revision
 from dataflow_validator.catalog.route_records import create_route
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType
+from dataflow_validator.errors import ContractNotFoundError
 from dataflow_validator.pipeline import Pipeline, PipelineOptions
 from dataflow_validator.readings.partitions import Partitions
 from dataflow_validator.testing import validator_database
@@ -278,3 +283,54 @@ async def test_a_locked_table_holds_up_no_other_contract(postgres_server: Postgr
         assert await bench.value("SELECT count(*) FROM readings.good") == 2
         assert await bench.value("SELECT count(*) FROM readings.other") == 12
         assert await bench.value("SELECT count(*) FROM validator.quarantine WHERE kind = 'UNSTORABLE'") == 0
+
+
+async def revise(bench: Bench, spec: ContractSpec, *, activate: bool) -> None:
+    async with bench.pool.acquire() as connection:
+        await update_contract(connection, spec.name, {"compatibility": Mode.NONE})
+        await create_revision(connection, spec, activate=activate)
+
+
+async def test_routes_of_one_contract_may_judge_by_several_revisions(postgres_server: PostgresCluster) -> None:
+    """One batch holds messages of both; each row and each refusal carries the revision that judged it."""
+    async with running(postgres_server) as bench:
+        strict = replace(GOOD, fields=(*FIELDS[:2], replace(FIELDS[2], max=10)))
+        await revise(bench, strict, activate=True)
+        async with bench.pool.acquire() as connection:
+            await create_route(connection, "good/old", "good", pinned_revision=1)
+            with pytest.raises(ContractNotFoundError):
+                await create_route(connection, "good/new", "good", pinned_revision=3)
+        await bench.pipeline.put(
+            entry(*((topic, item(n) | {"device_id": topic}) for topic in ("good", "good/old") for n in (1, 100)))
+        )
+        await bench.reader.wait_for(1)
+        rows = await bench.pool.fetch("SELECT device_id, revision, n FROM readings.good ORDER BY 1, 2, 3")
+        assert [tuple(row) for row in rows] == [("good", 2, 1), ("good/old", 1, 1), ("good/old", 1, 100)]
+        refused = await bench.pool.fetch("SELECT device_id, revision, kind FROM validator.quarantine")
+        assert [tuple(row) for row in refused] == [("good", 2, "REFUSED")]
+
+
+async def test_an_item_that_two_revisions_take_is_one_row(postgres_server: PostgresCluster) -> None:
+    """The second lane of a transaction finds the row of the first one, and counts a duplicate."""
+    async with running(postgres_server) as bench:
+        identified = replace(GOOD, name="named", identity=("ts", "n"))
+        async with bench.pool.acquire() as connection:
+            await create_contract(connection, identified, activate=True)
+            await create_route(connection, "named/new", "named")
+            await create_route(connection, "named/old", "named", pinned_revision=1)
+        await revise(bench, replace(identified, description="again"), activate=True)
+        await bench.pipeline.put(entry(("named/old", item(1)), ("named/new", item(1)), ("named/new", item(2))))
+        await bench.reader.wait_for(1)
+        rows = await bench.pool.fetch("SELECT n, revision FROM readings.named ORDER BY n")
+        assert [tuple(row) for row in rows] == [(1, 1), (2, 2)]
+        assert (bench.pipeline.counters.stored, bench.pipeline.counters.duplicate) == (2, 1)
+
+
+async def test_what_was_judged_before_an_activation_is_judged_again(postgres_server: PostgresCluster) -> None:
+    """A claim that sees another catalogue than the judge stores nothing; the rows carry the revision of the claim."""
+    async with running(postgres_server) as bench:
+        # This pipeline's registry is not watched: it learns of the change from the claim alone.
+        await revise(bench, replace(GOOD, description="two"), activate=True)
+        await bench.pipeline.put(entry(("good", item(1))))
+        await bench.reader.wait_for(1)
+        assert await bench.value("SELECT revision FROM readings.good") == 2
