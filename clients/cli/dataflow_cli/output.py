@@ -21,6 +21,11 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
 
 
+def print_json_line(value: object, *, err: bool = False) -> None:
+    """Prints one JSON document as one line, as streams do."""
+    click.echo(json.dumps(value, ensure_ascii=False, default=_plain), err=err)
+
+
 def as_document(message: Message) -> dict[str, Any]:
     """Returns a message as JSON with the names of its proto, defaults included."""
     document: dict[str, Any] = MessageToDict(

@@ -1,18 +1,18 @@
 """`dataflow readings`: what was stored."""
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any
 
 import click
 from dataflow.validator.v1 import reading_pb2, reading_service_pb2
 from dataflow_client import reading_filter
-from google.protobuf.json_format import MessageToDict
 
 from dataflow_cli.context import Access, connection_options, json_option
-from dataflow_cli.moments import Length, Moment
+from dataflow_cli.moments import Length
 from dataflow_cli.output import moment, print_json, print_table
+from dataflow_cli.reading_output import document, which
+from dataflow_cli.reading_streams import export, watch
 
 AGGREGATES = {
     "count": reading_service_pb2.AGGREGATE_COUNT,
@@ -25,31 +25,13 @@ AGGREGATES = {
 _NONE = "no such reading"
 
 
-def _which(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the argument and options that every reading command narrows by."""
-    for add in reversed(
-        (
-            click.argument("contract"),
-            click.option(
-                "--device", "device_ids", multiple=True, metavar="ID", help="Only this device; may be repeated."
-            ),
-            click.option(
-                "--since", type=Moment(), help="From this event time on: 2014-01-16, RFC 3339, or 1h ago as 1h."
-            ),
-            click.option("--until", type=Moment(), help="Before this event time."),
-        )
-    ):
-        command = add(command)
-    return command
-
-
 @click.group()
 def readings() -> None:
     """Show what was stored."""
 
 
 @readings.command("list")
-@_which
+@which
 @click.option("--newest-first", is_flag=True, help="The newest event time first.")
 @click.option("--limit", type=click.IntRange(min=0), default=100, show_default=True, help="At most so many; 0 for all.")
 @json_option
@@ -75,7 +57,7 @@ def list_readings(
 
 
 @readings.command()
-@_which
+@which
 @json_option
 @connection_options
 def latest(
@@ -93,7 +75,7 @@ def latest(
 
 
 @readings.command()
-@_which
+@which
 @click.option(
     "--field", "fields", multiple=True, required=True, metavar="NAME", help="What to aggregate; may be repeated."
 )
@@ -148,8 +130,12 @@ def aggregate(
     )
 
 
+readings.add_command(watch)
+readings.add_command(export)
+
+
 def _print_readings(found: Iterable[reading_pb2.Reading], *, as_json: bool) -> None:
-    rows = [_document(reading) for reading in found]
+    rows = [document(reading) for reading in found]
     if as_json:
         print_json(rows)
         return
@@ -171,32 +157,6 @@ def _print_readings(found: Iterable[reading_pb2.Reading], *, as_json: bool) -> N
         ],
         empty=_NONE,
     )
-
-
-def _document(reading: reading_pb2.Reading) -> dict[str, Any]:
-    return {
-        "device_id": reading.device_id,
-        "event_time": moment(reading.event_time) or None,
-        "receive_time": moment(reading.receive_time) or None,
-        "message_id": reading.message_id,
-        "revision": reading.revision,
-        "fields": {name: plain(reading.fields[name]) for name in sorted(reading.fields)},
-        "extra": MessageToDict(reading.extra) if reading.HasField("extra") else None,
-        "maybe_duplicate": reading.maybe_duplicate,
-    }
-
-
-def plain(value: reading_pb2.Value) -> object:
-    """Returns a value as JSON can hold it; times as RFC 3339, decimals beyond 64 bits as text."""
-    kind = value.WhichOneof("kind")
-    if kind is None:
-        return None
-    if kind == "timestamp_value":
-        return value.timestamp_value.ToDatetime(UTC)
-    if kind == "json_value":
-        return MessageToDict(value.json_value)
-    found: object = getattr(value, kind)
-    return found
 
 
 def _aggregate(bucket: reading_service_pb2.AggregateBucket, name: str, word: str) -> object:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import aclosing, closing
 from datetime import datetime, timedelta
 from typing import BinaryIO, Literal
@@ -95,7 +95,7 @@ class ReadingStreams:
         columns: bool = False,
         max_readings: int = 0,
         heartbeat: timedelta | None = None,
-    ) -> Iterator[reading_stream_pb2.WatchReadingsResponse]:
+    ) -> Generator[reading_stream_pb2.WatchReadingsResponse, None, None]:
         """Yields readings as they are stored, each once, for ever; goes on at its cursor when a connection ends.
 
         Each response has the cursor behind its readings, and may have none of them (a sign of life). Keep the cursor
@@ -206,7 +206,7 @@ class AsyncReadingStreams:
         columns: bool = False,
         max_readings: int = 0,
         heartbeat: timedelta | None = None,
-    ) -> AsyncIterator[reading_stream_pb2.WatchReadingsResponse]:
+    ) -> AsyncGenerator[reading_stream_pb2.WatchReadingsResponse, None]:
         """Yields readings as they are stored, each once, for ever; goes on at its cursor when a connection ends.
 
         See `ReadingStreams.watch`.
