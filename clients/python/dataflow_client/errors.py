@@ -48,6 +48,7 @@ __all__ = [
     "DeadlineExceededError",
     "ErrorDetails",
     "EtagMismatchError",
+    "ExportUnavailableError",
     "FailedPreconditionError",
     "FieldInvalidError",
     "InternalError",
@@ -338,6 +339,13 @@ class JobWorkerDiedError(InternalError):
     """
 
 
+class ExportUnavailableError(FailedPreconditionError):
+    """In `Job.error` only: the validator has no `export_dir` to write files to.
+
+    Metadata: {}.
+    """
+
+
 class CursorInvalidError(InvalidArgumentError):
     """The cursor is not one that WatchReadings gave for this contract.
 
@@ -398,6 +406,7 @@ BY_REASON: Mapping[str, type[DataflowError]] = MappingProxyType(
         "JOB_NOT_FOUND": JobNotFoundError,
         "JOB_STATE": JobStateError,
         "JOB_WORKER_DIED": JobWorkerDiedError,
+        "EXPORT_UNAVAILABLE": ExportUnavailableError,
         "CURSOR_INVALID": CursorInvalidError,
         "CURSOR_FOREIGN": CursorForeignError,
         "STREAMS_EXHAUSTED": StreamsExhaustedError,

@@ -13,6 +13,7 @@ from typing import Final
 
 from dataflow.validator.v1 import (
     contract_service_pb2_grpc,
+    device_data_service_pb2_grpc,
     job_service_pb2_grpc,
     ledger_service_pb2_grpc,
     quarantine_service_pb2_grpc,
@@ -35,6 +36,7 @@ from dataflow_validator.catalog.contract_service import ContractServicer
 from dataflow_validator.catalog.registry import Registry
 from dataflow_validator.catalog.route_service import RouteServicer
 from dataflow_validator.consumer_name import ConsumerName
+from dataflow_validator.devices.service import DeviceDataServicer
 from dataflow_validator.jobs.kinds import KINDS
 from dataflow_validator.jobs.pressure import Pressure
 from dataflow_validator.jobs.service import JobServicer
@@ -222,6 +224,11 @@ def _services(pool: Pool, registry: Registry, parked_retry: ParkedRetry, stoppin
             job_service_pb2_grpc.add_JobServiceServicer_to_server,
             JobServicer(pool, KINDS, stopping),
             f"{package}.JobService",
+        ),
+        (
+            device_data_service_pb2_grpc.add_DeviceDataServiceServicer_to_server,
+            DeviceDataServicer(pool),
+            f"{package}.DeviceDataService",
         ),
         (
             ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server,

@@ -4,9 +4,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from dataflow_validator.devices.delete import DeleteDeviceData
+from dataflow_validator.devices.export import ExportDeviceData
 from dataflow_validator.jobs.kind import JobKind
 
-_ALL: tuple[JobKind, ...] = ()
+_ALL: tuple[JobKind, ...] = (
+    DeleteDeviceData(),
+    ExportDeviceData(),
+)
 
 KINDS: Final[Mapping[str, JobKind]] = MappingProxyType({kind.name: kind for kind in _ALL})
 """The kinds that this version can work on."""

@@ -23,6 +23,8 @@ _KINDS: Final = {name: number for number, name in KIND_NAMES.items()}
 _STATES: Final = {name: number for number, name in STATE_NAMES.items()}
 
 _RESULTS: Final = {
+    "DELETE_DEVICE_DATA": "device_deletion",
+    "EXPORT_DEVICE_DATA": "device_export",
     "TEST_CONTRACT": "contract_test",
 }
 """The member of `Job.result` that each kind fills."""

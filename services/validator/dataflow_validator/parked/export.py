@@ -9,19 +9,25 @@ from typing import Any
 
 import orjson
 from dataflow.ring.v1.batch_pb2 import Message
-from dataflow_ring.batch import unpack
+from dataflow_ring.batch import is_erased, unpack
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def message_lines(data: bytes) -> Iterator[bytes]:
-    """Yields one line for each message of a batch.
+    """Yields one line for each message of a batch that was not deleted.
 
     Raises:
         BatchUnreadableError: The bytes are no batch; before the first line.
     """
     for message in unpack(data).messages:
-        yield orjson.dumps(_document(message)) + b"\n"
+        if not is_erased(message):
+            yield message_line(message)
+
+
+def message_line(message: Message) -> bytes:
+    """Writes one message as a line."""
+    return orjson.dumps(_document(message)) + b"\n"
 
 
 def _document(message: Message) -> dict[str, Any]:

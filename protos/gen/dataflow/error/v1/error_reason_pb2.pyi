@@ -98,6 +98,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION. The job's state does not allow it: only what FAILED or was CANCELLED can be resumed. Metadata: {"jobId": "...", "state": "..."}."""
     ERROR_REASON_JOB_WORKER_DIED: _ErrorReason.ValueType  # 72
     """INTERNAL. In `Job.error` only: its workers died over it, one after the other. Metadata: {"part": "0", "deaths": "5"}."""
+    ERROR_REASON_EXPORT_UNAVAILABLE: _ErrorReason.ValueType  # 73
+    """FAILED_PRECONDITION. In `Job.error` only: the validator has no `export_dir` to write files to. Metadata: {}."""
     ERROR_REASON_CURSOR_INVALID: _ErrorReason.ValueType  # 90
     """INVALID_ARGUMENT. The cursor is not one that WatchReadings gave for this contract. Metadata: {}."""
     ERROR_REASON_CURSOR_FOREIGN: _ErrorReason.ValueType  # 91
@@ -186,6 +188,8 @@ ERROR_REASON_JOB_STATE: ErrorReason.ValueType  # 71
 """FAILED_PRECONDITION. The job's state does not allow it: only what FAILED or was CANCELLED can be resumed. Metadata: {"jobId": "...", "state": "..."}."""
 ERROR_REASON_JOB_WORKER_DIED: ErrorReason.ValueType  # 72
 """INTERNAL. In `Job.error` only: its workers died over it, one after the other. Metadata: {"part": "0", "deaths": "5"}."""
+ERROR_REASON_EXPORT_UNAVAILABLE: ErrorReason.ValueType  # 73
+"""FAILED_PRECONDITION. In `Job.error` only: the validator has no `export_dir` to write files to. Metadata: {}."""
 ERROR_REASON_CURSOR_INVALID: ErrorReason.ValueType  # 90
 """INVALID_ARGUMENT. The cursor is not one that WatchReadings gave for this contract. Metadata: {}."""
 ERROR_REASON_CURSOR_FOREIGN: ErrorReason.ValueType  # 91

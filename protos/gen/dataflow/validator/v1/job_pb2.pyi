@@ -5,6 +5,7 @@ Long work that goes on when its caller, its worker or its validator is gone."""
 
 from collections import abc as _abc
 from dataflow.validator.v1 import contract_test_pb2 as _contract_test_pb2
+from dataflow.validator.v1 import device_data_pb2 as _device_data_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
@@ -215,6 +216,8 @@ class Job(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     REQUEST_FIELD_NUMBER: _builtins.int
     CONTRACT_TEST_FIELD_NUMBER: _builtins.int
+    DEVICE_DELETION_FIELD_NUMBER: _builtins.int
+    DEVICE_EXPORT_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """UUID."""
     kind: Global___JobKind.ValueType
@@ -261,6 +264,14 @@ class Job(_message.Message):
     def contract_test(self) -> _contract_test_pb2.ContractTestResult:
         """Of TEST_CONTRACT."""
 
+    @_builtins.property
+    def device_deletion(self) -> _device_data_pb2.DeviceDeletionResult:
+        """Of DELETE_DEVICE_DATA."""
+
+    @_builtins.property
+    def device_export(self) -> _device_data_pb2.DeviceExportResult:
+        """Of EXPORT_DEVICE_DATA."""
+
     def __init__(
         self,
         *,
@@ -279,12 +290,14 @@ class Job(_message.Message):
         error: Global___JobError | None = ...,
         request: _struct_pb2.Struct | None = ...,
         contract_test: _contract_test_pb2.ContractTestResult | None = ...,
+        device_deletion: _device_data_pb2.DeviceDeletionResult | None = ...,
+        device_export: _device_data_pb2.DeviceExportResult | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["contract_test", b"contract_test", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "progress", b"progress", "request", b"request", "result", b"result", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contract_test", b"contract_test", "create_time", b"create_time", "device_deletion", b"device_deletion", "device_export", b"device_export", "end_time", b"end_time", "error", b"error", "progress", b"progress", "request", b"request", "result", b"result", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_requested", b"cancel_requested", "contract_test", b"contract_test", "create_time", b"create_time", "created_by", b"created_by", "dry_run", b"dry_run", "end_time", b"end_time", "error", b"error", "job_id", b"job_id", "kind", b"kind", "progress", b"progress", "rate", b"rate", "request", b"request", "result", b"result", "start_time", b"start_time", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_requested", b"cancel_requested", "contract_test", b"contract_test", "create_time", b"create_time", "created_by", b"created_by", "device_deletion", b"device_deletion", "device_export", b"device_export", "dry_run", b"dry_run", "end_time", b"end_time", "error", b"error", "job_id", b"job_id", "kind", b"kind", "progress", b"progress", "rate", b"rate", "request", b"request", "result", b"result", "start_time", b"start_time", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["contract_test"]  # noqa: Y015
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["contract_test", "device_deletion", "device_export"]  # noqa: Y015
     _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 

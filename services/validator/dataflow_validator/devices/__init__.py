@@ -1,0 +1,1 @@
+"""Everything of one device: deleted, or written to files, as a job."""
