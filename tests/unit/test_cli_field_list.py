@@ -64,7 +64,7 @@ def test_all_problems_are_named_at_once() -> None:
         "fields[0]: a field is an object, not a number",
         "fields[1] ('a'): min is a string, not a finite number",
         "fields[2] ('a'): max is a boolean, not a finite number",
-        "fields[3] ('b'): type is 'text', not one of string, integer, number, boolean, timestamp, object, array, binary",
+        "fields[3] ('b'): type is 'text', not one of string, integer, number, boolean, timestamp, object, array, binary, json",
         "fields[3] ('b'): unknown key 'maximum'",
         "fields[4] ('c'): max_length is a number, not a whole number from 0",
         "fields[4] ('c'): required is a number, not true or false",

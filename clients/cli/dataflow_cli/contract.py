@@ -8,7 +8,8 @@ import click
 from dataflow.validator.v1 import contract_pb2
 
 from dataflow_cli.context import Access, connection_options, json_option
-from dataflow_cli.field_list import FieldListError, fields_of, schema_of
+from dataflow_cli.contract_language import add_language_commands
+from dataflow_cli.field_list import TIME_UNITS, FieldListError, fields_of, schema_of
 from dataflow_cli.output import as_document, moment, print_fields, print_json, print_table, word
 
 UNKNOWN_FIELDS = {
@@ -34,6 +35,15 @@ def contract() -> None:
 @click.option(
     "--event-time", "event_time_field", metavar="FIELD", default="", help="Field with the time of the reading."
 )
+@click.option(
+    "--event-time-unit",
+    type=click.Choice(TIME_UNITS),
+    help="How it is written.  [default: ISO 8601, or numbers by magnitude]",
+)
+@click.option(
+    "--items", "items_pointer", metavar="/POINTER", default="", help="Array in the message whose elements are items."
+)
+@click.option("--senml", is_flag=True, help="Messages are SenML packs (RFC 8428); their records are the items.")
 @click.option("--identity", metavar="F,F", default="", help="Fields that make an item recognisable when sent again.")
 @click.option(
     "--unknown", type=click.Choice(list(UNKNOWN_FIELDS)), help="Members that no field names.  [default: ignore]"
@@ -54,6 +64,9 @@ def create(
     schema_file: Path | None,
     fields_file: Path | None,
     event_time_field: str,
+    event_time_unit: str | None,
+    items_pointer: str,
+    senml: bool,
     identity: str,
     unknown: str | None,
     coercion: str | None,
@@ -64,14 +77,18 @@ def create(
 ) -> None:
     """Make the contract NAME with revision 1 and its table, from one of --fields and --json-schema.
 
-    A field list is a JSON list of objects with name and type (string, number, integer, boolean, timestamp, object,
-    array, binary), and optionally required (default true), nullable, default, min, max, enum, pattern, min_length,
-    max_length, unit, description.
+    A field list is a JSON list of objects with name (or JSON pointer) and type (string, number, integer, boolean,
+    timestamp, object, array, binary, json), and optionally required (default true), nullable, default, min, max,
+    exclusive_min, exclusive_max, multiple_of, enum, pattern, min_length, max_length, time_unit, encoding, items,
+    members, unit, description. See docs/contracts.md.
     """
     if (schema_file is None) == (fields_file is None):
         raise click.UsageError("give one of --json-schema FILE and --fields FILE")
     spec = contract_pb2.ContractSpec(
         event_time_field=event_time_field,
+        event_time_unit=event_time_unit or "",
+        items_pointer=items_pointer,
+        message_format=contract_pb2.MESSAGE_FORMAT_SENML if senml else contract_pb2.MESSAGE_FORMAT_UNSPECIFIED,
         identity=_names(identity),
         description=description,
         unknown_fields=UNKNOWN_FIELDS[unknown] if unknown else contract_pb2.UNKNOWN_FIELDS_UNSPECIFIED,
@@ -189,6 +206,20 @@ def _word_of(words: Mapping[str, int], value: int, otherwise: str) -> str:
 
 def _field_row(field: contract_pb2.Field) -> tuple[object, ...]:
     rules: list[str] = []
+    if field.time_unit:
+        rules.append(f"as {field.time_unit}")
+    if field.encoding == contract_pb2.BINARY_ENCODING_HEX:
+        rules.append("as hex")
+    if field.HasField("exclusive_min"):
+        rules.append(f"> {field.exclusive_min:.10g}")
+    if field.HasField("exclusive_max"):
+        rules.append(f"< {field.exclusive_max:.10g}")
+    if field.HasField("multiple_of"):
+        rules.append(f"multiple of {field.multiple_of:.10g}")
+    if field.HasField("items"):
+        rules.append(f"of {word(contract_pb2.FieldType.DESCRIPTOR, field.items.type, 'FIELD_TYPE_').lower()}")
+    if field.members:
+        rules.append(f"{len(field.members)} members")
     if field.HasField("min"):
         rules.append(f">= {field.min:.10g}")
     if field.HasField("max"):
@@ -206,3 +237,6 @@ def _field_row(field: contract_pb2.Field) -> tuple[object, ...]:
     kind = word(contract_pb2.FieldType.DESCRIPTOR, field.type, "FIELD_TYPE_").lower()
     column = f"{field.column_name} {field.column_type}".strip()
     return (field.name, kind, required, ", ".join(rules), field.unit, column)
+
+
+add_language_commands(contract)

@@ -18,14 +18,40 @@ TYPES: Mapping[str, contract_pb2.FieldType.ValueType] = {
     "object": contract_pb2.FIELD_TYPE_OBJECT,
     "array": contract_pb2.FIELD_TYPE_ARRAY,
     "binary": contract_pb2.FIELD_TYPE_BINARY,
+    "json": contract_pb2.FIELD_TYPE_JSON,
 }
 """The words of a field list."""
 
+ENCODINGS: Mapping[str, contract_pb2.BinaryEncoding.ValueType] = {
+    "base64": contract_pb2.BINARY_ENCODING_BASE64,
+    "hex": contract_pb2.BINARY_ENCODING_HEX,
+}
+"""How bytes are written."""
+
+TIME_UNITS = ("rfc3339", "s", "ms", "us", "ns")
+"""How a moment is written."""
+
 _TEXTS = ("unit", "pattern", "description")
-_NUMBERS = ("min", "max")
+_NUMBERS = ("min", "max", "exclusive_min", "exclusive_max", "multiple_of")
 _COUNTS = ("min_length", "max_length")
 _SWITCHES = ("required", "nullable")
-_KNOWN = frozenset({"name", "type", "default", "enum", *_TEXTS, *_NUMBERS, *_COUNTS, *_SWITCHES})
+_MAX_LEVELS = 40
+_KNOWN = frozenset(
+    {
+        "name",
+        "type",
+        "default",
+        "enum",
+        "time_unit",
+        "encoding",
+        "items",
+        "members",
+        *_TEXTS,
+        *_NUMBERS,
+        *_COUNTS,
+        *_SWITCHES,
+    }
+)
 
 
 class FieldListError(ValueError):
@@ -82,8 +108,13 @@ def schema_of(document: str) -> str:
     return document
 
 
-def _field(entry: object, where: str, problems: list[str]) -> contract_pb2.Field:
+def _field(
+    entry: object, where: str, problems: list[str], *, named: bool = True, levels: int = _MAX_LEVELS
+) -> contract_pb2.Field:
     field = contract_pb2.Field()
+    if levels <= 0:
+        problems.append(f"{where}: more than {_MAX_LEVELS} levels deep")
+        return field
     if not isinstance(entry, dict):
         problems.append(f"{where}: a field is an object, not {_kind(entry)}")
         return field
@@ -91,7 +122,7 @@ def _field(entry: object, where: str, problems: list[str]) -> contract_pb2.Field
     if isinstance(name, str) and name:
         field.name = name
         where = f"{where} ({name!r})"
-    else:
+    elif named:
         problems.append(f"{where}: needs a 'name'")
     kind = entry.get("type")
     if isinstance(kind, str) and kind in TYPES:
@@ -107,6 +138,26 @@ def _field(entry: object, where: str, problems: list[str]) -> contract_pb2.Field
         problems.append(f"{where}: enum is {_kind(choices)}, not a list")
         choices = []
     field.enum.extend(_value(choice, f"{where}: enum", problems) for choice in choices)
+    if (unit := entry.get("time_unit")) is not None:
+        if unit in TIME_UNITS:
+            field.time_unit = unit
+        else:
+            problems.append(f"{where}: time_unit is {unit!r}, not one of {', '.join(TIME_UNITS)}")
+    if (encoding := entry.get("encoding")) is not None:
+        if isinstance(encoding, str) and encoding in ENCODINGS:
+            field.encoding = ENCODINGS[encoding]
+        else:
+            problems.append(f"{where}: encoding is {encoding!r}, not one of {', '.join(ENCODINGS)}")
+    if entry.get("items") is not None:
+        field.items.CopyFrom(_field(entry["items"], f"{where}: items", problems, named=False, levels=levels - 1))
+    members = entry.get("members", [])
+    if not isinstance(members, list):
+        problems.append(f"{where}: members is {_kind(members)}, not a list")
+        members = []
+    field.members.extend(
+        _field(member, f"{where}: members[{position}]", problems, levels=levels - 1)
+        for position, member in enumerate(members)
+    )
     return field
 
 

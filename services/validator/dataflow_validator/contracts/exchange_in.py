@@ -6,7 +6,7 @@ the warnings say what a reader would not expect.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from dataflow_validator.contracts.documents import from_json_schema_document
@@ -16,7 +16,7 @@ from dataflow_validator.contracts.exchange_out import BOTH, CONTRACT_MEMBER, PLA
 from dataflow_validator.contracts.names import column_of
 from dataflow_validator.contracts.references import References
 from dataflow_validator.contracts.schema import RAW_ID, compile_schema, schema_limits
-from dataflow_validator.contracts.spec import ContractSpec, Json, UnknownFields
+from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, Json, UnknownFields
 
 MAX_WARNINGS: Final = 100
 
@@ -88,14 +88,9 @@ def _plain(
     document: dict[str, Json], settings: dict[str, object], *, exported: bool
 ) -> tuple[ContractSpec, list[Problem]]:
     found = read_fields(document, References(document))
-    order = settings.pop("fields", None)
-    fields = found.fields
-    if isinstance(order, list):
-        place = {name: index for index, name in enumerate(order) if isinstance(name, str)}
-        fields = tuple(sorted(fields, key=lambda field: place.get(field.name, len(place))))
     spec = ContractSpec(
         "",
-        fields,
+        _in_order(found.fields, settings.pop("fields", None)),
         unknown=UnknownFields.REJECT if found.closed else UnknownFields.IGNORE,
         description=document["description"] if isinstance(document.get("description"), str) else "",  # type: ignore[arg-type]
     )
@@ -111,7 +106,7 @@ def _plain(
 
 
 def _raw(whole: ContractSpec, member: object, settings: dict[str, object]) -> ContractSpec:
-    return _with(whole, settings, _own_fields(member))
+    return _with(_ordered(whole, member), settings, _own_fields(member))
 
 
 def _both(document: dict[str, Json], member: object, settings: dict[str, object]) -> ContractSpec:
@@ -124,7 +119,19 @@ def _both(document: dict[str, Json], member: object, settings: dict[str, object]
         raw = {key: value for key, value in raw.items() if key != "$id"}
     if not isinstance(raw, dict | bool):
         raise ContractError([Problem("the exported document has lost its $defs/contract", "json_schema")])
-    return _with(from_json_schema_document(raw), settings, _own_fields(member))
+    return _with(_ordered(from_json_schema_document(raw), member), settings, _own_fields(member))
+
+
+def _ordered(spec: ContractSpec, member: object) -> ContractSpec:
+    order = member.get("order") if isinstance(member, dict) else None
+    return replace(spec, fields=_in_order(spec.fields, order))
+
+
+def _in_order(fields: tuple[FieldSpec, ...], order: object) -> tuple[FieldSpec, ...]:
+    """Give fields in the order of their names in a list; others follow."""
+    names = order if isinstance(order, list) else []
+    place = {name: index for index, name in enumerate(names) if isinstance(name, str)}
+    return tuple(sorted(fields, key=lambda field: place.get(field.name, len(place))))
 
 
 def _own_fields(member: object) -> list[object] | None:

@@ -48,7 +48,10 @@ def export_json_schema(spec: ContractSpec) -> dict[str, Json]:
         names: list[Json] = [field.name for field in spec.fields]
         return {**document, CONTRACT_MEMBER: {"form": PLAIN, **settings, "fields": names}}
     settings |= _described(spec)
-    if not spec.fields_from_schema:
+    if spec.fields_from_schema:
+        # Where the document has been stored, its members have another order than they had when columns were derived.
+        settings["order"] = [field.name for field in spec.fields]
+    else:
         settings["fields"] = [field.to_dict() for field in spec.fields]
     if isinstance(rules, dict) and rules is spec.json_schema:
         return {**rules, CONTRACT_MEMBER: {"form": RAW, **settings}}
