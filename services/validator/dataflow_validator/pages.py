@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeAlias, TypeVar
 
 import asyncpg
-from dataflow_mesh.postgres import Pool
+from dataflow_mesh.postgres import Connection, Pool
 from google.protobuf.message import Message
 from grpc.aio import ServicerContext
 
@@ -56,20 +56,27 @@ async def read_page(pool: Pool, sql: str, arguments: list[object], size: int, co
     Raises:
         asyncpg.QueryCanceledError: It took longer than `STATEMENT_TIMEOUT_MS`.
     """
+    async with pool.acquire() as connection, connection.transaction(readonly=True):
+        return await fetch_page(connection, sql, arguments, size, convert)
+
+
+async def fetch_page(
+    connection: Connection, sql: str, arguments: list[object], size: int, convert: Callable[[Row], M]
+) -> Page[M]:
+    """Reads one page in the caller's transaction; otherwise as `read_page` does."""
     items: list[M] = []
     last: Row | None = None
     page_bytes = 0
-    async with pool.acquire() as connection, connection.transaction(readonly=True):
-        await connection.execute(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}")
-        async for row in connection.cursor(sql, *arguments, prefetch=_PREFETCH):
-            if len(items) == size:
-                return Page(items, last, more=True)
-            item = convert(row)
-            page_bytes += item.ByteSize()
-            if items and page_bytes > MAX_PAGE_BYTES:
-                return Page(items, last, more=True)
-            items.append(item)
-            last = row
+    await connection.execute(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}")
+    async for row in connection.cursor(sql, *arguments, prefetch=_PREFETCH):
+        if len(items) == size:
+            return Page(items, last, more=True)
+        item = convert(row)
+        page_bytes += item.ByteSize()
+        if items and page_bytes > MAX_PAGE_BYTES:
+            return Page(items, last, more=True)
+        items.append(item)
+        last = row
     return Page(items, last, more=False)
 
 

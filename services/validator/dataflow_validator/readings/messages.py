@@ -49,6 +49,11 @@ NUMERIC_TYPES: Final = frozenset({FieldType.INTEGER, FieldType.NUMBER})
 """Fields that can be added up and compared as numbers."""
 
 
+def value_of(sql_type: str, value: object) -> reading_pb2.Value:
+    """Writes a value of a column of a type, JSON as text."""
+    return _CONVERTERS[sql_type](value)
+
+
 class ReadingShape:
     """What to select of a contract's table, and how to write a row of it.
 

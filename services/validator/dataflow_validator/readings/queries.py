@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
-from dataflow_validator.contracts.names import Column, quote_identifier
 from dataflow_validator.readings.messages import ReadingShape
 
 _FEW_DEVICES: Final = 64
 """Up to here each device's rows are found by its part of the primary key and merged."""
-
-AGGREGATES: Final = ("count", "min", "max", "avg", "sum")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,79 +122,3 @@ def latest_query(selection: Selection, shape: ReadingShape, after: str | None, l
         f"SELECT {columns} FROM d CROSS JOIN LATERAL ({newest}) r LIMIT {most}"
     )
     return query
-
-
-@dataclass(frozen=True, slots=True)
-class Grouping:
-    """How readings are gathered into buckets.
-
-    Attributes:
-        window: Length of the windows, aligned to 1970; `None` for one over everything.
-        by_device: A bucket for each device instead of one over all.
-        exact: Add in numeric instead of double precision, for sums beyond a double's range.
-    """
-
-    window: timedelta | None = None
-    by_device: bool = False
-    exact: bool = False
-
-
-def aggregate_query(
-    selection: Selection,
-    columns: Sequence[Column],
-    aggregates: Sequence[str],
-    grouping: Grouping,
-    after: tuple[datetime | None, str] | None,
-    limit: int,
-) -> Query:
-    """Aggregates by window and device, after a bucket.
-
-    Gives (start, device_id, count of rows, then each aggregate of each column): start is null without windows, device_id
-    empty without devices.
-
-    Args:
-        selection: Which readings.
-        columns: What to aggregate.
-        aggregates: Some of `AGGREGATES`, computed of each column.
-        grouping: The buckets.
-        after: Start and device of the last bucket of the page before.
-        limit: Most buckets.
-    """
-    query = Query()
-    conditions = _times(query, selection)
-    if selection.device_ids is not None:
-        conditions.append(f"r.device_id = ANY ({query.argument(list(selection.device_ids), 'text[]')})")
-    start, device = "NULL::timestamptz", "''"
-    keys = []
-    if grouping.window is not None:
-        window = query.argument(grouping.window, "interval")
-        start = f"date_bin({window}, r.event_time, '1970-01-01 00:00:00+00'::timestamptz)"
-        keys.append("1")
-    if grouping.by_device:
-        device = "r.device_id"
-        keys.append("2")
-    if after is not None:
-        conditions += _after(query, grouping, start, after)
-    cells = ["count(*)", *(_cell(column, name, grouping) for column in columns for name in aggregates)]
-    grouped = f" GROUP BY {', '.join(keys)} ORDER BY {', '.join(keys)}" if keys else ""
-    query.sql = (
-        f"SELECT {start}, {device}, {', '.join(cells)} FROM {selection.table} r{_where(conditions)}{grouped} "  # noqa: S608
-        f"LIMIT {query.argument(limit, 'bigint')}"
-    )
-    return query
-
-
-def _after(query: Query, grouping: Grouping, start: str, after: tuple[datetime | None, str]) -> list[str]:
-    moment, device = after
-    if grouping.window is None:
-        return [f"r.device_id > {query.argument(device, 'text')}"] if grouping.by_device else ["false"]
-    at = query.argument(moment, "timestamptz")
-    if not grouping.by_device:
-        return [f"{start} > {at}", f"r.event_time >= {at}"]
-    # The second one is what partitions and indexes can use.
-    return [f"({start}, r.device_id) > ({at}, {query.argument(device, 'text')})", f"r.event_time >= {at}"]
-
-
-def _cell(column: Column, aggregate: str, grouping: Grouping) -> str:
-    exact = grouping.exact and aggregate in {"avg", "sum"}
-    return f"{aggregate}(r.{quote_identifier(column.name)}{'::numeric' if exact else ''})"

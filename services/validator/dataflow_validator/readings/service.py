@@ -2,39 +2,26 @@
 
 import asyncio
 
-import asyncpg
 from dataflow.validator.v1 import reading_pb2, reading_service_pb2
 from dataflow_mesh import paging
-from dataflow_mesh.errors import InvalidRequestError, PageTokenInvalidError, QueryTooExpensiveError
+from dataflow_mesh.errors import PageTokenInvalidError
 from dataflow_mesh.postgres import Pool
 
 from dataflow_validator.catalog.contract_records import ContractRecord, get_contract
-from dataflow_validator.contracts.names import Column
-from dataflow_validator.errors import FieldInvalidError
-from dataflow_validator.pages import Context, Page, Row, read_page, selection, storable
+from dataflow_validator.pages import Context, read_page, selection, storable
+from dataflow_validator.readings.aggregate_service import AggregateServicer
 from dataflow_validator.readings.export_service import ExportServicer
-from dataflow_validator.readings.messages import NUMERIC_TYPES, ReadingShape
-from dataflow_validator.readings.queries import Grouping, Query, Selection, aggregate_query, latest_query, list_query
+from dataflow_validator.readings.messages import ReadingShape
+from dataflow_validator.readings.queries import Selection, latest_query, list_query
 from dataflow_validator.readings.table import readings_table_name
 from dataflow_validator.readings.watch_service import WatchServicer
-from dataflow_validator.time_messages import from_duration, from_timestamp, microseconds, moment_of, to_timestamp
+from dataflow_validator.time_messages import from_timestamp, microseconds, moment_of
 
 SERVICE = "dataflow.validator.v1.ReadingService"
 """Full name of the service."""
 
-MAX_BUCKETS = 10_000
-DEFAULT_BUCKETS = 1_000
 
-_AGGREGATES = {
-    reading_service_pb2.AGGREGATE_COUNT: "count",
-    reading_service_pb2.AGGREGATE_MIN: "min",
-    reading_service_pb2.AGGREGATE_MAX: "max",
-    reading_service_pb2.AGGREGATE_AVG: "avg",
-    reading_service_pb2.AGGREGATE_SUM: "sum",
-}
-
-
-class ReadingServicer(WatchServicer, ExportServicer):
+class ReadingServicer(AggregateServicer, WatchServicer, ExportServicer):
     """Reads what was stored.
 
     Args:
@@ -43,6 +30,7 @@ class ReadingServicer(WatchServicer, ExportServicer):
     """
 
     def __init__(self, pool: Pool, stopping: asyncio.Event | None = None) -> None:
+        AggregateServicer.__init__(self, pool)
         WatchServicer.__init__(self, pool, stopping)
         ExportServicer.__init__(self, pool)
         self._pool = pool
@@ -84,47 +72,6 @@ class ReadingServicer(WatchServicer, ExportServicer):
         token = paging.encode([page.items[-1].device_id], method, bound) if page.more else ""
         return reading_service_pb2.ListLatestReadingsResponse(readings=page.items, next_page_token=token)
 
-    async def AggregateReadings(
-        self,
-        request: reading_service_pb2.AggregateReadingsRequest,
-        context: Context,
-    ) -> reading_service_pb2.AggregateReadingsResponse:
-        """Gives aggregates of fields by window and device."""
-        method, bound = f"{SERVICE}.AggregateReadings", selection(request)
-        key = paging.decode(request.page_token, method, bound)
-        after = None if key is None else (None if key[0] is None else moment_of(_integer(key[0])), str(key[1]))
-        size = paging.page_size(request.page_size, default=DEFAULT_BUCKETS, maximum=MAX_BUCKETS)
-        window = None
-        if request.HasField("window") and (window := from_duration(request.window, "window")).total_seconds() <= 0:
-            raise InvalidRequestError(violations=[("window", "longer than 0")])
-        contract, selected = await self._select(request.filter)
-        aggregates = [_AGGREGATES[aggregate] for aggregate in request.aggregates]
-        columns = _columns(contract, list(request.fields), aggregates)
-
-        def query_for(*, exact: bool) -> Query:
-            grouping = Grouping(window, request.by_device, exact)
-            return aggregate_query(selected, columns, aggregates, grouping, after, size + 1)
-
-        def bucket(row: Row) -> reading_service_pb2.AggregateBucket:
-            return _bucket(row, columns, aggregates)
-
-        page: Page[reading_service_pb2.AggregateBucket]
-        try:
-            try:
-                query = query_for(exact=False)
-                page = await read_page(self._pool, query.sql, query.arguments, size, bucket)
-            except asyncpg.NumericValueOutOfRangeError:
-                # A sum passed a double's range on its way; what comes out may still be within it.
-                query = query_for(exact=True)
-                page = await read_page(self._pool, query.sql, query.arguments, size, bucket)
-        except asyncpg.QueryCanceledError as error:
-            raise QueryTooExpensiveError(metadata={"limit": "time"}) from error
-        token = ""
-        if page.more and page.last is not None:
-            start = None if page.last[0] is None else microseconds(page.last[0])
-            token = paging.encode((start, page.last[1]), method, bound)
-        return reading_service_pb2.AggregateReadingsResponse(buckets=page.items, next_page_token=token)
-
     async def _select(self, message: reading_pb2.ReadingFilter) -> tuple[ContractRecord, Selection]:
         start = from_timestamp(message.start_time, "filter.start_time") if message.HasField("start_time") else None
         end = from_timestamp(message.end_time, "filter.end_time") if message.HasField("end_time") else None
@@ -132,38 +79,6 @@ class ReadingServicer(WatchServicer, ExportServicer):
             contract = await get_contract(connection, message.contract)
         devices = sorted(set(storable(list(message.device_ids)))) if message.device_ids else None
         return contract, Selection(readings_table_name(contract.name), devices, start, end)
-
-
-def _columns(contract: ContractRecord, names: list[str], aggregates: list[str]) -> list[Column]:
-    by_field = {column.field: column for column in contract.columns}
-    columns = []
-    for name in names:
-        metadata = {"contract": contract.name, "field": name}
-        column = by_field.get(name)
-        if column is None:
-            known = ", ".join(repr(field) for field in list(by_field)[:20])
-            raise FieldInvalidError(
-                f"contract {contract.name!r} has no field {name!r}; it has {known}", metadata=metadata
-            )
-        if column.type not in NUMERIC_TYPES and set(aggregates) != {"count"}:
-            raise FieldInvalidError(f"field {name!r} is {column.type}: it can only be counted", metadata=metadata)
-        columns.append(column)
-    return columns
-
-
-def _bucket(row: Row, columns: list[Column], aggregates: list[str]) -> reading_service_pb2.AggregateBucket:
-    bucket = reading_service_pb2.AggregateBucket(
-        device_id=row[1], start_time=None if row[0] is None else to_timestamp(row[0]), reading_count=row[2]
-    )
-    position = 3
-    for column in columns:
-        cells = bucket.fields[column.field]
-        for aggregate in aggregates:
-            value = row[position]
-            position += 1
-            if value is not None:
-                setattr(cells, aggregate, value if aggregate == "count" else float(value))
-    return bucket
 
 
 def _integer(part: paging.KeyPart) -> int:

@@ -76,3 +76,17 @@ FROM unnest($2::timestamptz[], $3::text[], $4::timestamptz[]) AS m (hour, device
 -- Hours that wait, and for how many seconds the first of them has.
 SELECT count(DISTINCT (contract, hour)) AS hours, extract(epoch FROM now() - min(mark_time))::double precision AS seconds
 FROM validator.rollup_mark;
+
+-- name: dirty_hours
+-- The marked hours from $2 on, before $3; many marks count as all devices.
+SELECT hour, bool_or(devices IS NULL) OR count(*) > 200 AS everybody
+FROM validator.rollup_mark
+WHERE contract = $1 AND hour > $2 - interval '1 hour' AND hour < $3
+GROUP BY hour;
+
+-- name: dirty_devices
+-- The marked devices of some hours, of those in $3 only if it is not null.
+SELECT hour, array_agg(DISTINCT d.device_id) AS devices
+FROM validator.rollup_mark CROSS JOIN unnest(devices) AS d (device_id)
+WHERE contract = $1 AND hour = ANY ($2::timestamptz[]) AND ($3::text[] IS NULL OR d.device_id = ANY ($3))
+GROUP BY hour;
