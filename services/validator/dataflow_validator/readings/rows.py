@@ -28,7 +28,7 @@ _SeenKey: TypeAlias = tuple[str, UUID]
 """Device and message id."""
 
 _DEVICE, _EVENT_TIME, _RECEIVE_TIME, _MESSAGE_ID, _CONTENT_HASH, _MAYBE_DUPLICATE = range(6)
-_FIXED_COLUMNS: Final = (
+FIXED_COLUMNS: Final = (
     ("device_id", "text"),
     ("event_time", "timestamptz"),
     ("receive_time", "timestamptz"),
@@ -114,7 +114,7 @@ class ReadingRows:
         conflicts = self._settle(taken)
         if conflicts and self._contract.spec.conflict is ConflictRule.BOTH and not derived:
             # Both are rows: the later one under an id made of its own content, so that its resend is recognised too.
-            await self._store([item._replace(row=_with_own_id(item.row)) for item in conflicts], derived=True)
+            await self._store([item._replace(row=with_own_id(item.row)) for item in conflicts], derived=True)
         else:
             for item in conflicts:
                 judged = self._claimed[item.batch]
@@ -247,10 +247,16 @@ def _content_hash(item: Item) -> int:
     return content_hash
 
 
-def _with_own_id(row: Row) -> Row:
+def with_own_id(row: Row) -> Row:
+    """Return a row under an id made of its own content, for the later of two with one key that are both rows."""
     message_id = row[_MESSAGE_ID]
     assert isinstance(message_id, UUID)
-    return (*row[:_MESSAGE_ID], uuid5(message_id, str(row[_CONTENT_HASH])), *row[_CONTENT_HASH:])
+    return (*row[:_MESSAGE_ID], own_id(message_id, row[_CONTENT_HASH]), *row[_CONTENT_HASH:])
+
+
+def own_id(message_id: UUID, content_hash: int) -> UUID:
+    """Return the id of the later one of two readings with one key that are both rows."""
+    return uuid5(message_id, str(content_hash))
 
 
 def readings_table(contract: str) -> str:
@@ -269,7 +275,7 @@ def insert_statement(contract: CompiledContract, columns: Sequence[Sequence[Any]
         columns: The members of the rows, as `contracts.outcome.Accepted` orders them.
     """
     names = [
-        *_FIXED_COLUMNS,
+        *FIXED_COLUMNS,
         *((column.name, column.sql_type) for column in contract.columns),
         ("extra", "jsonb"),
     ]
