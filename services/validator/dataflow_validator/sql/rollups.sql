@@ -81,7 +81,7 @@ FROM validator.rollup_mark;
 -- The marked hours from $2 on, before $3; many marks count as all devices.
 SELECT hour, bool_or(devices IS NULL) OR count(*) > 200 AS everybody
 FROM validator.rollup_mark
-WHERE contract = $1 AND hour > $2 - interval '1 hour' AND hour < $3
+WHERE contract = $1 AND hour > $2::timestamptz - interval '1 hour' AND hour < $3
 GROUP BY hour;
 
 -- name: dirty_devices
