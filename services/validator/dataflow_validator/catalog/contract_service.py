@@ -8,6 +8,7 @@ from dataflow_mesh.access import current_caller
 from dataflow_mesh.postgres import Pool
 
 from dataflow_validator.catalog import contract_records
+from dataflow_validator.catalog.compatibility_service import CompatibilityServicer
 from dataflow_validator.catalog.contract_changes import delete_contract, update_contract
 from dataflow_validator.catalog.contract_messages import contract_message, read_spec
 from dataflow_validator.catalog.contract_watch_service import ContractWatchServicer
@@ -22,7 +23,7 @@ SERVICE = "dataflow.validator.v1.ContractService"
 """Full name of the service."""
 
 
-class ContractServicer(RevisionServicer, ContractWatchServicer, LanguageServicer):
+class ContractServicer(RevisionServicer, ContractWatchServicer, LanguageServicer, CompatibilityServicer):
     """Makes, changes, shows and deletes contracts.
 
     Args:

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from dataflow.validator.v1 import compatibility_pb2 as dataflow_dot_validator_dot_v1_dot_compatibility__pb2
 from dataflow.validator.v1 import contract_language_pb2 as dataflow_dot_validator_dot_v1_dot_contract__language__pb2
 from dataflow.validator.v1 import contract_service_pb2 as dataflow_dot_validator_dot_v1_dot_contract__service__pb2
 
@@ -75,6 +76,16 @@ class ContractServiceStub:
                 '/dataflow.validator.v1.ContractService/ListRevisions',
                 request_serializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.ListRevisionsRequest.SerializeToString,
                 response_deserializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.ListRevisionsResponse.FromString,
+                _registered_method=True)
+        self.CheckCompatibility = channel.unary_unary(
+                '/dataflow.validator.v1.ContractService/CheckCompatibility',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_compatibility__pb2.CheckCompatibilityRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_compatibility__pb2.CheckCompatibilityResponse.FromString,
+                _registered_method=True)
+        self.DiffRevisions = channel.unary_unary(
+                '/dataflow.validator.v1.ContractService/DiffRevisions',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_compatibility__pb2.DiffRevisionsRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_compatibility__pb2.DiffRevisionsResponse.FromString,
                 _registered_method=True)
         self.WatchContracts = channel.unary_stream(
                 '/dataflow.validator.v1.ContractService/WatchContracts',
@@ -195,6 +206,31 @@ class ContractServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckCompatibility(self, request, context):
+        """Whether rules may be the next revision of a contract: each incompatibility by field, with a message that one revision
+        accepts and the other refuses. Nothing is made.
+
+        It never calls compatible what a message refutes. What it cannot decide is incompatible without a counter-example. Adding
+        an optional field is always allowed; the answer says where that may refuse an item.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
+        INVALID_ARGUMENT (CONTRACT_INVALID): the rules cannot be made at all; BadRequest lists every problem.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DiffRevisions(self, request, context):
+        """How two revisions differ, in sentences, in order.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND): also when a revision does not exist.
+        INVALID_ARGUMENT (INVALID_REQUEST): the first revision has none before it.
+        INVALID_ARGUMENT (PAGE_TOKEN_INVALID).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchContracts(self, request, context):
         """What changes about contracts, as it happens.
 
@@ -299,6 +335,16 @@ def add_ContractServiceServicer_to_server(servicer, server):
                     servicer.ListRevisions,
                     request_deserializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.ListRevisionsRequest.FromString,
                     response_serializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.ListRevisionsResponse.SerializeToString,
+            ),
+            'CheckCompatibility': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckCompatibility,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_compatibility__pb2.CheckCompatibilityRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_compatibility__pb2.CheckCompatibilityResponse.SerializeToString,
+            ),
+            'DiffRevisions': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiffRevisions,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_compatibility__pb2.DiffRevisionsRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_compatibility__pb2.DiffRevisionsResponse.SerializeToString,
             ),
             'WatchContracts': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchContracts,
@@ -543,6 +589,60 @@ class ContractService:
             '/dataflow.validator.v1.ContractService/ListRevisions',
             dataflow_dot_validator_dot_v1_dot_contract__service__pb2.ListRevisionsRequest.SerializeToString,
             dataflow_dot_validator_dot_v1_dot_contract__service__pb2.ListRevisionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckCompatibility(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.validator.v1.ContractService/CheckCompatibility',
+            dataflow_dot_validator_dot_v1_dot_compatibility__pb2.CheckCompatibilityRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_compatibility__pb2.CheckCompatibilityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiffRevisions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.validator.v1.ContractService/DiffRevisions',
+            dataflow_dot_validator_dot_v1_dot_compatibility__pb2.DiffRevisionsRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_compatibility__pb2.DiffRevisionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

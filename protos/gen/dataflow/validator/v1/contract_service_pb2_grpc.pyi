@@ -4,6 +4,7 @@ isort:skip_file
 Contracts."""
 
 from collections import abc as _abc
+from dataflow.validator.v1 import compatibility_pb2 as _compatibility_pb2
 from dataflow.validator.v1 import contract_language_pb2 as _contract_language_pb2
 from dataflow.validator.v1 import contract_service_pb2 as _contract_service_pb2
 from grpc import aio as _aio
@@ -88,6 +89,23 @@ class ContractServiceStub:
     """All revisions of a contract, the newest first, those from before it was deleted and made again included.
 
     NOT_FOUND (CONTRACT_NOT_FOUND).
+    INVALID_ARGUMENT (PAGE_TOKEN_INVALID).
+    """
+    CheckCompatibility: _grpc.UnaryUnaryMultiCallable[_compatibility_pb2.CheckCompatibilityRequest, _compatibility_pb2.CheckCompatibilityResponse]
+    """Whether rules may be the next revision of a contract: each incompatibility by field, with a message that one revision
+    accepts and the other refuses. Nothing is made.
+
+    It never calls compatible what a message refutes. What it cannot decide is incompatible without a counter-example. Adding
+    an optional field is always allowed; the answer says where that may refuse an item.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
+    INVALID_ARGUMENT (CONTRACT_INVALID): the rules cannot be made at all; BadRequest lists every problem.
+    """
+    DiffRevisions: _grpc.UnaryUnaryMultiCallable[_compatibility_pb2.DiffRevisionsRequest, _compatibility_pb2.DiffRevisionsResponse]
+    """How two revisions differ, in sentences, in order.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND): also when a revision does not exist.
+    INVALID_ARGUMENT (INVALID_REQUEST): the first revision has none before it.
     INVALID_ARGUMENT (PAGE_TOKEN_INVALID).
     """
     WatchContracts: _grpc.UnaryStreamMultiCallable[_contract_service_pb2.WatchContractsRequest, _contract_service_pb2.WatchContractsResponse]
@@ -192,6 +210,23 @@ class ContractServiceAsyncStub(ContractServiceStub):
     """All revisions of a contract, the newest first, those from before it was deleted and made again included.
 
     NOT_FOUND (CONTRACT_NOT_FOUND).
+    INVALID_ARGUMENT (PAGE_TOKEN_INVALID).
+    """
+    CheckCompatibility: _aio.UnaryUnaryMultiCallable[_compatibility_pb2.CheckCompatibilityRequest, _compatibility_pb2.CheckCompatibilityResponse]  # type: ignore[assignment]
+    """Whether rules may be the next revision of a contract: each incompatibility by field, with a message that one revision
+    accepts and the other refuses. Nothing is made.
+
+    It never calls compatible what a message refutes. What it cannot decide is incompatible without a counter-example. Adding
+    an optional field is always allowed; the answer says where that may refuse an item.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
+    INVALID_ARGUMENT (CONTRACT_INVALID): the rules cannot be made at all; BadRequest lists every problem.
+    """
+    DiffRevisions: _aio.UnaryUnaryMultiCallable[_compatibility_pb2.DiffRevisionsRequest, _compatibility_pb2.DiffRevisionsResponse]  # type: ignore[assignment]
+    """How two revisions differ, in sentences, in order.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND): also when a revision does not exist.
+    INVALID_ARGUMENT (INVALID_REQUEST): the first revision has none before it.
     INVALID_ARGUMENT (PAGE_TOKEN_INVALID).
     """
     WatchContracts: _aio.UnaryStreamMultiCallable[_contract_service_pb2.WatchContractsRequest, _contract_service_pb2.WatchContractsResponse]  # type: ignore[assignment]
@@ -341,6 +376,35 @@ class ContractServiceServicer(metaclass=_abc_1.ABCMeta):
         """All revisions of a contract, the newest first, those from before it was deleted and made again included.
 
         NOT_FOUND (CONTRACT_NOT_FOUND).
+        INVALID_ARGUMENT (PAGE_TOKEN_INVALID).
+        """
+
+    @_abc_1.abstractmethod
+    def CheckCompatibility(
+        self,
+        request: _compatibility_pb2.CheckCompatibilityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_compatibility_pb2.CheckCompatibilityResponse, _abc.Awaitable[_compatibility_pb2.CheckCompatibilityResponse]]:
+        """Whether rules may be the next revision of a contract: each incompatibility by field, with a message that one revision
+        accepts and the other refuses. Nothing is made.
+
+        It never calls compatible what a message refutes. What it cannot decide is incompatible without a counter-example. Adding
+        an optional field is always allowed; the answer says where that may refuse an item.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
+        INVALID_ARGUMENT (CONTRACT_INVALID): the rules cannot be made at all; BadRequest lists every problem.
+        """
+
+    @_abc_1.abstractmethod
+    def DiffRevisions(
+        self,
+        request: _compatibility_pb2.DiffRevisionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_compatibility_pb2.DiffRevisionsResponse, _abc.Awaitable[_compatibility_pb2.DiffRevisionsResponse]]:
+        """How two revisions differ, in sentences, in order.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND): also when a revision does not exist.
+        INVALID_ARGUMENT (INVALID_REQUEST): the first revision has none before it.
         INVALID_ARGUMENT (PAGE_TOKEN_INVALID).
         """
 
