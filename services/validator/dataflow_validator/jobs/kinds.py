@@ -6,9 +6,11 @@ from typing import Final
 
 from dataflow_validator.devices.delete import DeleteDeviceData
 from dataflow_validator.devices.export import ExportDeviceData
+from dataflow_validator.jobs.contract_test.kind import ContractTestJob
 from dataflow_validator.jobs.kind import JobKind
 
 _ALL: tuple[JobKind, ...] = (
+    ContractTestJob(),
     DeleteDeviceData(),
     ExportDeviceData(),
 )
