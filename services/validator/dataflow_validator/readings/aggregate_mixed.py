@@ -20,6 +20,7 @@ from dataflow_validator.readings.aggregate import (
     keys,
 )
 from dataflow_validator.readings.aggregate_ranges import Range, Sources
+from dataflow_validator.readings.aggregate_rows import row_conditions
 from dataflow_validator.readings.queries import Query
 from dataflow_validator.rollups.tables import READINGS, Level, rollup_table
 
@@ -172,12 +173,13 @@ def _rollup_branches(
 def _row_branches(query: Query, aggregation: Aggregation, parts: Sequence[_Part], sources: Sources) -> list[str]:
     cells = [f"{part.of_rows}::{part.sql_type} AS {part.name}" for part in parts]
     table = f"{aggregation.selection.table} r"
-    devices = aggregation.selection.device_ids
-    conditions = [] if devices is None else [f"r.device_id = ANY ({query.argument(list(devices), 'text[]')})"]
-    branches = [
-        _branch(query, aggregation, cells, "r", source, "r.event_time", [*conditions, *times])
-        for source, times in _ranged(query, table, "r.event_time", sources.rows)
-    ]
+    branches = []
+    if sources.rows:
+        conditions = row_conditions(query, aggregation)
+        branches = [
+            _branch(query, aggregation, cells, "r", source, "r.event_time", [*conditions, *times])
+            for source, times in _ranged(query, table, "r.event_time", sources.rows)
+        ]
     for pairs, level in ((sources.day_devices, Level.DAY), (sources.hour_devices, Level.HOUR)):
         if pairs:
             starts = query.argument([start for start, _ in pairs], "timestamptz[]")
