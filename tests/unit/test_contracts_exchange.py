@@ -14,7 +14,6 @@ from dataflow_validator.contracts import (
     EventTimeFormat,
     FieldSpec,
     FieldType,
-    MessageFormat,
     UnknownFields,
     compile_contract,
 )
@@ -101,7 +100,6 @@ def contracts(draw: st.DrawFn) -> ContractSpec:
         coerce=draw(st.sampled_from(Coercion)),
         conflict=draw(st.sampled_from(ConflictRule)),
         dedupe_window=timedelta(seconds=draw(st.integers(0, 10**6))),
-        message_format=draw(st.sampled_from(MessageFormat)),
         description=draw(st.sampled_from(["", "for people"])),
     )
 

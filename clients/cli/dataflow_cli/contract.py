@@ -40,10 +40,6 @@ def contract() -> None:
     type=click.Choice(TIME_UNITS),
     help="How it is written.  [default: ISO 8601, or numbers by magnitude]",
 )
-@click.option(
-    "--items", "items_pointer", metavar="/POINTER", default="", help="Array in the message whose elements are items."
-)
-@click.option("--senml", is_flag=True, help="Messages are SenML packs (RFC 8428); their records are the items.")
 @click.option("--identity", metavar="F,F", default="", help="Fields that make an item recognisable when sent again.")
 @click.option(
     "--unknown", type=click.Choice(list(UNKNOWN_FIELDS)), help="Members that no field names.  [default: ignore]"
@@ -65,8 +61,6 @@ def create(
     fields_file: Path | None,
     event_time_field: str,
     event_time_unit: str | None,
-    items_pointer: str,
-    senml: bool,
     identity: str,
     unknown: str | None,
     coercion: str | None,
@@ -87,8 +81,6 @@ def create(
     spec = contract_pb2.ContractSpec(
         event_time_field=event_time_field,
         event_time_unit=event_time_unit or "",
-        items_pointer=items_pointer,
-        message_format=contract_pb2.MESSAGE_FORMAT_SENML if senml else contract_pb2.MESSAGE_FORMAT_UNSPECIFIED,
         identity=_names(identity),
         description=description,
         unknown_fields=UNKNOWN_FIELDS[unknown] if unknown else contract_pb2.UNKNOWN_FIELDS_UNSPECIFIED,

@@ -21,7 +21,6 @@ from dataflow_validator.contracts.spec import (
     EventTimeFormat,
     FieldSpec,
     FieldType,
-    MessageFormat,
     UnknownFields,
 )
 from dataflow_validator.json_messages import from_value, to_value
@@ -62,12 +61,7 @@ _ENCODINGS: Final[Mapping[contract_pb2.BinaryEncoding.ValueType, BinaryEncoding]
     contract_pb2.BINARY_ENCODING_BASE64: BinaryEncoding.BASE64,
     contract_pb2.BINARY_ENCODING_HEX: BinaryEncoding.HEX,
 }
-_MESSAGE_FORMATS: Final[Mapping[contract_pb2.MessageFormat.ValueType, MessageFormat]] = {
-    contract_pb2.MESSAGE_FORMAT_JSON: MessageFormat.JSON,
-    contract_pb2.MESSAGE_FORMAT_SENML: MessageFormat.SENML,
-}
 _ENCODINGS_OUT: Final = {value: key for key, value in _ENCODINGS.items()}
-_MESSAGE_FORMATS_OUT: Final = {value: key for key, value in _MESSAGE_FORMATS.items()}
 _UNITS: Final = {
     "": EventTimeFormat.AUTO,
     "rfc3339": EventTimeFormat.RFC3339,
@@ -106,8 +100,6 @@ def read_spec(name: str, message: contract_pb2.ContractSpec) -> ContractSpec:
         identity=tuple(message.identity),
         event_time=message.event_time_field or None,
         event_time_format=_UNITS[message.event_time_unit],
-        items=message.items_pointer,
-        message_format=_MESSAGE_FORMATS.get(message.message_format, MessageFormat.JSON),
         unknown=_UNKNOWN.get(message.unknown_fields, UnknownFields.IGNORE),
         coerce=_COERCIONS.get(message.coercion, Coercion.STRICT),
         conflict=_CONFLICTS.get(message.conflict_policy, ConflictRule.FIRST),
@@ -195,8 +187,6 @@ def spec_message(spec: ContractSpec) -> contract_pb2.ContractSpec:
         event_time_unit=_UNITS_OUT[spec.event_time_format],
         event_time_min=to_timestamp(spec.event_time_min),
         event_time_max=None if spec.event_time_max is None else to_timestamp(spec.event_time_max),
-        items_pointer=spec.items,
-        message_format=_MESSAGE_FORMATS_OUT[spec.message_format],
         event_time_max_ahead=to_duration(spec.event_time_ahead),
         unknown_fields=_UNKNOWN_OUT[spec.unknown],
         coercion=_COERCIONS_OUT[spec.coerce],

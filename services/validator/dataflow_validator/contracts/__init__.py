@@ -16,7 +16,6 @@ from dataflow_validator.contracts.spec import (
     EventTimeFormat,
     FieldSpec,
     FieldType,
-    MessageFormat,
     UnknownFields,
 )
 
@@ -36,7 +35,6 @@ __all__ = [
     "FieldSpec",
     "FieldType",
     "IdKind",
-    "MessageFormat",
     "Reason",
     "RefusalKind",
     "Refused",

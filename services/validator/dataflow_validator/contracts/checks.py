@@ -9,7 +9,7 @@ from typing import Final
 
 from dataflow_validator.contracts.errors import ContractError, Problem
 from dataflow_validator.contracts.names import column_name
-from dataflow_validator.contracts.pointer import is_index, tokens_of
+from dataflow_validator.contracts.pointer import is_index
 from dataflow_validator.contracts.schema import parts_of
 from dataflow_validator.contracts.spec import (
     EPOCH,
@@ -18,7 +18,6 @@ from dataflow_validator.contracts.spec import (
     EventTimeFormat,
     FieldSpec,
     FieldType,
-    MessageFormat,
 )
 
 MAX_FIELDS: Final = 1000
@@ -89,7 +88,6 @@ def _contract_problems(spec: ContractSpec) -> Iterator[Problem]:
     if spec.event_time is not None:
         yield from _event_time_problems(spec, by_name.get(spec.event_time), known)
     yield from _window_problems(spec)
-    yield from _message_problems(spec)
 
 
 def _column_problems(spec: ContractSpec) -> Iterator[Problem]:
@@ -131,22 +129,6 @@ def _window_problems(spec: ContractSpec) -> Iterator[Problem]:
         yield Problem("event_time_ahead must be between 0 and 1 day", "event_time_max_ahead")
     if spec.dedupe_window < timedelta():
         yield Problem("dedupe_window must not be negative", "dedupe_window")
-
-
-def _message_problems(spec: ContractSpec) -> Iterator[Problem]:
-    if not spec.items:
-        return
-    if spec.message_format is not MessageFormat.JSON:
-        yield Problem("a SenML pack is split into its records: leave items_pointer empty", "items_pointer")
-    try:
-        fits = spec.items.startswith("/") and len(tokens_of(spec.items)) <= MAX_POINTER_TOKENS
-    except ValueError:
-        fits = False
-    if not fits:
-        wrong = (
-            f"items_pointer {spec.items!r}: write a JSON Pointer of up to {MAX_POINTER_TOKENS} levels, such as '/data'"
-        )
-        yield Problem(wrong, "items_pointer")
 
 
 def field_problems(field: FieldSpec, at: str) -> Iterator[Problem]:

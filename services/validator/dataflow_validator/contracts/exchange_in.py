@@ -29,8 +29,6 @@ _SETTINGS: Final[Mapping[str, type | tuple[type, ...]]] = {
     "event_time_min": str,
     "event_time_max": str,
     "event_time_ahead_us": int,
-    "items": str,
-    "message_format": str,
     "unknown": str,
     "coerce": str,
     "conflict": str,

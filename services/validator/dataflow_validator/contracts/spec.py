@@ -72,13 +72,6 @@ class BinaryEncoding(StrEnum):
     HEX = "hex"
 
 
-class MessageFormat(StrEnum):
-    """What a message is. A `SENML` pack (RFC 8428) is resolved into its records, each of which is an item."""
-
-    JSON = "json"
-    SENML = "senml"
-
-
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
     """One field of a contract and the rules for its value.
@@ -188,9 +181,6 @@ class ContractSpec:
         event_time_min: Earliest event time accepted, inclusive.
         event_time_max: Latest event time accepted, inclusive; `None` for no fixed end.
         event_time_ahead: How far the event time may lie after the receive time.
-        items: Where the items of a message are: a JSON Pointer to an array, each element of which becomes an item that is
-            the message with the element in the array's place. "" for the message itself, which may be an array of items.
-        message_format: What a message is.
         unknown: What happens to members that no field names.
         coerce: Whether values of another type may be read without loss.
         conflict: What happens to the same key with other content.
@@ -208,8 +198,6 @@ class ContractSpec:
     event_time_min: datetime = EPOCH
     event_time_max: datetime | None = None
     event_time_ahead: timedelta = timedelta(days=1)
-    items: str = ""
-    message_format: MessageFormat = MessageFormat.JSON
     unknown: UnknownFields = UnknownFields.IGNORE
     coerce: Coercion = Coercion.STRICT
     conflict: ConflictRule = ConflictRule.FIRST
@@ -229,8 +217,6 @@ class ContractSpec:
             "event_time_min": self.event_time_min.isoformat(),
             "event_time_max": None if self.event_time_max is None else self.event_time_max.isoformat(),
             "event_time_ahead_us": self.event_time_ahead // timedelta(microseconds=1),
-            "items": self.items,
-            "message_format": self.message_format.value,
             "unknown": self.unknown.value,
             "coerce": self.coerce.value,
             "conflict": self.conflict.value,
@@ -258,7 +244,6 @@ class ContractSpec:
 
 _CLOSED_SETS: Final[Mapping[str, type[StrEnum]]] = {
     "event_time_format": EventTimeFormat,
-    "message_format": MessageFormat,
     "unknown": UnknownFields,
     "coerce": Coercion,
     "conflict": ConflictRule,

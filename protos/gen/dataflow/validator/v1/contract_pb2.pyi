@@ -98,30 +98,6 @@ BINARY_ENCODING_HEX: BinaryEncoding.ValueType  # 2
 """Two digits for each byte, upper or lower case."""
 Global___BinaryEncoding: _TypeAlias = BinaryEncoding  # noqa: Y015
 
-class _MessageFormat:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _MessageFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MessageFormat.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    MESSAGE_FORMAT_UNSPECIFIED: _MessageFormat.ValueType  # 0
-    """Means JSON."""
-    MESSAGE_FORMAT_JSON: _MessageFormat.ValueType  # 1
-    """A JSON value; an array is as many items as it has elements."""
-    MESSAGE_FORMAT_SENML: _MessageFormat.ValueType  # 2
-    """A SenML pack (RFC 8428): base values are resolved, each record is an item."""
-
-class MessageFormat(_MessageFormat, metaclass=_MessageFormatEnumTypeWrapper):
-    """What a message is."""
-
-MESSAGE_FORMAT_UNSPECIFIED: MessageFormat.ValueType  # 0
-"""Means JSON."""
-MESSAGE_FORMAT_JSON: MessageFormat.ValueType  # 1
-"""A JSON value; an array is as many items as it has elements."""
-MESSAGE_FORMAT_SENML: MessageFormat.ValueType  # 2
-"""A SenML pack (RFC 8428): base values are resolved, each record is an item."""
-Global___MessageFormat: _TypeAlias = MessageFormat  # noqa: Y015
-
 class _UnknownFields:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -481,8 +457,6 @@ class ContractSpec(_message.Message):
     DEDUPE_WINDOW_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     EVENT_TIME_MAX_FIELD_NUMBER: _builtins.int
-    ITEMS_POINTER_FIELD_NUMBER: _builtins.int
-    MESSAGE_FORMAT_FIELD_NUMBER: _builtins.int
     FIELDS_FROM_SCHEMA_FIELD_NUMBER: _builtins.int
     json_schema: _builtins.str
     """A JSON Schema 2020-12 document instead of or beside the fields; empty for none. `$ref` only inside the document."""
@@ -498,12 +472,6 @@ class ContractSpec(_message.Message):
     """Same key, other content."""
     description: _builtins.str
     """For people and for Ask."""
-    items_pointer: _builtins.str
-    """JSON pointer to an array in the message ("/data"): each element becomes an item, which is the message with the element in
-    the array's place. Empty: the message itself, which may be an array of items. Fixed for the contract's life.
-    """
-    message_format: Global___MessageFormat.ValueType
-    """What a message is. Fixed for the contract's life."""
     fields_from_schema: _builtins.bool
     """True: the fields come from json_schema, name columns and add no rule; given ones are not read, they are derived again."""
     @_builtins.property
@@ -546,13 +514,11 @@ class ContractSpec(_message.Message):
         dedupe_window: _duration_pb2.Duration | None = ...,
         description: _builtins.str = ...,
         event_time_max: _timestamp_pb2.Timestamp | None = ...,
-        items_pointer: _builtins.str = ...,
-        message_format: Global___MessageFormat.ValueType = ...,
         fields_from_schema: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["dedupe_window", b"dedupe_window", "event_time_max", b"event_time_max", "event_time_max_ahead", b"event_time_max_ahead", "event_time_min", b"event_time_min"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coercion", b"coercion", "conflict_policy", b"conflict_policy", "dedupe_window", b"dedupe_window", "description", b"description", "event_time_field", b"event_time_field", "event_time_max", b"event_time_max", "event_time_max_ahead", b"event_time_max_ahead", "event_time_min", b"event_time_min", "event_time_unit", b"event_time_unit", "fields", b"fields", "fields_from_schema", b"fields_from_schema", "identity", b"identity", "items_pointer", b"items_pointer", "json_schema", b"json_schema", "message_format", b"message_format", "unknown_fields", b"unknown_fields"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coercion", b"coercion", "conflict_policy", b"conflict_policy", "dedupe_window", b"dedupe_window", "description", b"description", "event_time_field", b"event_time_field", "event_time_max", b"event_time_max", "event_time_max_ahead", b"event_time_max_ahead", "event_time_min", b"event_time_min", "event_time_unit", b"event_time_unit", "fields", b"fields", "fields_from_schema", b"fields_from_schema", "identity", b"identity", "json_schema", b"json_schema", "unknown_fields", b"unknown_fields"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -62,8 +62,6 @@ _CONTRACT_WORDS: Final = {
     "event_time_min": "earliest event time",
     "event_time_max": "latest event time",
     "event_time_ahead": "how far event times may be ahead",
-    "items": "place of the items",
-    "message_format": "message format",
     "unknown": "unknown members",
     "coerce": "coercion",
     "conflict": "conflict rule",

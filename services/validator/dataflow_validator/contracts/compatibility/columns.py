@@ -115,10 +115,6 @@ def _fixed_changes(old: ContractSpec, new: ContractSpec) -> Iterator[tuple[str, 
         yield "event_time", f"the event-time field is {before!r} and", repr(after)
     elif old.event_time is not None and old.event_time_format is not new.event_time_format:
         yield "event_time_format", f"the event time is read as {old.event_time_format} and", new.event_time_format
-    if old.items != new.items:
-        yield "items", f"the items are at {old.items or 'the message itself'} and", new.items or "the message itself"
-    if old.message_format is not new.message_format:
-        yield "message_format", f"messages are {old.message_format} and", new.message_format
     before_by_name = {field.name: field for field in old.fields}
     for field in new.fields:
         known = before_by_name.get(field.name)

@@ -173,10 +173,6 @@ def _short(payload: str) -> str:
 def _whole_differences(left: ContractSpec, right: ContractSpec, coerce_alike: bool) -> list[tuple[str, str, str]]:
     """Find differences that concern a message as a whole; nothing is proven across them."""
     found = []
-    if left.message_format is not right.message_format:
-        found.append(("message_format", left.message_format.value, right.message_format.value))
-    if left.items != right.items:
-        found.append(("items", left.items or "the message", right.items or "the message"))
     if item_may_be_array(left) != item_may_be_array(right):
         says = {True: "an array is one item", False: "an array has an item in each element"}
         found.append(("array", says[item_may_be_array(left)], says[item_may_be_array(right)]))
