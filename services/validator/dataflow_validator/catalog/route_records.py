@@ -12,12 +12,13 @@ import asyncpg
 from dataflow_mesh.postgres import Connection
 
 from dataflow_validator.catalog.change import changing_catalog, raise_version
-from dataflow_validator.catalog.contract_records import get_contract
+from dataflow_validator.catalog.contract_records import ContractRecord, get_contract
 from dataflow_validator.catalog.routes import check_device_rule, check_filter, implied_device_rule, overlap, specificity
 from dataflow_validator.contracts.device import DeviceRule
 from dataflow_validator.contracts.errors import RouteError
 from dataflow_validator.errors import (
     ContractNotFoundError,
+    EtagMismatchError,
     RequestIdReusedError,
     RouteConflictError,
     RouteInvalidError,
@@ -39,6 +40,12 @@ class RouteRecord:
     device_rule: str
     create_time: datetime
     pinned_revision: int
+
+    @property
+    def etag(self) -> str:
+        """Another one after each change: made of all that can change."""
+        text = json.dumps([str(self.route_id), self.contract, self.device_rule, self.pinned_revision])
+        return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
 async def create_route(
@@ -78,11 +85,7 @@ async def create_route(
                 raise RequestIdReusedError(metadata={"request_id": request_id})
             return route_of(made)
         record = await get_contract(connection, contract)
-        if pinned_revision and not await connection.fetchval(sql["revision_exists"], contract, pinned_revision):
-            raise ContractNotFoundError(
-                f"contract {contract!r} has no revision {pinned_revision}; its newest is {record.latest_revision}",
-                metadata={"contract": contract},
-            )
+        await _check_pin(connection, record, pinned_revision)
         _refuse_ties(filter_, [row["filter"] for row in await connection.fetch(sql["all_routes"])])
         rule = given or implied_device_rule(filter_, record.spec)
         row = await connection.fetchrow(
@@ -91,6 +94,55 @@ async def create_route(
         assert row is not None, "INSERT … RETURNING without ON CONFLICT gives a row"
         await raise_version(connection)
         return route_of(row)
+
+
+async def update_route(
+    connection: Connection,
+    route_id: str,
+    *,
+    contract: str = "",
+    device_rule: str | None = None,
+    pinned_revision: int | None = None,
+    etag: str = "",
+) -> RouteRecord:
+    """Changes what a route leads to.
+
+    Args:
+        connection: Not in a transaction.
+        route_id: Which one.
+        contract: The contract's name; empty for the one it has.
+        device_rule: As `DeviceRule.parse` reads it; empty for the one that filter and contract imply; `None` as it is.
+        pinned_revision: The revision that judges; 0 for the active one; `None` as it is, unless the contract is another.
+        etag: As the caller read it; empty for whatever it is.
+
+    Raises:
+        RouteNotFoundError: There is none of that id.
+        RouteInvalidError: The device rule is none.
+        ContractNotFoundError: There is no such contract, or no such revision of it.
+        EtagMismatchError: The route has changed since it was read.
+    """
+    sql = statements("registry")
+    async with changing_catalog(connection):
+        before = await get_route(connection, route_id)
+        if etag and not hmac.compare_digest(etag.encode(), before.etag.encode()):
+            raise EtagMismatchError(
+                f"the route of {before.filter!r} has changed since it was read: read it again",
+                metadata={"current": before.etag},
+            )
+        record = await get_contract(connection, contract or before.contract)
+        pinned = pinned_revision
+        if pinned is None:
+            pinned = before.pinned_revision if record.name == before.contract else 0
+        await _check_pin(connection, record, pinned)
+        rule = before.device_rule
+        if device_rule is not None:
+            rule = str(_checked(before.filter, device_rule) or implied_device_rule(before.filter, record.spec))
+        row = await connection.fetchrow(sql["update_route"], before.route_id, record.name, rule, pinned)
+        assert row is not None, "the route was there, and nobody else changes the catalogue"
+        after = route_of(row)
+        if after != before:
+            await raise_version(connection)
+        return after
 
 
 async def delete_route(connection: Connection, route_id: str) -> None:
@@ -122,6 +174,14 @@ async def find_route(connection: Connection, filter_: str) -> RouteRecord | None
     """Reads the route of exactly this filter; `None` where there is none."""
     row = await connection.fetchrow(statements("registry")["route_by_filter"], filter_)
     return None if row is None else route_of(row)
+
+
+async def _check_pin(connection: Connection, contract: ContractRecord, revision: int) -> None:
+    if revision and not await connection.fetchval(statements("registry")["revision_exists"], contract.name, revision):
+        raise ContractNotFoundError(
+            f"contract {contract.name!r} has no revision {revision}; its newest is {contract.latest_revision}",
+            metadata={"contract": contract.name},
+        )
 
 
 def _checked(filter_: str, device_rule: str) -> DeviceRule | None:

@@ -6,8 +6,11 @@ from dataflow_mesh.postgres import Pool
 
 from dataflow_validator.catalog import route_records
 from dataflow_validator.catalog.registry import Registry
+from dataflow_validator.catalog.routes import Route, check_filter, specificity
+from dataflow_validator.contracts.errors import RouteError
 from dataflow_validator.errors import RouteInvalidError
-from dataflow_validator.pages import Context, Row, read_page
+from dataflow_validator.pages import Context, Row, read_page, selection
+from dataflow_validator.quarantine.filters import topic_pattern
 from dataflow_validator.statements import statements
 from dataflow_validator.time_messages import to_timestamp
 
@@ -75,6 +78,24 @@ class RouteServicer(route_service_pb2_grpc.RouteServiceServicer):
         token = paging.encode([page.items[-1].filter], method) if page.more else ""
         return route_service_pb2.ListRoutesResponse(routes=page.items, next_page_token=token)
 
+    async def UpdateRoute(
+        self,
+        request: route_service_pb2.UpdateRouteRequest,
+        context: Context,
+    ) -> route_service_pb2.UpdateRouteResponse:
+        """Changes what a route leads to."""
+        async with self._pool.acquire() as connection:
+            record = await route_records.update_route(
+                connection,
+                request.route_id,
+                contract=request.contract.name,
+                device_rule=request.device_rule if request.HasField("device_rule") else None,
+                pinned_revision=request.pinned_revision if request.HasField("pinned_revision") else None,
+                etag=request.etag,
+            )
+            await self._registry.refresh(connection)
+        return route_service_pb2.UpdateRouteResponse(route=_message(record))
+
     async def DeleteRoute(
         self,
         request: route_service_pb2.DeleteRouteRequest,
@@ -98,9 +119,18 @@ class RouteServicer(route_service_pb2_grpc.RouteServiceServicer):
             )
         async with self._pool.acquire() as connection:
             catalog = await self._registry.refresh(connection)
-            found = catalog.routes.resolve(request.topic)
-            record = None if found is None else await route_records.find_route(connection, found.topic_filter)
-        return route_service_pb2.ResolveTopicResponse(route=None if record is None else _message(record))
+            found = catalog.routes.matching(request.topic)
+            records = [await route_records.find_route(connection, route.topic_filter) for route in found]
+        pairs = [(route, record) for route, record in zip(found, records, strict=True) if record is not None]
+        if not pairs:
+            return route_service_pb2.ResolveTopicResponse()
+        winner, record = pairs[0]
+        revision = winner.revision or catalog.active.get(winner.contract, 0)
+        return route_service_pb2.ResolveTopicResponse(
+            route=_message(record),
+            matches=[_matching(route, one, winner) for route, one in pairs],
+            revision=revision,
+        )
 
     async def ListUnroutedTopics(
         self,
@@ -108,16 +138,21 @@ class RouteServicer(route_service_pb2_grpc.RouteServiceServicer):
         context: Context,
     ) -> route_service_pb2.ListUnroutedTopicsResponse:
         """Shows topics that no route took."""
-        method = f"{SERVICE}.ListUnroutedTopics"
-        after = paging.decode(request.page_token, method)
+        method, bound = f"{SERVICE}.ListUnroutedTopics", selection(request)
+        after = paging.decode(request.page_token, method, bound)
         size = paging.page_size(request.page_size)
         count, topic = (None, None) if after is None else after
+        pattern = _pattern(request.topic_filter)
         page = await read_page(
-            self._pool, statements("registry")["unrouted_topics"], [count, topic, size + 1], size, _unrouted_message
+            self._pool,
+            statements("registry")["unrouted_topics"],
+            [count, topic, size + 1, pattern],
+            size,
+            _unrouted_message,
         )
         token = ""
         if page.more:
-            token = paging.encode([page.items[-1].message_count, page.items[-1].topic], method)
+            token = paging.encode([page.items[-1].message_count, page.items[-1].topic], method, bound)
         return route_service_pb2.ListUnroutedTopicsResponse(topics=page.items, next_page_token=token)
 
 
@@ -129,12 +164,53 @@ def _message(record: route_records.RouteRecord) -> route_pb2.Route:
         device_rule=record.device_rule,
         create_time=to_timestamp(record.create_time),
         pinned_revision=record.pinned_revision,
+        etag=record.etag,
     )
+
+
+def _matching(route: Route, record: route_records.RouteRecord, winner: Route) -> route_pb2.MatchingRoute:
+    literal, closed, levels = specificity(route.topic_filter)
+    return route_pb2.MatchingRoute(
+        route=_message(record),
+        literal_levels=literal,
+        open_ended=not closed,
+        levels=levels,
+        why=_why(route, winner),
+    )
+
+
+def _why(route: Route, winner: Route) -> str:
+    literal, closed, levels = specificity(route.topic_filter)
+    if route is winner:
+        return f"the most specific: {literal} literal levels{'' if closed else ', open end'}, {levels} levels in all"
+    other_literal, other_closed, other_levels = specificity(winner.topic_filter)
+    if literal != other_literal:
+        return f"fewer literal levels than {winner.topic_filter!r}: {literal}, not {other_literal}"
+    if closed != other_closed:
+        return f"ends in '#', and {winner.topic_filter!r} does not"
+    return f"fewer levels than {winner.topic_filter!r}: {levels}, not {other_levels}"
+
+
+def _pattern(topic_filter: str) -> str | None:
+    """Checks a topic filter of a request and makes its regular expression; `None` for none."""
+    if not topic_filter:
+        return None
+    try:
+        check_filter(topic_filter)
+    except RouteError as error:
+        raise RouteInvalidError(str(error), metadata={"filter": topic_filter}) from error
+    return topic_pattern(topic_filter)
 
 
 def _unrouted_message(row: Row) -> route_pb2.UnroutedTopic:
-    return route_pb2.UnroutedTopic(
+    message = route_pb2.UnroutedTopic(
         topic=row["topic"],
         message_count=row["messages"],
-        last_receive_time=to_timestamp(row["last_receive_time"]),
+        sample=row["sample"] or b"",
+        sample_size_bytes=row["size"] or 0,
     )
+    # Gone between counting and looking: the count says 0 the next time.
+    if row["last_receive_time"] is not None:
+        message.first_receive_time.CopyFrom(to_timestamp(row["first_receive_time"]))
+        message.last_receive_time.CopyFrom(to_timestamp(row["last_receive_time"]))
+    return message

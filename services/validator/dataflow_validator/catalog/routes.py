@@ -194,6 +194,10 @@ class RouteTable:
                     "specific: write a literal level in place of a wildcard in one of them"
                 )
 
+    def matching(self, topic: str) -> tuple[Route, ...]:
+        """Give all routes whose filters match a topic, the most specific first: the one that `resolve` gives."""
+        return tuple(route for route in self.routes if matches(route.topic_filter, topic))
+
     def resolve(self, topic: str) -> Route | None:
         """Give the route of a topic; `None` where no filter matches."""
         try:

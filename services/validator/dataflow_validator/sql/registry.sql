@@ -174,12 +174,33 @@ SELECT filter, contract, device_rule FROM validator.route ORDER BY filter;
 -- name: delete_route
 DELETE FROM validator.route WHERE route_id = $1 RETURNING route_id;
 
+-- name: update_route
+UPDATE validator.route SET contract = $2, device_rule = $3, pinned_revision = nullif($4, 0) WHERE route_id = $1
+RETURNING route_id, filter, contract, device_rule, create_time, coalesce(pinned_revision, 0) AS pinned_revision;
+
 -- name: unrouted_topics
--- Most messages first. $1 and $2: count and topic of the last one of the page before, or null.
-SELECT topic, count(*) AS messages, max(receive_time) AS last_receive_time
-FROM validator.quarantine
-WHERE kind = 'UNROUTED'
-GROUP BY topic
-HAVING $1::bigint IS NULL OR count(*) < $1 OR (count(*) = $1 AND topic > $2::text)
-ORDER BY messages DESC, topic
-LIMIT $3;
+-- Most messages first, from what is counted as items come and go. $1 and $2: count and topic of the last one of the page
+-- before, or null. $4: a regular expression that topics match, or null.
+WITH counted AS (
+    SELECT topic, sum(items)::bigint AS messages
+    FROM (SELECT topic, items FROM validator.quarantine_total WHERE kind = 'UNROUTED'
+          UNION ALL SELECT topic, items FROM validator.quarantine_change WHERE kind = 'UNROUTED') t
+    WHERE $4::text IS NULL OR topic ~ $4::text
+    GROUP BY topic
+    HAVING sum(items) > 0
+), page AS (
+    SELECT topic, messages FROM counted
+    WHERE $1::bigint IS NULL OR messages < $1 OR (messages = $1 AND topic > $2::text)
+    ORDER BY messages DESC, topic
+    LIMIT $3
+)
+SELECT p.topic, p.messages, f.receive_time AS first_receive_time, l.receive_time AS last_receive_time, l.sample, l.size
+FROM page p
+LEFT JOIN LATERAL (
+    SELECT receive_time FROM validator.quarantine q WHERE q.kind = 'UNROUTED' AND q.topic = p.topic
+    ORDER BY receive_time, quarantine_id LIMIT 1) f ON true
+LEFT JOIN LATERAL (
+    SELECT receive_time, substr(payload, 1, 1024) AS sample, octet_length(payload) AS size
+    FROM validator.quarantine q WHERE q.kind = 'UNROUTED' AND q.topic = p.topic
+    ORDER BY receive_time DESC, quarantine_id DESC LIMIT 1) l ON true
+ORDER BY p.messages DESC, p.topic;

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!dataflow/validator/v1/route.proto\x12\x15\x64\x61taflow.validator.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9a\x01\n\x05Route\x12\x10\n\x08route_id\x18\x01 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x02 \x01(\t\x12\x10\n\x08\x63ontract\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65vice_rule\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fpinned_revision\x18\x06 \x01(\r\"l\n\rUnroutedTopic\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x15\n\rmessage_count\x18\x02 \x01(\x04\x12\x35\n\x11last_receive_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!dataflow/validator/v1/route.proto\x12\x15\x64\x61taflow.validator.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa8\x01\n\x05Route\x12\x10\n\x08route_id\x18\x01 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x02 \x01(\t\x12\x10\n\x08\x63ontract\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65vice_rule\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fpinned_revision\x18\x06 \x01(\r\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\"\x85\x01\n\rMatchingRoute\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.dataflow.validator.v1.Route\x12\x16\n\x0eliteral_levels\x18\x02 \x01(\r\x12\x12\n\nopen_ended\x18\x03 \x01(\x08\x12\x0e\n\x06levels\x18\x04 \x01(\r\x12\x0b\n\x03why\x18\x05 \x01(\t\"\xcf\x01\n\rUnroutedTopic\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x15\n\rmessage_count\x18\x02 \x01(\x04\x12\x35\n\x11last_receive_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x12\x66irst_receive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06sample\x18\x05 \x01(\x0c\x12\x19\n\x11sample_size_bytes\x18\x06 \x01(\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dataflow.validator.v1.route
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ROUTE']._serialized_start=94
-  _globals['_ROUTE']._serialized_end=248
-  _globals['_UNROUTEDTOPIC']._serialized_start=250
-  _globals['_UNROUTEDTOPIC']._serialized_end=358
+  _globals['_ROUTE']._serialized_end=262
+  _globals['_MATCHINGROUTE']._serialized_start=265
+  _globals['_MATCHINGROUTE']._serialized_end=398
+  _globals['_UNROUTEDTOPIC']._serialized_start=401
+  _globals['_UNROUTEDTOPIC']._serialized_end=608
 # @@protoc_insertion_point(module_scope)

@@ -29,6 +29,7 @@ class Route(_message.Message):
     DEVICE_RULE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     PINNED_REVISION_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     route_id: _builtins.str
     """Unique, given when it was made."""
     filter: _builtins.str
@@ -39,6 +40,8 @@ class Route(_message.Message):
     """Where the device id is: "topic:N" (level N from 1), "payload:/pointer", or "identity" (who authenticated)."""
     pinned_revision: _builtins.int
     """The revision that judges, whichever is active; 0 for the active one."""
+    etag: _builtins.str
+    """Another one after each change; UpdateRoute takes it back."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
@@ -52,14 +55,55 @@ class Route(_message.Message):
         device_rule: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         pinned_revision: _builtins.int = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "create_time", b"create_time", "device_rule", b"device_rule", "filter", b"filter", "pinned_revision", b"pinned_revision", "route_id", b"route_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "create_time", b"create_time", "device_rule", b"device_rule", "etag", b"etag", "filter", b"filter", "pinned_revision", b"pinned_revision", "route_id", b"route_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Route: _TypeAlias = Route  # noqa: Y015
+
+@_typing.final
+class MatchingRoute(_message.Message):
+    """A route whose filter matches a topic."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUTE_FIELD_NUMBER: _builtins.int
+    LITERAL_LEVELS_FIELD_NUMBER: _builtins.int
+    OPEN_ENDED_FIELD_NUMBER: _builtins.int
+    LEVELS_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    literal_levels: _builtins.int
+    """Levels of its filter that are no wildcard: what counts first."""
+    open_ended: _builtins.bool
+    """It ends in "#"; of two with as many literal levels the one that does not wins."""
+    levels: _builtins.int
+    """All levels of its filter: what counts last."""
+    why: _builtins.str
+    """Why it wins or loses, for people."""
+    @_builtins.property
+    def route(self) -> Global___Route:
+        """The route."""
+
+    def __init__(
+        self,
+        *,
+        route: Global___Route | None = ...,
+        literal_levels: _builtins.int = ...,
+        open_ended: _builtins.bool = ...,
+        levels: _builtins.int = ...,
+        why: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["route", b"route"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["levels", b"levels", "literal_levels", b"literal_levels", "open_ended", b"open_ended", "route", b"route", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MatchingRoute: _TypeAlias = MatchingRoute  # noqa: Y015
 
 @_typing.final
 class UnroutedTopic(_message.Message):
@@ -70,13 +114,24 @@ class UnroutedTopic(_message.Message):
     TOPIC_FIELD_NUMBER: _builtins.int
     MESSAGE_COUNT_FIELD_NUMBER: _builtins.int
     LAST_RECEIVE_TIME_FIELD_NUMBER: _builtins.int
+    FIRST_RECEIVE_TIME_FIELD_NUMBER: _builtins.int
+    SAMPLE_FIELD_NUMBER: _builtins.int
+    SAMPLE_SIZE_BYTES_FIELD_NUMBER: _builtins.int
     topic: _builtins.str
     """The topic."""
     message_count: _builtins.int
     """Messages in quarantine as UNROUTED."""
+    sample: _builtins.bytes
+    """The beginning of the newest one's payload, at most 1,024 bytes."""
+    sample_size_bytes: _builtins.int
+    """Length of that payload."""
     @_builtins.property
     def last_receive_time(self) -> _timestamp_pb2.Timestamp:
         """The newest one's receive time."""
+
+    @_builtins.property
+    def first_receive_time(self) -> _timestamp_pb2.Timestamp:
+        """The oldest one's."""
 
     def __init__(
         self,
@@ -84,10 +139,13 @@ class UnroutedTopic(_message.Message):
         topic: _builtins.str = ...,
         message_count: _builtins.int = ...,
         last_receive_time: _timestamp_pb2.Timestamp | None = ...,
+        first_receive_time: _timestamp_pb2.Timestamp | None = ...,
+        sample: _builtins.bytes = ...,
+        sample_size_bytes: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["last_receive_time", b"last_receive_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first_receive_time", b"first_receive_time", "last_receive_time", b"last_receive_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_receive_time", b"last_receive_time", "message_count", b"message_count", "topic", b"topic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_receive_time", b"first_receive_time", "last_receive_time", b"last_receive_time", "message_count", b"message_count", "sample", b"sample", "sample_size_bytes", b"sample_size_bytes", "topic", b"topic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -188,6 +188,77 @@ class ListRoutesResponse(_message.Message):
 Global___ListRoutesResponse: _TypeAlias = ListRoutesResponse  # noqa: Y015
 
 @_typing.final
+class UpdateRouteRequest(_message.Message):
+    """Request of UpdateRoute."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUTE_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    DEVICE_RULE_FIELD_NUMBER: _builtins.int
+    PINNED_REVISION_FIELD_NUMBER: _builtins.int
+    route_id: _builtins.str
+    """Its id."""
+    etag: _builtins.str
+    """As it was read; empty: whatever it is."""
+    device_rule: _builtins.str
+    """"topic:N", "payload:/pointer" or "identity"; given and empty: what filter and contract imply, as in CreateRoute."""
+    pinned_revision: _builtins.int
+    """The revision that judges, whichever is active; 0 unpins."""
+    @_builtins.property
+    def contract(self) -> _contract_pb2.ContractRef:
+        """The contract that judges. A new one unpins the revision, unless one is given."""
+
+    def __init__(
+        self,
+        *,
+        route_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        contract: _contract_pb2.ContractRef | None = ...,
+        device_rule: _builtins.str | None = ...,
+        pinned_revision: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_device_rule", b"_device_rule", "_pinned_revision", b"_pinned_revision", "contract", b"contract", "device_rule", b"device_rule", "pinned_revision", b"pinned_revision"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_device_rule", b"_device_rule", "_pinned_revision", b"_pinned_revision", "contract", b"contract", "device_rule", b"device_rule", "etag", b"etag", "pinned_revision", b"pinned_revision", "route_id", b"route_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__device_rule: _TypeAlias = _typing.Literal["device_rule"]  # noqa: Y015
+    _WhichOneofArgType__device_rule: _TypeAlias = _typing.Literal["_device_rule", b"_device_rule"]  # noqa: Y015
+    _WhichOneofReturnType__pinned_revision: _TypeAlias = _typing.Literal["pinned_revision"]  # noqa: Y015
+    _WhichOneofArgType__pinned_revision: _TypeAlias = _typing.Literal["_pinned_revision", b"_pinned_revision"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__device_rule) -> _WhichOneofReturnType__device_rule | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__pinned_revision) -> _WhichOneofReturnType__pinned_revision | None: ...
+
+Global___UpdateRouteRequest: _TypeAlias = UpdateRouteRequest  # noqa: Y015
+
+@_typing.final
+class UpdateRouteResponse(_message.Message):
+    """Response of UpdateRoute."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUTE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def route(self) -> _route_pb2.Route:
+        """As it is now."""
+
+    def __init__(
+        self,
+        *,
+        route: _route_pb2.Route | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["route", b"route"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["route", b"route"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateRouteResponse: _TypeAlias = UpdateRouteResponse  # noqa: Y015
+
+@_typing.final
 class DeleteRouteRequest(_message.Message):
     """Request of DeleteRoute."""
 
@@ -255,18 +326,28 @@ class ResolveTopicResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ROUTE_FIELD_NUMBER: _builtins.int
+    MATCHES_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    """The revision that judges; 0 where none does: the route's contract has no active one, and messages are UNROUTED."""
     @_builtins.property
     def route(self) -> _route_pb2.Route:
         """The route that takes it; absent if none does."""
+
+    @_builtins.property
+    def matches(self) -> _containers.RepeatedCompositeFieldContainer[_route_pb2.MatchingRoute]:
+        """All that match, the most specific first: the first one takes it."""
 
     def __init__(
         self,
         *,
         route: _route_pb2.Route | None = ...,
+        matches: _abc.Iterable[_route_pb2.MatchingRoute] | None = ...,
+        revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["route", b"route"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["route", b"route"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["matches", b"matches", "revision", b"revision", "route", b"route"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -278,8 +359,11 @@ class ListUnroutedTopicsRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    TOPIC_FILTER_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    topic_filter: _builtins.str
+    """Only topics that this MQTT topic filter matches; empty for all."""
     page_size: _builtins.int
     """At most so many; 0 means 100, more than 1,000 means 1,000."""
     page_token: _builtins.str
@@ -287,12 +371,13 @@ class ListUnroutedTopicsRequest(_message.Message):
     def __init__(
         self,
         *,
+        topic_filter: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "topic_filter", b"topic_filter"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class RouteServiceStub:
-    """Makes, shows and removes routes.
+    """Makes, shows, changes and removes routes.
     """
 
     def __init__(self, channel):
@@ -50,6 +50,11 @@ class RouteServiceStub:
                 request_serializer=dataflow_dot_validator_dot_v1_dot_route__service__pb2.ListRoutesRequest.SerializeToString,
                 response_deserializer=dataflow_dot_validator_dot_v1_dot_route__service__pb2.ListRoutesResponse.FromString,
                 _registered_method=True)
+        self.UpdateRoute = channel.unary_unary(
+                '/dataflow.validator.v1.RouteService/UpdateRoute',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_route__service__pb2.UpdateRouteRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_route__service__pb2.UpdateRouteResponse.FromString,
+                _registered_method=True)
         self.DeleteRoute = channel.unary_unary(
                 '/dataflow.validator.v1.RouteService/DeleteRoute',
                 request_serializer=dataflow_dot_validator_dot_v1_dot_route__service__pb2.DeleteRouteRequest.SerializeToString,
@@ -68,7 +73,7 @@ class RouteServiceStub:
 
 
 class RouteServiceServicer:
-    """Makes, shows and removes routes.
+    """Makes, shows, changes and removes routes.
     """
 
     def CreateRoute(self, request, context):
@@ -100,6 +105,18 @@ class RouteServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateRoute(self, request, context):
+        """Changes what a route leads to; what is not given stays. Every validator follows it within a second, and what it took
+        before stays as it is. The filter cannot be changed: make another route.
+
+        FAILED_PRECONDITION (ETAG_MISMATCH): the route has changed since it was read.
+        INVALID_ARGUMENT (ROUTE_INVALID): not a device rule.
+        NOT_FOUND (ROUTE_NOT_FOUND), NOT_FOUND (CONTRACT_NOT_FOUND): also where the contract has no such revision.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteRoute(self, request, context):
         """Removes a route; what it took before stays where it is.
 
@@ -110,7 +127,7 @@ class RouteServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResolveTopic(self, request, context):
-        """Which route takes a topic.
+        """Which route takes a topic, which others match, and why this one.
 
         INVALID_ARGUMENT (ROUTE_INVALID): not a topic.
         """
@@ -145,6 +162,11 @@ def add_RouteServiceServicer_to_server(servicer, server):
                     request_deserializer=dataflow_dot_validator_dot_v1_dot_route__service__pb2.ListRoutesRequest.FromString,
                     response_serializer=dataflow_dot_validator_dot_v1_dot_route__service__pb2.ListRoutesResponse.SerializeToString,
             ),
+            'UpdateRoute': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRoute,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_route__service__pb2.UpdateRouteRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_route__service__pb2.UpdateRouteResponse.SerializeToString,
+            ),
             'DeleteRoute': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteRoute,
                     request_deserializer=dataflow_dot_validator_dot_v1_dot_route__service__pb2.DeleteRouteRequest.FromString,
@@ -169,7 +191,7 @@ def add_RouteServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RouteService:
-    """Makes, shows and removes routes.
+    """Makes, shows, changes and removes routes.
     """
 
     @staticmethod
@@ -243,6 +265,33 @@ class RouteService:
             '/dataflow.validator.v1.RouteService/ListRoutes',
             dataflow_dot_validator_dot_v1_dot_route__service__pb2.ListRoutesRequest.SerializeToString,
             dataflow_dot_validator_dot_v1_dot_route__service__pb2.ListRoutesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateRoute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.validator.v1.RouteService/UpdateRoute',
+            dataflow_dot_validator_dot_v1_dot_route__service__pb2.UpdateRouteRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_route__service__pb2.UpdateRouteResponse.FromString,
             options,
             channel_credentials,
             insecure,

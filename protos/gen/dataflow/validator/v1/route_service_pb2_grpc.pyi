@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RouteServiceStub:
-    """Makes, shows and removes routes."""
+    """Makes, shows, changes and removes routes."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -50,13 +50,21 @@ class RouteServiceStub:
 
     INVALID_ARGUMENT (PAGE_TOKEN_INVALID).
     """
+    UpdateRoute: _grpc.UnaryUnaryMultiCallable[_route_service_pb2.UpdateRouteRequest, _route_service_pb2.UpdateRouteResponse]
+    """Changes what a route leads to; what is not given stays. Every validator follows it within a second, and what it took
+    before stays as it is. The filter cannot be changed: make another route.
+
+    FAILED_PRECONDITION (ETAG_MISMATCH): the route has changed since it was read.
+    INVALID_ARGUMENT (ROUTE_INVALID): not a device rule.
+    NOT_FOUND (ROUTE_NOT_FOUND), NOT_FOUND (CONTRACT_NOT_FOUND): also where the contract has no such revision.
+    """
     DeleteRoute: _grpc.UnaryUnaryMultiCallable[_route_service_pb2.DeleteRouteRequest, _route_service_pb2.DeleteRouteResponse]
     """Removes a route; what it took before stays where it is.
 
     NOT_FOUND (ROUTE_NOT_FOUND).
     """
     ResolveTopic: _grpc.UnaryUnaryMultiCallable[_route_service_pb2.ResolveTopicRequest, _route_service_pb2.ResolveTopicResponse]
-    """Which route takes a topic.
+    """Which route takes a topic, which others match, and why this one.
 
     INVALID_ARGUMENT (ROUTE_INVALID): not a topic.
     """
@@ -68,7 +76,7 @@ class RouteServiceStub:
 
 @_typing.type_check_only
 class RouteServiceAsyncStub(RouteServiceStub):
-    """Makes, shows and removes routes."""
+    """Makes, shows, changes and removes routes."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateRoute: _aio.UnaryUnaryMultiCallable[_route_service_pb2.CreateRouteRequest, _route_service_pb2.CreateRouteResponse]  # type: ignore[assignment]
@@ -88,13 +96,21 @@ class RouteServiceAsyncStub(RouteServiceStub):
 
     INVALID_ARGUMENT (PAGE_TOKEN_INVALID).
     """
+    UpdateRoute: _aio.UnaryUnaryMultiCallable[_route_service_pb2.UpdateRouteRequest, _route_service_pb2.UpdateRouteResponse]  # type: ignore[assignment]
+    """Changes what a route leads to; what is not given stays. Every validator follows it within a second, and what it took
+    before stays as it is. The filter cannot be changed: make another route.
+
+    FAILED_PRECONDITION (ETAG_MISMATCH): the route has changed since it was read.
+    INVALID_ARGUMENT (ROUTE_INVALID): not a device rule.
+    NOT_FOUND (ROUTE_NOT_FOUND), NOT_FOUND (CONTRACT_NOT_FOUND): also where the contract has no such revision.
+    """
     DeleteRoute: _aio.UnaryUnaryMultiCallable[_route_service_pb2.DeleteRouteRequest, _route_service_pb2.DeleteRouteResponse]  # type: ignore[assignment]
     """Removes a route; what it took before stays where it is.
 
     NOT_FOUND (ROUTE_NOT_FOUND).
     """
     ResolveTopic: _aio.UnaryUnaryMultiCallable[_route_service_pb2.ResolveTopicRequest, _route_service_pb2.ResolveTopicResponse]  # type: ignore[assignment]
-    """Which route takes a topic.
+    """Which route takes a topic, which others match, and why this one.
 
     INVALID_ARGUMENT (ROUTE_INVALID): not a topic.
     """
@@ -105,7 +121,7 @@ class RouteServiceAsyncStub(RouteServiceStub):
     """
 
 class RouteServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Makes, shows and removes routes."""
+    """Makes, shows, changes and removes routes."""
 
     @_abc_1.abstractmethod
     def CreateRoute(
@@ -143,6 +159,20 @@ class RouteServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def UpdateRoute(
+        self,
+        request: _route_service_pb2.UpdateRouteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_route_service_pb2.UpdateRouteResponse, _abc.Awaitable[_route_service_pb2.UpdateRouteResponse]]:
+        """Changes what a route leads to; what is not given stays. Every validator follows it within a second, and what it took
+        before stays as it is. The filter cannot be changed: make another route.
+
+        FAILED_PRECONDITION (ETAG_MISMATCH): the route has changed since it was read.
+        INVALID_ARGUMENT (ROUTE_INVALID): not a device rule.
+        NOT_FOUND (ROUTE_NOT_FOUND), NOT_FOUND (CONTRACT_NOT_FOUND): also where the contract has no such revision.
+        """
+
+    @_abc_1.abstractmethod
     def DeleteRoute(
         self,
         request: _route_service_pb2.DeleteRouteRequest,
@@ -159,7 +189,7 @@ class RouteServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _route_service_pb2.ResolveTopicRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_route_service_pb2.ResolveTopicResponse, _abc.Awaitable[_route_service_pb2.ResolveTopicResponse]]:
-        """Which route takes a topic.
+        """Which route takes a topic, which others match, and why this one.
 
         INVALID_ARGUMENT (ROUTE_INVALID): not a topic.
         """
