@@ -16,6 +16,7 @@ from dataflow_validator.catalog.language_service import LanguageServicer
 from dataflow_validator.catalog.option_messages import read_changes, read_options, remains_message
 from dataflow_validator.catalog.registry import Registry
 from dataflow_validator.catalog.revision_service import RevisionServicer
+from dataflow_validator.jobs.contract_test.service import ContractTestServicer
 from dataflow_validator.pages import Context, read_page
 from dataflow_validator.statements import statements
 
@@ -23,7 +24,9 @@ SERVICE = "dataflow.validator.v1.ContractService"
 """Full name of the service."""
 
 
-class ContractServicer(RevisionServicer, ContractWatchServicer, LanguageServicer, CompatibilityServicer):
+class ContractServicer(
+    RevisionServicer, ContractWatchServicer, LanguageServicer, CompatibilityServicer, ContractTestServicer
+):
     """Makes, changes, shows and deletes contracts.
 
     Args:

@@ -7,12 +7,16 @@ from typing import Final
 from dataflow_validator.devices.delete import DeleteDeviceData
 from dataflow_validator.devices.export import ExportDeviceData
 from dataflow_validator.jobs.contract_test.kind import ContractTestJob
+from dataflow_validator.exports.quarantine_job import ExportQuarantined
+from dataflow_validator.exports.readings_job import ExportReadings
 from dataflow_validator.jobs.kind import JobKind
 
 _ALL: tuple[JobKind, ...] = (
     ContractTestJob(),
     DeleteDeviceData(),
     ExportDeviceData(),
+    ExportQuarantined(),
+    ExportReadings(),
 )
 
 KINDS: Final[Mapping[str, JobKind]] = MappingProxyType({kind.name: kind for kind in _ALL})

@@ -25,6 +25,8 @@ _STATES: Final = {name: number for number, name in STATE_NAMES.items()}
 _RESULTS: Final = {
     "DELETE_DEVICE_DATA": "device_deletion",
     "EXPORT_DEVICE_DATA": "device_export",
+    "EXPORT_QUARANTINED": "quarantine_export",
+    "EXPORT_READINGS": "readings_export",
     "TEST_CONTRACT": "contract_test",
 }
 """The member of `Job.result` that each kind fills."""

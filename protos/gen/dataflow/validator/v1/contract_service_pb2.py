@@ -27,9 +27,11 @@ from dataflow.access.v1 import role_pb2 as dataflow_dot_access_dot_v1_dot_role__
 from dataflow.validator.v1 import compatibility_pb2 as dataflow_dot_validator_dot_v1_dot_compatibility__pb2
 from dataflow.validator.v1 import contract_pb2 as dataflow_dot_validator_dot_v1_dot_contract__pb2
 from dataflow.validator.v1 import contract_language_pb2 as dataflow_dot_validator_dot_v1_dot_contract__language__pb2
+from dataflow.validator.v1 import job_pb2 as dataflow_dot_validator_dot_v1_dot_job__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,dataflow/validator/v1/contract_service.proto\x12\x15\x64\x61taflow.validator.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1d\x64\x61taflow/access/v1/role.proto\x1a)dataflow/validator/v1/compatibility.proto\x1a$dataflow/validator/v1/contract.proto\x1a-dataflow/validator/v1/contract_language.proto\"\xe7\x01\n\x15\x43reateContractRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,47}$\x12\x39\n\x04spec\x18\x02 \x01(\x0b\x32#.dataflow.validator.v1.ContractSpecB\x06\xbaH\x03\xc8\x01\x01\x12\x10\n\x08\x61\x63tivate\x18\x03 \x01(\x08\x12\x1b\n\nrequest_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x37\n\x07options\x18\x05 \x01(\x0b\x32&.dataflow.validator.v1.ContractOptions\"K\n\x16\x43reateContractResponse\x12\x31\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\x1f.dataflow.validator.v1.Contract\"R\n\x12GetContractRequest\x12<\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\".dataflow.validator.v1.ContractRefB\x06\xbaH\x03\xc8\x01\x01\"H\n\x13GetContractResponse\x12\x31\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\x1f.dataflow.validator.v1.Contract\"=\n\x14ListContractsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"d\n\x15ListContractsResponse\x12\x32\n\tcontracts\x18\x01 \x03(\x0b\x32\x1f.dataflow.validator.v1.Contract\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x94\x03\n\x15UpdateContractRequest\x12<\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\".dataflow.validator.v1.ContractRefB\x06\xbaH\x03\xc8\x01\x01\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12I\n\rcompatibility\x18\x03 \x01(\x0e\x32(.dataflow.validator.v1.CompatibilityModeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x39\n\x07redrive\x18\x04 \x01(\x0e\x32\x1e.dataflow.validator.v1.RedriveB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x36\n\rreadings_days\x18\x05 \x01(\x0b\x32\x1f.dataflow.validator.v1.KeepDays\x12\x34\n\x0brollup_days\x18\x06 \x01(\x0b\x32\x1f.dataflow.validator.v1.KeepDays\x12\"\n\x0b\x64\x65scription\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\x90NH\x00\x88\x01\x01\x42\x0e\n\x0c_description\"K\n\x16UpdateContractResponse\x12\x31\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\x1f.dataflow.validator.v1.Contract\"l\n\x15\x44\x65leteContractRequest\x12<\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\".dataflow.validator.v1.ContractRefB\x06\xbaH\x03\xc8\x01\x01\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\"x\n\x16\x44\x65leteContractResponse\x12\r\n\x05table\x18\x01 \x01(\t\x12\x16\n\x0e\x65stimated_rows\x18\x02 \x01(\x04\x12\x13\n\x0bquarantined\x18\x03 \x01(\x04\x12\x11\n\trevisions\x18\x04 \x01(\r\x12\x0f\n\x07message\x18\x05 \x01(\t\"\xd6\x01\n\x15\x43reateRevisionRequest\x12<\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\".dataflow.validator.v1.ContractRefB\x06\xbaH\x03\xc8\x01\x01\x12\x39\n\x04spec\x18\x02 \x01(\x0b\x32#.dataflow.validator.v1.ContractSpecB\x06\xbaH\x03\xc8\x01\x01\x12\x15\n\x04\x65tag\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1b\n\nrequest_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x10\n\x08\x61\x63tivate\x18\x05 \x01(\x08\"\xdd\x01\n\x16\x43reateRevisionResponse\x12\x31\n\x08revision\x18\x01 \x01(\x0b\x32\x1f.dataflow.validator.v1.Revision\x12\x31\n\x08\x63ontract\x18\x02 \x01(\x0b\x32\x1f.dataflow.validator.v1.Contract\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x08\x12\x15\n\radded_columns\x18\x04 \x03(\t\x12\x35\n\x07redrive\x18\x05 \x01(\x0b\x32$.dataflow.validator.v1.RedriveAdvice\"S\n\rRedriveAdvice\x12\x13\n\x0bquarantined\x18\x01 \x01(\x04\x12\x0c\n\x04more\x18\x02 \x01(\x08\x12\x0e\n\x06job_id\x18\x03 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x04 \x01(\t\"d\n\x12GetRevisionRequest\x12<\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\".dataflow.validator.v1.ContractRefB\x06\xbaH\x03\xc8\x01\x01\x12\x10\n\x08revision\x18\x02 \x01(\r\"H\n\x13GetRevisionResponse\x12\x31\n\x08revision\x18\x01 \x01(\x0b\x32\x1f.dataflow.validator.v1.Revision\"{\n\x14ListRevisionsRequest\x12<\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\".dataflow.validator.v1.ContractRefB\x06\xbaH\x03\xc8\x01\x01\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"d\n\x15ListRevisionsResponse\x12\x32\n\trevisions\x18\x01 \x03(\x0b\x32\x1f.dataflow.validator.v1.Revision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"a\n\x15WatchContractsRequest\x12\x18\n\x05names\x18\x01 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x1b\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x04H\x00\x88\x01\x01\x42\x11\n\x0f_after_sequence\"O\n\x16WatchContractsResponse\x12\x35\n\x06\x63hange\x18\x01 \x01(\x0b\x32%.dataflow.validator.v1.ContractChange\"\x80\x01\n\x17\x41\x63tivateRevisionRequest\x12<\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\".dataflow.validator.v1.ContractRefB\x06\xbaH\x03\xc8\x01\x01\x12\x10\n\x08revision\x18\x02 \x01(\r\x12\x15\n\x04\x65tag\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\x84\x01\n\x18\x41\x63tivateRevisionResponse\x12\x31\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\x1f.dataflow.validator.v1.Contract\x12\x35\n\x07redrive\x18\x02 \x01(\x0b\x32$.dataflow.validator.v1.RedriveAdvice2\x9f\x0e\n\x0f\x43ontractService\x12t\n\x0e\x43reateContract\x12,.dataflow.validator.v1.CreateContractRequest\x1a-.dataflow.validator.v1.CreateContractResponse\"\x05\x8a\xb5\x18\x01\x03\x12n\n\x0bGetContract\x12).dataflow.validator.v1.GetContractRequest\x1a*.dataflow.validator.v1.GetContractResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12t\n\rListContracts\x12+.dataflow.validator.v1.ListContractsRequest\x1a,.dataflow.validator.v1.ListContractsResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12w\n\x0eUpdateContract\x12,.dataflow.validator.v1.UpdateContractRequest\x1a-.dataflow.validator.v1.UpdateContractResponse\"\x08\x90\x02\x02\x8a\xb5\x18\x01\x03\x12t\n\x0e\x44\x65leteContract\x12,.dataflow.validator.v1.DeleteContractRequest\x1a-.dataflow.validator.v1.DeleteContractResponse\"\x05\x8a\xb5\x18\x01\x04\x12t\n\x0e\x43reateRevision\x12,.dataflow.validator.v1.CreateRevisionRequest\x1a-.dataflow.validator.v1.CreateRevisionResponse\"\x05\x8a\xb5\x18\x01\x03\x12n\n\x0bGetRevision\x12).dataflow.validator.v1.GetRevisionRequest\x1a*.dataflow.validator.v1.GetRevisionResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12t\n\rListRevisions\x12+.dataflow.validator.v1.ListRevisionsRequest\x1a,.dataflow.validator.v1.ListRevisionsResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12\x83\x01\n\x12\x43heckCompatibility\x12\x30.dataflow.validator.v1.CheckCompatibilityRequest\x1a\x31.dataflow.validator.v1.CheckCompatibilityResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12t\n\rDiffRevisions\x12+.dataflow.validator.v1.DiffRevisionsRequest\x1a,.dataflow.validator.v1.DiffRevisionsResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12y\n\x0eWatchContracts\x12,.dataflow.validator.v1.WatchContractsRequest\x1a-.dataflow.validator.v1.WatchContractsResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x30\x01\x12}\n\x10\x41\x63tivateRevision\x12..dataflow.validator.v1.ActivateRevisionRequest\x1a/.dataflow.validator.v1.ActivateRevisionResponse\"\x08\x90\x02\x02\x8a\xb5\x18\x01\x03\x12}\n\x10ImportJsonSchema\x12..dataflow.validator.v1.ImportJsonSchemaRequest\x1a/.dataflow.validator.v1.ImportJsonSchemaResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12}\n\x10\x45xportJsonSchema\x12..dataflow.validator.v1.ExportJsonSchemaRequest\x1a/.dataflow.validator.v1.ExportJsonSchemaResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12q\n\x0cJudgePayload\x12*.dataflow.validator.v1.JudgePayloadRequest\x1a+.dataflow.validator.v1.JudgePayloadResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,dataflow/validator/v1/contract_service.proto\x12\x15\x64\x61taflow.validator.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1d\x64\x61taflow/access/v1/role.proto\x1a)dataflow/validator/v1/compatibility.proto\x1a$dataflow/validator/v1/contract.proto\x1a-dataflow/validator/v1/contract_language.proto\x1a\x1f\x64\x61taflow/validator/v1/job.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe7\x01\n\x15\x43reateContractRequest\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,47}$\x12\x39\n\x04spec\x18\x02 \x01(\x0b\x32#.dataflow.validator.v1.ContractSpecB\x06\xbaH\x03\xc8\x01\x01\x12\x10\n\x08\x61\x63tivate\x18\x03 \x01(\x08\x12\x1b\n\nrequest_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x37\n\x07options\x18\x05 \x01(\x0b\x32&.dataflow.validator.v1.ContractOptions\"K\n\x16\x43reateContractResponse\x12\x31\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\x1f.dataflow.validator.v1.Contract\"R\n\x12GetContractRequest\x12<\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\".dataflow.validator.v1.ContractRefB\x06\xbaH\x03\xc8\x01\x01\"H\n\x13GetContractResponse\x12\x31\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\x1f.dataflow.validator.v1.Contract\"=\n\x14ListContractsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"d\n\x15ListContractsResponse\x12\x32\n\tcontracts\x18\x01 \x03(\x0b\x32\x1f.dataflow.validator.v1.Contract\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x94\x03\n\x15UpdateContractRequest\x12<\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\".dataflow.validator.v1.ContractRefB\x06\xbaH\x03\xc8\x01\x01\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12I\n\rcompatibility\x18\x03 \x01(\x0e\x32(.dataflow.validator.v1.CompatibilityModeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x39\n\x07redrive\x18\x04 \x01(\x0e\x32\x1e.dataflow.validator.v1.RedriveB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x36\n\rreadings_days\x18\x05 \x01(\x0b\x32\x1f.dataflow.validator.v1.KeepDays\x12\x34\n\x0brollup_days\x18\x06 \x01(\x0b\x32\x1f.dataflow.validator.v1.KeepDays\x12\"\n\x0b\x64\x65scription\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\x90NH\x00\x88\x01\x01\x42\x0e\n\x0c_description\"K\n\x16UpdateContractResponse\x12\x31\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\x1f.dataflow.validator.v1.Contract\"l\n\x15\x44\x65leteContractRequest\x12<\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\".dataflow.validator.v1.ContractRefB\x06\xbaH\x03\xc8\x01\x01\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\"x\n\x16\x44\x65leteContractResponse\x12\r\n\x05table\x18\x01 \x01(\t\x12\x16\n\x0e\x65stimated_rows\x18\x02 \x01(\x04\x12\x13\n\x0bquarantined\x18\x03 \x01(\x04\x12\x11\n\trevisions\x18\x04 \x01(\r\x12\x0f\n\x07message\x18\x05 \x01(\t\"\xd6\x01\n\x15\x43reateRevisionRequest\x12<\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\".dataflow.validator.v1.ContractRefB\x06\xbaH\x03\xc8\x01\x01\x12\x39\n\x04spec\x18\x02 \x01(\x0b\x32#.dataflow.validator.v1.ContractSpecB\x06\xbaH\x03\xc8\x01\x01\x12\x15\n\x04\x65tag\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1b\n\nrequest_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x10\n\x08\x61\x63tivate\x18\x05 \x01(\x08\"\xdd\x01\n\x16\x43reateRevisionResponse\x12\x31\n\x08revision\x18\x01 \x01(\x0b\x32\x1f.dataflow.validator.v1.Revision\x12\x31\n\x08\x63ontract\x18\x02 \x01(\x0b\x32\x1f.dataflow.validator.v1.Contract\x12\x0f\n\x07\x63reated\x18\x03 \x01(\x08\x12\x15\n\radded_columns\x18\x04 \x03(\t\x12\x35\n\x07redrive\x18\x05 \x01(\x0b\x32$.dataflow.validator.v1.RedriveAdvice\"S\n\rRedriveAdvice\x12\x13\n\x0bquarantined\x18\x01 \x01(\x04\x12\x0c\n\x04more\x18\x02 \x01(\x08\x12\x0e\n\x06job_id\x18\x03 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x04 \x01(\t\"d\n\x12GetRevisionRequest\x12<\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\".dataflow.validator.v1.ContractRefB\x06\xbaH\x03\xc8\x01\x01\x12\x10\n\x08revision\x18\x02 \x01(\r\"H\n\x13GetRevisionResponse\x12\x31\n\x08revision\x18\x01 \x01(\x0b\x32\x1f.dataflow.validator.v1.Revision\"{\n\x14ListRevisionsRequest\x12<\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\".dataflow.validator.v1.ContractRefB\x06\xbaH\x03\xc8\x01\x01\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"d\n\x15ListRevisionsResponse\x12\x32\n\trevisions\x18\x01 \x03(\x0b\x32\x1f.dataflow.validator.v1.Revision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"a\n\x15WatchContractsRequest\x12\x18\n\x05names\x18\x01 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x1b\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x04H\x00\x88\x01\x01\x42\x11\n\x0f_after_sequence\"O\n\x16WatchContractsResponse\x12\x35\n\x06\x63hange\x18\x01 \x01(\x0b\x32%.dataflow.validator.v1.ContractChange\"\x80\x01\n\x17\x41\x63tivateRevisionRequest\x12<\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\".dataflow.validator.v1.ContractRefB\x06\xbaH\x03\xc8\x01\x01\x12\x10\n\x08revision\x18\x02 \x01(\r\x12\x15\n\x04\x65tag\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\x84\x01\n\x18\x41\x63tivateRevisionResponse\x12\x31\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\x1f.dataflow.validator.v1.Contract\x12\x35\n\x07redrive\x18\x02 \x01(\x0b\x32$.dataflow.validator.v1.RedriveAdvice\"G\n\x0e\x43\x61ndidateRoute\x12\x1b\n\x06\x66ilter\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\xff\xff\x03\x12\x18\n\x06\x64\x65vice\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"\xda\x03\n\x13TestContractRequest\x12<\n\x08\x63ontract\x18\x01 \x01(\x0b\x32\".dataflow.validator.v1.ContractRefB\x06\xbaH\x03\xc8\x01\x01\x12\x12\n\x08revision\x18\x02 \x01(\rH\x00\x12\x33\n\x04spec\x18\x03 \x01(\x0b\x32#.dataflow.validator.v1.ContractSpecH\x00\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\ndevice_ids\x18\x06 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\xe8\x07\"\x05r\x03\x18\x80\x04\x12\x34\n\x05route\x18\x07 \x01(\x0b\x32%.dataflow.validator.v1.CandidateRoute\x12!\n\x0bmax_samples\x18\x08 \x01(\rB\x07\xbaH\x04*\x02\x18\x64H\x01\x88\x01\x01\x12\x1e\n\x04rate\x18\t \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x1b\n\nrequest_id\x18\n \x01(\tB\x07\xbaH\x04r\x02\x18@B\x12\n\tcandidate\x12\x05\xbaH\x02\x08\x01\x42\x0e\n\x0c_max_samples\"?\n\x14TestContractResponse\x12\'\n\x03job\x18\x01 \x01(\x0b\x32\x1a.dataflow.validator.v1.Job2\x8f\x0f\n\x0f\x43ontractService\x12t\n\x0e\x43reateContract\x12,.dataflow.validator.v1.CreateContractRequest\x1a-.dataflow.validator.v1.CreateContractResponse\"\x05\x8a\xb5\x18\x01\x03\x12n\n\x0bGetContract\x12).dataflow.validator.v1.GetContractRequest\x1a*.dataflow.validator.v1.GetContractResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12t\n\rListContracts\x12+.dataflow.validator.v1.ListContractsRequest\x1a,.dataflow.validator.v1.ListContractsResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12w\n\x0eUpdateContract\x12,.dataflow.validator.v1.UpdateContractRequest\x1a-.dataflow.validator.v1.UpdateContractResponse\"\x08\x90\x02\x02\x8a\xb5\x18\x01\x03\x12t\n\x0e\x44\x65leteContract\x12,.dataflow.validator.v1.DeleteContractRequest\x1a-.dataflow.validator.v1.DeleteContractResponse\"\x05\x8a\xb5\x18\x01\x04\x12t\n\x0e\x43reateRevision\x12,.dataflow.validator.v1.CreateRevisionRequest\x1a-.dataflow.validator.v1.CreateRevisionResponse\"\x05\x8a\xb5\x18\x01\x03\x12n\n\x0bGetRevision\x12).dataflow.validator.v1.GetRevisionRequest\x1a*.dataflow.validator.v1.GetRevisionResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12t\n\rListRevisions\x12+.dataflow.validator.v1.ListRevisionsRequest\x1a,.dataflow.validator.v1.ListRevisionsResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12\x83\x01\n\x12\x43heckCompatibility\x12\x30.dataflow.validator.v1.CheckCompatibilityRequest\x1a\x31.dataflow.validator.v1.CheckCompatibilityResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12t\n\rDiffRevisions\x12+.dataflow.validator.v1.DiffRevisionsRequest\x1a,.dataflow.validator.v1.DiffRevisionsResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12y\n\x0eWatchContracts\x12,.dataflow.validator.v1.WatchContractsRequest\x1a-.dataflow.validator.v1.WatchContractsResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x30\x01\x12}\n\x10\x41\x63tivateRevision\x12..dataflow.validator.v1.ActivateRevisionRequest\x1a/.dataflow.validator.v1.ActivateRevisionResponse\"\x08\x90\x02\x02\x8a\xb5\x18\x01\x03\x12}\n\x10ImportJsonSchema\x12..dataflow.validator.v1.ImportJsonSchemaRequest\x1a/.dataflow.validator.v1.ImportJsonSchemaResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12}\n\x10\x45xportJsonSchema\x12..dataflow.validator.v1.ExportJsonSchemaRequest\x1a/.dataflow.validator.v1.ExportJsonSchemaResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12q\n\x0cJudgePayload\x12*.dataflow.validator.v1.JudgePayloadRequest\x1a+.dataflow.validator.v1.JudgePayloadResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12n\n\x0cTestContract\x12*.dataflow.validator.v1.TestContractRequest\x1a+.dataflow.validator.v1.TestContractResponse\"\x05\x8a\xb5\x18\x01\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -76,6 +78,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACTIVATEREVISIONREQUEST'].fields_by_name['contract']._serialized_options = b'\272H\003\310\001\001'
   _globals['_ACTIVATEREVISIONREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_ACTIVATEREVISIONREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_CANDIDATEROUTE'].fields_by_name['filter']._loaded_options = None
+  _globals['_CANDIDATEROUTE'].fields_by_name['filter']._serialized_options = b'\272H\010r\006\020\001\030\377\377\003'
+  _globals['_CANDIDATEROUTE'].fields_by_name['device']._loaded_options = None
+  _globals['_CANDIDATEROUTE'].fields_by_name['device']._serialized_options = b'\272H\005r\003\030\200\010'
+  _globals['_TESTCONTRACTREQUEST'].oneofs_by_name['candidate']._loaded_options = None
+  _globals['_TESTCONTRACTREQUEST'].oneofs_by_name['candidate']._serialized_options = b'\272H\002\010\001'
+  _globals['_TESTCONTRACTREQUEST'].fields_by_name['contract']._loaded_options = None
+  _globals['_TESTCONTRACTREQUEST'].fields_by_name['contract']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_TESTCONTRACTREQUEST'].fields_by_name['device_ids']._loaded_options = None
+  _globals['_TESTCONTRACTREQUEST'].fields_by_name['device_ids']._serialized_options = b'\272H\r\222\001\n\020\350\007\"\005r\003\030\200\004'
+  _globals['_TESTCONTRACTREQUEST'].fields_by_name['max_samples']._loaded_options = None
+  _globals['_TESTCONTRACTREQUEST'].fields_by_name['max_samples']._serialized_options = b'\272H\004*\002\030d'
+  _globals['_TESTCONTRACTREQUEST'].fields_by_name['rate']._loaded_options = None
+  _globals['_TESTCONTRACTREQUEST'].fields_by_name['rate']._serialized_options = b'\272H\r\022\013)\000\000\000\000\000\000\000\000@\001'
+  _globals['_TESTCONTRACTREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_TESTCONTRACTREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\004r\002\030@'
   _globals['_CONTRACTSERVICE'].methods_by_name['CreateContract']._loaded_options = None
   _globals['_CONTRACTSERVICE'].methods_by_name['CreateContract']._serialized_options = b'\212\265\030\001\003'
   _globals['_CONTRACTSERVICE'].methods_by_name['GetContract']._loaded_options = None
@@ -106,48 +124,56 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONTRACTSERVICE'].methods_by_name['ExportJsonSchema']._serialized_options = b'\220\002\001\212\265\030\001\002'
   _globals['_CONTRACTSERVICE'].methods_by_name['JudgePayload']._loaded_options = None
   _globals['_CONTRACTSERVICE'].methods_by_name['JudgePayload']._serialized_options = b'\220\002\001\212\265\030\001\002'
-  _globals['_CREATECONTRACTREQUEST']._serialized_start=260
-  _globals['_CREATECONTRACTREQUEST']._serialized_end=491
-  _globals['_CREATECONTRACTRESPONSE']._serialized_start=493
-  _globals['_CREATECONTRACTRESPONSE']._serialized_end=568
-  _globals['_GETCONTRACTREQUEST']._serialized_start=570
-  _globals['_GETCONTRACTREQUEST']._serialized_end=652
-  _globals['_GETCONTRACTRESPONSE']._serialized_start=654
-  _globals['_GETCONTRACTRESPONSE']._serialized_end=726
-  _globals['_LISTCONTRACTSREQUEST']._serialized_start=728
-  _globals['_LISTCONTRACTSREQUEST']._serialized_end=789
-  _globals['_LISTCONTRACTSRESPONSE']._serialized_start=791
-  _globals['_LISTCONTRACTSRESPONSE']._serialized_end=891
-  _globals['_UPDATECONTRACTREQUEST']._serialized_start=894
-  _globals['_UPDATECONTRACTREQUEST']._serialized_end=1298
-  _globals['_UPDATECONTRACTRESPONSE']._serialized_start=1300
-  _globals['_UPDATECONTRACTRESPONSE']._serialized_end=1375
-  _globals['_DELETECONTRACTREQUEST']._serialized_start=1377
-  _globals['_DELETECONTRACTREQUEST']._serialized_end=1485
-  _globals['_DELETECONTRACTRESPONSE']._serialized_start=1487
-  _globals['_DELETECONTRACTRESPONSE']._serialized_end=1607
-  _globals['_CREATEREVISIONREQUEST']._serialized_start=1610
-  _globals['_CREATEREVISIONREQUEST']._serialized_end=1824
-  _globals['_CREATEREVISIONRESPONSE']._serialized_start=1827
-  _globals['_CREATEREVISIONRESPONSE']._serialized_end=2048
-  _globals['_REDRIVEADVICE']._serialized_start=2050
-  _globals['_REDRIVEADVICE']._serialized_end=2133
-  _globals['_GETREVISIONREQUEST']._serialized_start=2135
-  _globals['_GETREVISIONREQUEST']._serialized_end=2235
-  _globals['_GETREVISIONRESPONSE']._serialized_start=2237
-  _globals['_GETREVISIONRESPONSE']._serialized_end=2309
-  _globals['_LISTREVISIONSREQUEST']._serialized_start=2311
-  _globals['_LISTREVISIONSREQUEST']._serialized_end=2434
-  _globals['_LISTREVISIONSRESPONSE']._serialized_start=2436
-  _globals['_LISTREVISIONSRESPONSE']._serialized_end=2536
-  _globals['_WATCHCONTRACTSREQUEST']._serialized_start=2538
-  _globals['_WATCHCONTRACTSREQUEST']._serialized_end=2635
-  _globals['_WATCHCONTRACTSRESPONSE']._serialized_start=2637
-  _globals['_WATCHCONTRACTSRESPONSE']._serialized_end=2716
-  _globals['_ACTIVATEREVISIONREQUEST']._serialized_start=2719
-  _globals['_ACTIVATEREVISIONREQUEST']._serialized_end=2847
-  _globals['_ACTIVATEREVISIONRESPONSE']._serialized_start=2850
-  _globals['_ACTIVATEREVISIONRESPONSE']._serialized_end=2982
-  _globals['_CONTRACTSERVICE']._serialized_start=2985
-  _globals['_CONTRACTSERVICE']._serialized_end=4808
+  _globals['_CONTRACTSERVICE'].methods_by_name['TestContract']._loaded_options = None
+  _globals['_CONTRACTSERVICE'].methods_by_name['TestContract']._serialized_options = b'\212\265\030\001\003'
+  _globals['_CREATECONTRACTREQUEST']._serialized_start=326
+  _globals['_CREATECONTRACTREQUEST']._serialized_end=557
+  _globals['_CREATECONTRACTRESPONSE']._serialized_start=559
+  _globals['_CREATECONTRACTRESPONSE']._serialized_end=634
+  _globals['_GETCONTRACTREQUEST']._serialized_start=636
+  _globals['_GETCONTRACTREQUEST']._serialized_end=718
+  _globals['_GETCONTRACTRESPONSE']._serialized_start=720
+  _globals['_GETCONTRACTRESPONSE']._serialized_end=792
+  _globals['_LISTCONTRACTSREQUEST']._serialized_start=794
+  _globals['_LISTCONTRACTSREQUEST']._serialized_end=855
+  _globals['_LISTCONTRACTSRESPONSE']._serialized_start=857
+  _globals['_LISTCONTRACTSRESPONSE']._serialized_end=957
+  _globals['_UPDATECONTRACTREQUEST']._serialized_start=960
+  _globals['_UPDATECONTRACTREQUEST']._serialized_end=1364
+  _globals['_UPDATECONTRACTRESPONSE']._serialized_start=1366
+  _globals['_UPDATECONTRACTRESPONSE']._serialized_end=1441
+  _globals['_DELETECONTRACTREQUEST']._serialized_start=1443
+  _globals['_DELETECONTRACTREQUEST']._serialized_end=1551
+  _globals['_DELETECONTRACTRESPONSE']._serialized_start=1553
+  _globals['_DELETECONTRACTRESPONSE']._serialized_end=1673
+  _globals['_CREATEREVISIONREQUEST']._serialized_start=1676
+  _globals['_CREATEREVISIONREQUEST']._serialized_end=1890
+  _globals['_CREATEREVISIONRESPONSE']._serialized_start=1893
+  _globals['_CREATEREVISIONRESPONSE']._serialized_end=2114
+  _globals['_REDRIVEADVICE']._serialized_start=2116
+  _globals['_REDRIVEADVICE']._serialized_end=2199
+  _globals['_GETREVISIONREQUEST']._serialized_start=2201
+  _globals['_GETREVISIONREQUEST']._serialized_end=2301
+  _globals['_GETREVISIONRESPONSE']._serialized_start=2303
+  _globals['_GETREVISIONRESPONSE']._serialized_end=2375
+  _globals['_LISTREVISIONSREQUEST']._serialized_start=2377
+  _globals['_LISTREVISIONSREQUEST']._serialized_end=2500
+  _globals['_LISTREVISIONSRESPONSE']._serialized_start=2502
+  _globals['_LISTREVISIONSRESPONSE']._serialized_end=2602
+  _globals['_WATCHCONTRACTSREQUEST']._serialized_start=2604
+  _globals['_WATCHCONTRACTSREQUEST']._serialized_end=2701
+  _globals['_WATCHCONTRACTSRESPONSE']._serialized_start=2703
+  _globals['_WATCHCONTRACTSRESPONSE']._serialized_end=2782
+  _globals['_ACTIVATEREVISIONREQUEST']._serialized_start=2785
+  _globals['_ACTIVATEREVISIONREQUEST']._serialized_end=2913
+  _globals['_ACTIVATEREVISIONRESPONSE']._serialized_start=2916
+  _globals['_ACTIVATEREVISIONRESPONSE']._serialized_end=3048
+  _globals['_CANDIDATEROUTE']._serialized_start=3050
+  _globals['_CANDIDATEROUTE']._serialized_end=3121
+  _globals['_TESTCONTRACTREQUEST']._serialized_start=3124
+  _globals['_TESTCONTRACTREQUEST']._serialized_end=3598
+  _globals['_TESTCONTRACTRESPONSE']._serialized_start=3600
+  _globals['_TESTCONTRACTRESPONSE']._serialized_end=3663
+  _globals['_CONTRACTSERVICE']._serialized_start=3666
+  _globals['_CONTRACTSERVICE']._serialized_end=5601
 # @@protoc_insertion_point(module_scope)

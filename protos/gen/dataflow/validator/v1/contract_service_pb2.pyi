@@ -5,8 +5,10 @@ Contracts."""
 
 from collections import abc as _abc
 from dataflow.validator.v1 import contract_pb2 as _contract_pb2
+from dataflow.validator.v1 import job_pb2 as _job_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -680,3 +682,130 @@ class ActivateRevisionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ActivateRevisionResponse: _TypeAlias = ActivateRevisionResponse  # noqa: Y015
+
+@_typing.final
+class CandidateRoute(_message.Message):
+    """A route that is not made yet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
+    filter: _builtins.str
+    """MQTT topic filter. Only topics that no route takes now are led to the contract by it."""
+    device: _builtins.str
+    """"topic:N", "payload:/pointer" or "identity"; empty: as CreateRoute chooses."""
+    def __init__(
+        self,
+        *,
+        filter: _builtins.str = ...,
+        device: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "filter", b"filter"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CandidateRoute: _TypeAlias = CandidateRoute  # noqa: Y015
+
+@_typing.final
+class TestContractRequest(_message.Message):
+    """Request of TestContract."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    SPEC_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    DEVICE_IDS_FIELD_NUMBER: _builtins.int
+    ROUTE_FIELD_NUMBER: _builtins.int
+    MAX_SAMPLES_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    """A revision; 0 means the newest."""
+    max_samples: _builtins.int
+    """Samples of each outcome; unset means 10."""
+    rate: _builtins.float
+    """Items per second at most; 0: as fast as live data allows."""
+    request_id: _builtins.str
+    """Chosen by the caller; the same request_id is the same job. Empty for none."""
+    @_builtins.property
+    def contract(self) -> _contract_pb2.ContractRef:
+        """Which contract."""
+
+    @_builtins.property
+    def spec(self) -> _contract_pb2.ContractSpec:
+        """Rules that nobody has saved."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Received from this time on."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Received before this time."""
+
+    @_builtins.property
+    def device_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Any of these devices; empty for all."""
+
+    @_builtins.property
+    def route(self) -> Global___CandidateRoute:
+        """A route that is not made yet, whose unrouted items are judged, too."""
+
+    def __init__(
+        self,
+        *,
+        contract: _contract_pb2.ContractRef | None = ...,
+        revision: _builtins.int = ...,
+        spec: _contract_pb2.ContractSpec | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        device_ids: _abc.Iterable[_builtins.str] | None = ...,
+        route: Global___CandidateRoute | None = ...,
+        max_samples: _builtins.int | None = ...,
+        rate: _builtins.float = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_samples", b"_max_samples", "candidate", b"candidate", "contract", b"contract", "end_time", b"end_time", "max_samples", b"max_samples", "revision", b"revision", "route", b"route", "spec", b"spec", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_samples", b"_max_samples", "candidate", b"candidate", "contract", b"contract", "device_ids", b"device_ids", "end_time", b"end_time", "max_samples", b"max_samples", "rate", b"rate", "request_id", b"request_id", "revision", b"revision", "route", b"route", "spec", b"spec", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_samples: _TypeAlias = _typing.Literal["max_samples"]  # noqa: Y015
+    _WhichOneofArgType__max_samples: _TypeAlias = _typing.Literal["_max_samples", b"_max_samples"]  # noqa: Y015
+    _WhichOneofReturnType_candidate: _TypeAlias = _typing.Literal["revision", "spec"]  # noqa: Y015
+    _WhichOneofArgType_candidate: _TypeAlias = _typing.Literal["candidate", b"candidate"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_samples) -> _WhichOneofReturnType__max_samples | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_candidate) -> _WhichOneofReturnType_candidate | None: ...
+
+Global___TestContractRequest: _TypeAlias = TestContractRequest  # noqa: Y015
+
+@_typing.final
+class TestContractResponse(_message.Message):
+    """Response of TestContract."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> _job_pb2.Job:
+        """The job, as it begins."""
+
+    def __init__(
+        self,
+        *,
+        job: _job_pb2.Job | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TestContractResponse: _TypeAlias = TestContractResponse  # noqa: Y015

@@ -112,6 +112,11 @@ class ContractServiceStub:
                 request_serializer=dataflow_dot_validator_dot_v1_dot_contract__language__pb2.JudgePayloadRequest.SerializeToString,
                 response_deserializer=dataflow_dot_validator_dot_v1_dot_contract__language__pb2.JudgePayloadResponse.FromString,
                 _registered_method=True)
+        self.TestContract = channel.unary_unary(
+                '/dataflow.validator.v1.ContractService/TestContract',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.TestContractRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.TestContractResponse.FromString,
+                _registered_method=True)
 
 
 class ContractServiceServicer:
@@ -293,6 +298,21 @@ class ContractServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TestContract(self, request, context):
+        """Makes a job that judges what was logged, and what is in quarantine, by a revision or by rules that are not saved: which
+        rows ReplayQuarantined and Backfill would make, change or refuse if it were the active revision. Changes nothing.
+
+        The raw log is what of the rows is known: `ContractTestResult.approximate` says when it does not reach back to all.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
+        INVALID_ARGUMENT (CONTRACT_INVALID, ROUTE_INVALID): the rules, or the route, cannot be made as written.
+        FAILED_PRECONDITION (REVISION_INCOMPATIBLE): the rules change what is fixed for the contract's life.
+        ALREADY_EXISTS (REQUEST_ID_REUSED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ContractServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -370,6 +390,11 @@ def add_ContractServiceServicer_to_server(servicer, server):
                     servicer.JudgePayload,
                     request_deserializer=dataflow_dot_validator_dot_v1_dot_contract__language__pb2.JudgePayloadRequest.FromString,
                     response_serializer=dataflow_dot_validator_dot_v1_dot_contract__language__pb2.JudgePayloadResponse.SerializeToString,
+            ),
+            'TestContract': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestContract,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.TestContractRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_contract__service__pb2.TestContractResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -778,6 +803,33 @@ class ContractService:
             '/dataflow.validator.v1.ContractService/JudgePayload',
             dataflow_dot_validator_dot_v1_dot_contract__language__pb2.JudgePayloadRequest.SerializeToString,
             dataflow_dot_validator_dot_v1_dot_contract__language__pb2.JudgePayloadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestContract(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.validator.v1.ContractService/TestContract',
+            dataflow_dot_validator_dot_v1_dot_contract__service__pb2.TestContractRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_contract__service__pb2.TestContractResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -150,6 +150,17 @@ class ContractServiceStub:
     NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
     INVALID_ARGUMENT (CONTRACT_INVALID): the unsaved rules do not hold together.
     """
+    TestContract: _grpc.UnaryUnaryMultiCallable[_contract_service_pb2.TestContractRequest, _contract_service_pb2.TestContractResponse]
+    """Makes a job that judges what was logged, and what is in quarantine, by a revision or by rules that are not saved: which
+    rows ReplayQuarantined and Backfill would make, change or refuse if it were the active revision. Changes nothing.
+
+    The raw log is what of the rows is known: `ContractTestResult.approximate` says when it does not reach back to all.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
+    INVALID_ARGUMENT (CONTRACT_INVALID, ROUTE_INVALID): the rules, or the route, cannot be made as written.
+    FAILED_PRECONDITION (REVISION_INCOMPATIBLE): the rules change what is fixed for the contract's life.
+    ALREADY_EXISTS (REQUEST_ID_REUSED).
+    """
 
 @_typing.type_check_only
 class ContractServiceAsyncStub(ContractServiceStub):
@@ -270,6 +281,17 @@ class ContractServiceAsyncStub(ContractServiceStub):
 
     NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
     INVALID_ARGUMENT (CONTRACT_INVALID): the unsaved rules do not hold together.
+    """
+    TestContract: _aio.UnaryUnaryMultiCallable[_contract_service_pb2.TestContractRequest, _contract_service_pb2.TestContractResponse]  # type: ignore[assignment]
+    """Makes a job that judges what was logged, and what is in quarantine, by a revision or by rules that are not saved: which
+    rows ReplayQuarantined and Backfill would make, change or refuse if it were the active revision. Changes nothing.
+
+    The raw log is what of the rows is known: `ContractTestResult.approximate` says when it does not reach back to all.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
+    INVALID_ARGUMENT (CONTRACT_INVALID, ROUTE_INVALID): the rules, or the route, cannot be made as written.
+    FAILED_PRECONDITION (REVISION_INCOMPATIBLE): the rules change what is fixed for the contract's life.
+    ALREADY_EXISTS (REQUEST_ID_REUSED).
     """
 
 class ContractServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -478,6 +500,23 @@ class ContractServiceServicer(metaclass=_abc_1.ABCMeta):
 
         NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
         INVALID_ARGUMENT (CONTRACT_INVALID): the unsaved rules do not hold together.
+        """
+
+    @_abc_1.abstractmethod
+    def TestContract(
+        self,
+        request: _contract_service_pb2.TestContractRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contract_service_pb2.TestContractResponse, _abc.Awaitable[_contract_service_pb2.TestContractResponse]]:
+        """Makes a job that judges what was logged, and what is in quarantine, by a revision or by rules that are not saved: which
+        rows ReplayQuarantined and Backfill would make, change or refuse if it were the active revision. Changes nothing.
+
+        The raw log is what of the rows is known: `ContractTestResult.approximate` says when it does not reach back to all.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND): also when the revision does not exist.
+        INVALID_ARGUMENT (CONTRACT_INVALID, ROUTE_INVALID): the rules, or the route, cannot be made as written.
+        FAILED_PRECONDITION (REVISION_INCOMPATIBLE): the rules change what is fixed for the contract's life.
+        ALREADY_EXISTS (REQUEST_ID_REUSED).
         """
 
 def add_ContractServiceServicer_to_server(servicer: ContractServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
