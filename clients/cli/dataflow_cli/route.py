@@ -34,12 +34,22 @@ def route() -> None:
     help="Where the device id is: topic:N (level N from 1), payload:/pointer, or identity (who authenticated).  "
     "[default: the contract's field device_id, else the filter's first +, else identity]",
 )
+@click.option(
+    "--revision",
+    "pinned_revision",
+    type=click.IntRange(0, 2**31 - 1),
+    default=0,
+    help="Judge by this revision, whichever is active.  [default: the active one]",
+)
 @json_option
 @connection_options
-def create(access: Access, topic_filter: str, contract: str, device_rule: str, as_json: bool) -> None:
+def create(
+    access: Access, topic_filter: str, contract: str, device_rule: str, pinned_revision: int, as_json: bool
+) -> None:
     """Let a contract judge the messages whose topic the MQTT FILTER matches; the most specific filter wins."""
     with access.client("validator") as client:
-        _show(client.routes.create(topic_filter, contract, device_rule=device_rule), as_json=as_json)
+        made = client.routes.create(topic_filter, contract, device_rule=device_rule, pinned_revision=pinned_revision)
+    _show(made, as_json=as_json)
 
 
 @route.command()
@@ -131,6 +141,7 @@ def _show(entry: route_pb2.Route, *, as_json: bool) -> None:
             "route": entry.route_id,
             "filter": entry.filter,
             "contract": entry.contract,
+            "revision": f"{entry.pinned_revision}, pinned" if entry.pinned_revision else "the active one",
             "device": entry.device_rule,
             "created": moment(entry.create_time),
         }

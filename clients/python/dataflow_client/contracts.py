@@ -10,17 +10,25 @@ from grpc import aio
 
 from dataflow_client.calls import AsyncCaller, Caller
 from dataflow_client.contract_language import AsyncContractLanguage, ContractLanguage
+from dataflow_client.contract_revisions import AsyncContractRevisions, ContractRevisions
 from dataflow_client.paging import async_items, items
 
 
-class Contracts(ContractLanguage):
-    """Makes, shows and activates contracts."""
+class Contracts(ContractLanguage, ContractRevisions):
+    """Makes, shows, revises, changes, watches and deletes contracts."""
 
     def __init__(self, channel: grpc.Channel, caller: Caller) -> None:
         self._stub = ContractServiceStub(channel)
         self._caller = caller
 
-    def create(self, name: str, spec: contract_pb2.ContractSpec, *, activate: bool = False) -> contract_pb2.Contract:
+    def create(
+        self,
+        name: str,
+        spec: contract_pb2.ContractSpec,
+        *,
+        activate: bool = False,
+        options: contract_pb2.ContractOptions | None = None,
+    ) -> contract_pb2.Contract:
         """Makes a contract with revision 1 and its table.
 
         The request carries an id of its own, so that repeating it after a lost answer is the same request.
@@ -29,6 +37,7 @@ class Contracts(ContractLanguage):
             name: `[a-z][a-z0-9_]{0,47}`.
             spec: Its rules.
             activate: True: it judges at once.
+            options: What it is beside its rules: `contract_options(...)`.
 
         Raises:
             ContractExistsError: The name is taken by a different contract.
@@ -36,7 +45,7 @@ class Contracts(ContractLanguage):
             DataflowError: The call failed otherwise.
         """
         request = contract_service_pb2.CreateContractRequest(
-            name=name, spec=spec, activate=activate, request_id=str(uuid.uuid4())
+            name=name, spec=spec, activate=activate, request_id=str(uuid.uuid4()), options=options
         )
         return self._caller.unary(self._stub.CreateContract, request).contract
 
@@ -62,32 +71,21 @@ class Contracts(ContractLanguage):
             lambda response: response.contracts,
         )
 
-    def activate(self, name: str, revision: int = 0) -> contract_pb2.Contract:
-        """Makes a revision the one that judges, on every validator within a second.
 
-        Args:
-            name: The contract.
-            revision: Which one; 0 means the newest.
-
-        Raises:
-            ContractNotFoundError: No such contract or revision.
-            DataflowError: The call failed otherwise.
-        """
-        request = contract_service_pb2.ActivateRevisionRequest(
-            contract=contract_pb2.ContractRef(name=name), revision=revision
-        )
-        return self._caller.unary(self._stub.ActivateRevision, request).contract
-
-
-class AsyncContracts(AsyncContractLanguage):
-    """Makes, shows and activates contracts."""
+class AsyncContracts(AsyncContractLanguage, AsyncContractRevisions):
+    """Makes, shows, revises, changes, watches and deletes contracts."""
 
     def __init__(self, channel: aio.Channel, caller: AsyncCaller) -> None:
         self._stub = ContractServiceStub(channel)
         self._caller = caller
 
     async def create(
-        self, name: str, spec: contract_pb2.ContractSpec, *, activate: bool = False
+        self,
+        name: str,
+        spec: contract_pb2.ContractSpec,
+        *,
+        activate: bool = False,
+        options: contract_pb2.ContractOptions | None = None,
     ) -> contract_pb2.Contract:
         """Makes a contract with revision 1 and its table.
 
@@ -97,6 +95,7 @@ class AsyncContracts(AsyncContractLanguage):
             name: `[a-z][a-z0-9_]{0,47}`.
             spec: Its rules.
             activate: True: it judges at once.
+            options: What it is beside its rules: `contract_options(...)`.
 
         Raises:
             ContractExistsError: The name is taken by a different contract.
@@ -104,7 +103,7 @@ class AsyncContracts(AsyncContractLanguage):
             DataflowError: The call failed otherwise.
         """
         request = contract_service_pb2.CreateContractRequest(
-            name=name, spec=spec, activate=activate, request_id=str(uuid.uuid4())
+            name=name, spec=spec, activate=activate, request_id=str(uuid.uuid4()), options=options
         )
         return (await self._caller.unary(self._stub.CreateContract, request)).contract
 
@@ -129,19 +128,3 @@ class AsyncContracts(AsyncContractLanguage):
             contract_service_pb2.ListContractsRequest(page_size=page_size),
             lambda response: response.contracts,
         )
-
-    async def activate(self, name: str, revision: int = 0) -> contract_pb2.Contract:
-        """Makes a revision the one that judges, on every validator within a second.
-
-        Args:
-            name: The contract.
-            revision: Which one; 0 means the newest.
-
-        Raises:
-            ContractNotFoundError: No such contract or revision.
-            DataflowError: The call failed otherwise.
-        """
-        request = contract_service_pb2.ActivateRevisionRequest(
-            contract=contract_pb2.ContractRef(name=name), revision=revision
-        )
-        return (await self._caller.unary(self._stub.ActivateRevision, request)).contract

@@ -19,7 +19,9 @@ class Routes:
         self._stub = RouteServiceStub(channel)
         self._caller = caller
 
-    def create(self, topic_filter: str, contract: str, *, device_rule: str = "") -> route_pb2.Route:
+    def create(
+        self, topic_filter: str, contract: str, *, device_rule: str = "", pinned_revision: int = 0
+    ) -> route_pb2.Route:
         """Makes a route; every validator follows it within a second.
 
         The request carries an id of its own, so that repeating it after a lost answer is the same request.
@@ -28,17 +30,19 @@ class Routes:
             topic_filter: MQTT topic filter.
             contract: The contract that judges.
             device_rule: `topic:N`, `payload:/pointer` or `identity`; empty: the validator chooses and the route says.
+            pinned_revision: The revision that judges, whichever is active; 0: the active one.
 
         Raises:
             RouteConflictError: The filter, or one that ties with it, exists.
             RouteInvalidError: Not a topic filter or not a device rule.
-            ContractNotFoundError: There is no such contract.
+            ContractNotFoundError: There is no such contract, or no such revision.
             DataflowError: The call failed otherwise.
         """
         request = route_service_pb2.CreateRouteRequest(
             filter=topic_filter,
             contract=contract_pb2.ContractRef(name=contract),
             device_rule=device_rule,
+            pinned_revision=pinned_revision,
             request_id=str(uuid.uuid4()),
         )
         return self._caller.unary(self._stub.CreateRoute, request).route
@@ -103,7 +107,9 @@ class AsyncRoutes:
         self._stub = RouteServiceStub(channel)
         self._caller = caller
 
-    async def create(self, topic_filter: str, contract: str, *, device_rule: str = "") -> route_pb2.Route:
+    async def create(
+        self, topic_filter: str, contract: str, *, device_rule: str = "", pinned_revision: int = 0
+    ) -> route_pb2.Route:
         """Makes a route; every validator follows it within a second.
 
         The request carries an id of its own, so that repeating it after a lost answer is the same request.
@@ -112,17 +118,19 @@ class AsyncRoutes:
             topic_filter: MQTT topic filter.
             contract: The contract that judges.
             device_rule: `topic:N`, `payload:/pointer` or `identity`; empty: the validator chooses and the route says.
+            pinned_revision: The revision that judges, whichever is active; 0: the active one.
 
         Raises:
             RouteConflictError: The filter, or one that ties with it, exists.
             RouteInvalidError: Not a topic filter or not a device rule.
-            ContractNotFoundError: There is no such contract.
+            ContractNotFoundError: There is no such contract, or no such revision.
             DataflowError: The call failed otherwise.
         """
         request = route_service_pb2.CreateRouteRequest(
             filter=topic_filter,
             contract=contract_pb2.ContractRef(name=contract),
             device_rule=device_rule,
+            pinned_revision=pinned_revision,
             request_id=str(uuid.uuid4()),
         )
         return (await self._caller.unary(self._stub.CreateRoute, request)).route

@@ -212,7 +212,5 @@ class Faults:
         contract = LANES[int(step.share * len(LANES))].contract
         event = self._history.begin(step.fault, contract)
         system = self._system
-        event.detail = await tried(
-            step.fault, lambda: edit_contract(system.dsn, system.client, contract, step.strength)
-        )
+        event.detail = await tried(step.fault, lambda: edit_contract(system.client, contract, step.strength))
         self._history.end(event)
