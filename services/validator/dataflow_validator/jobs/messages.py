@@ -23,6 +23,9 @@ _KINDS: Final = {name: number for number, name in KIND_NAMES.items()}
 _STATES: Final = {name: number for number, name in STATE_NAMES.items()}
 
 _RESULTS: Final = {
+    "BACKFILL": "backfill",
+    "PURGE_QUARANTINED": "purge",
+    "REPLAY_QUARANTINED": "replay",
     "DELETE_DEVICE_DATA": "device_deletion",
     "EXPORT_DEVICE_DATA": "device_export",
     "EXPORT_QUARANTINED": "quarantine_export",

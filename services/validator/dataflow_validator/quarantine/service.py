@@ -12,15 +12,17 @@ from dataflow_validator.errors import QuarantinedNotFoundError
 from dataflow_validator.pages import Context, Row, read_page, selection
 from dataflow_validator.parked.retry import ParkedRetry
 from dataflow_validator.parked.service import ParkedServicer
+from dataflow_validator.quarantine.export_service import QuarantineFileServicer
 from dataflow_validator.quarantine.filters import KIND_VALUES, MAX_ID, id_range, wanted_of
 from dataflow_validator.quarantine.queries import COLUMNS, quarantine_query
+from dataflow_validator.rejudge.service import RejudgeServicer
 from dataflow_validator.time_messages import to_timestamp
 
 SERVICE: Final = "dataflow.validator.v1.QuarantineService"
 """Full name of the service."""
 
 
-class QuarantineServicer(ParkedServicer):
+class QuarantineServicer(ParkedServicer, QuarantineFileServicer, RejudgeServicer):
     """Shows what was not stored, and why; with what it inherits, what is parked.
 
     Args:
@@ -29,7 +31,9 @@ class QuarantineServicer(ParkedServicer):
     """
 
     def __init__(self, pool: Pool, parked_retry: ParkedRetry) -> None:
-        super().__init__(pool, parked_retry)
+        ParkedServicer.__init__(self, pool, parked_retry)
+        QuarantineFileServicer.__init__(self, pool)
+        RejudgeServicer.__init__(self, pool)
 
     async def ListQuarantined(
         self,

@@ -24,11 +24,13 @@ _sym_db = _symbol_database.Default()
 
 from dataflow.validator.v1 import contract_test_pb2 as dataflow_dot_validator_dot_v1_dot_contract__test__pb2
 from dataflow.validator.v1 import device_data_pb2 as dataflow_dot_validator_dot_v1_dot_device__data__pb2
+from dataflow.validator.v1 import file_export_pb2 as dataflow_dot_validator_dot_v1_dot_file__export__pb2
+from dataflow.validator.v1 import rejudge_pb2 as dataflow_dot_validator_dot_v1_dot_rejudge__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x64\x61taflow/validator/v1/job.proto\x12\x15\x64\x61taflow.validator.v1\x1a)dataflow/validator/v1/contract_test.proto\x1a\'dataflow/validator/v1/device_data.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"_\n\x0bJobProgress\x12\x0c\n\x04\x64one\x18\x01 \x01(\x04\x12\x12\n\x05total\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\r\n\x05parts\x18\x03 \x01(\r\x12\x15\n\rparts_running\x18\x04 \x01(\rB\x08\n\x06_total\"\x9d\x01\n\x08JobError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12?\n\x08metadata\x18\x03 \x03(\x0b\x32-.dataflow.validator.v1.JobError.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xea\x05\n\x03Job\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x1e.dataflow.validator.v1.JobKind\x12.\n\x05state\x18\x03 \x01(\x0e\x32\x1f.dataflow.validator.v1.JobState\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\x12\x0c\n\x04rate\x18\x05 \x01(\x01\x12\x12\n\ncreated_by\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x08progress\x18\x0b \x01(\x0b\x32\".dataflow.validator.v1.JobProgress\x12\x18\n\x10\x63\x61ncel_requested\x18\x0c \x01(\x08\x12.\n\x05\x65rror\x18\r \x01(\x0b\x32\x1f.dataflow.validator.v1.JobError\x12(\n\x07request\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x42\n\rcontract_test\x18\x14 \x01(\x0b\x32).dataflow.validator.v1.ContractTestResultH\x00\x12\x46\n\x0f\x64\x65vice_deletion\x18\x1b \x01(\x0b\x32+.dataflow.validator.v1.DeviceDeletionResultH\x00\x12\x42\n\rdevice_export\x18\x1c \x01(\x0b\x32).dataflow.validator.v1.DeviceExportResultH\x00\x42\x08\n\x06result*\x98\x02\n\x07JobKind\x12\x18\n\x14JOB_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16JOB_KIND_TEST_CONTRACT\x10\x01\x12\x1f\n\x1bJOB_KIND_REPLAY_QUARANTINED\x10\x02\x12\x15\n\x11JOB_KIND_BACKFILL\x10\x03\x12\x1e\n\x1aJOB_KIND_PURGE_QUARANTINED\x10\x04\x12\x1c\n\x18JOB_KIND_EXPORT_READINGS\x10\x05\x12\x1f\n\x1bJOB_KIND_EXPORT_QUARANTINED\x10\x06\x12\x1f\n\x1bJOB_KIND_DELETE_DEVICE_DATA\x10\x07\x12\x1f\n\x1bJOB_KIND_EXPORT_DEVICE_DATA\x10\x08*\x9a\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x64\x61taflow/validator/v1/job.proto\x12\x15\x64\x61taflow.validator.v1\x1a)dataflow/validator/v1/contract_test.proto\x1a\'dataflow/validator/v1/device_data.proto\x1a\'dataflow/validator/v1/file_export.proto\x1a#dataflow/validator/v1/rejudge.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"_\n\x0bJobProgress\x12\x0c\n\x04\x64one\x18\x01 \x01(\x04\x12\x12\n\x05total\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\r\n\x05parts\x18\x03 \x01(\r\x12\x15\n\rparts_running\x18\x04 \x01(\rB\x08\n\x06_total\"\x9d\x01\n\x08JobError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12?\n\x08metadata\x18\x03 \x03(\x0b\x32-.dataflow.validator.v1.JobError.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9b\x08\n\x03Job\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x1e.dataflow.validator.v1.JobKind\x12.\n\x05state\x18\x03 \x01(\x0e\x32\x1f.dataflow.validator.v1.JobState\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\x12\x0c\n\x04rate\x18\x05 \x01(\x01\x12\x12\n\ncreated_by\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x08progress\x18\x0b \x01(\x0b\x32\".dataflow.validator.v1.JobProgress\x12\x18\n\x10\x63\x61ncel_requested\x18\x0c \x01(\x08\x12.\n\x05\x65rror\x18\r \x01(\x0b\x32\x1f.dataflow.validator.v1.JobError\x12(\n\x07request\x18\x0e \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x42\n\rcontract_test\x18\x14 \x01(\x0b\x32).dataflow.validator.v1.ContractTestResultH\x00\x12\x36\n\x06replay\x18\x15 \x01(\x0b\x32$.dataflow.validator.v1.RejudgeResultH\x00\x12\x38\n\x08\x62\x61\x63kfill\x18\x16 \x01(\x0b\x32$.dataflow.validator.v1.RejudgeResultH\x00\x12\x33\n\x05purge\x18\x17 \x01(\x0b\x32\".dataflow.validator.v1.PurgeResultH\x00\x12\x42\n\x0freadings_export\x18\x19 \x01(\x0b\x32\'.dataflow.validator.v1.FileExportResultH\x00\x12\x44\n\x11quarantine_export\x18\x1a \x01(\x0b\x32\'.dataflow.validator.v1.FileExportResultH\x00\x12\x46\n\x0f\x64\x65vice_deletion\x18\x1b \x01(\x0b\x32+.dataflow.validator.v1.DeviceDeletionResultH\x00\x12\x42\n\rdevice_export\x18\x1c \x01(\x0b\x32).dataflow.validator.v1.DeviceExportResultH\x00\x42\x08\n\x06result*\x98\x02\n\x07JobKind\x12\x18\n\x14JOB_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16JOB_KIND_TEST_CONTRACT\x10\x01\x12\x1f\n\x1bJOB_KIND_REPLAY_QUARANTINED\x10\x02\x12\x15\n\x11JOB_KIND_BACKFILL\x10\x03\x12\x1e\n\x1aJOB_KIND_PURGE_QUARANTINED\x10\x04\x12\x1c\n\x18JOB_KIND_EXPORT_READINGS\x10\x05\x12\x1f\n\x1bJOB_KIND_EXPORT_QUARANTINED\x10\x06\x12\x1f\n\x1bJOB_KIND_DELETE_DEVICE_DATA\x10\x07\x12\x1f\n\x1bJOB_KIND_EXPORT_DEVICE_DATA\x10\x08*\x9a\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,16 +39,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_JOBERROR_METADATAENTRY']._loaded_options = None
   _globals['_JOBERROR_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_JOBKIND']._serialized_start=1212
-  _globals['_JOBKIND']._serialized_end=1492
-  _globals['_JOBSTATE']._serialized_start=1495
-  _globals['_JOBSTATE']._serialized_end=1649
-  _globals['_JOBPROGRESS']._serialized_start=205
-  _globals['_JOBPROGRESS']._serialized_end=300
-  _globals['_JOBERROR']._serialized_start=303
-  _globals['_JOBERROR']._serialized_end=460
-  _globals['_JOBERROR_METADATAENTRY']._serialized_start=413
-  _globals['_JOBERROR_METADATAENTRY']._serialized_end=460
-  _globals['_JOB']._serialized_start=463
-  _globals['_JOB']._serialized_end=1209
+  _globals['_JOBKIND']._serialized_start=1595
+  _globals['_JOBKIND']._serialized_end=1875
+  _globals['_JOBSTATE']._serialized_start=1878
+  _globals['_JOBSTATE']._serialized_end=2032
+  _globals['_JOBPROGRESS']._serialized_start=283
+  _globals['_JOBPROGRESS']._serialized_end=378
+  _globals['_JOBERROR']._serialized_start=381
+  _globals['_JOBERROR']._serialized_end=538
+  _globals['_JOBERROR_METADATAENTRY']._serialized_start=491
+  _globals['_JOBERROR_METADATAENTRY']._serialized_end=538
+  _globals['_JOB']._serialized_start=541
+  _globals['_JOB']._serialized_end=1592
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,8 @@ Long work that goes on when its caller, its worker or its validator is gone."""
 from collections import abc as _abc
 from dataflow.validator.v1 import contract_test_pb2 as _contract_test_pb2
 from dataflow.validator.v1 import device_data_pb2 as _device_data_pb2
+from dataflow.validator.v1 import file_export_pb2 as _file_export_pb2
+from dataflow.validator.v1 import rejudge_pb2 as _rejudge_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
@@ -216,6 +218,11 @@ class Job(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     REQUEST_FIELD_NUMBER: _builtins.int
     CONTRACT_TEST_FIELD_NUMBER: _builtins.int
+    REPLAY_FIELD_NUMBER: _builtins.int
+    BACKFILL_FIELD_NUMBER: _builtins.int
+    PURGE_FIELD_NUMBER: _builtins.int
+    READINGS_EXPORT_FIELD_NUMBER: _builtins.int
+    QUARANTINE_EXPORT_FIELD_NUMBER: _builtins.int
     DEVICE_DELETION_FIELD_NUMBER: _builtins.int
     DEVICE_EXPORT_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
@@ -265,6 +272,26 @@ class Job(_message.Message):
         """Of TEST_CONTRACT."""
 
     @_builtins.property
+    def replay(self) -> _rejudge_pb2.RejudgeResult:
+        """Of REPLAY_QUARANTINED."""
+
+    @_builtins.property
+    def backfill(self) -> _rejudge_pb2.RejudgeResult:
+        """Of BACKFILL."""
+
+    @_builtins.property
+    def purge(self) -> _rejudge_pb2.PurgeResult:
+        """Of PURGE_QUARANTINED."""
+
+    @_builtins.property
+    def readings_export(self) -> _file_export_pb2.FileExportResult:
+        """Of EXPORT_READINGS."""
+
+    @_builtins.property
+    def quarantine_export(self) -> _file_export_pb2.FileExportResult:
+        """Of EXPORT_QUARANTINED."""
+
+    @_builtins.property
     def device_deletion(self) -> _device_data_pb2.DeviceDeletionResult:
         """Of DELETE_DEVICE_DATA."""
 
@@ -290,14 +317,19 @@ class Job(_message.Message):
         error: Global___JobError | None = ...,
         request: _struct_pb2.Struct | None = ...,
         contract_test: _contract_test_pb2.ContractTestResult | None = ...,
+        replay: _rejudge_pb2.RejudgeResult | None = ...,
+        backfill: _rejudge_pb2.RejudgeResult | None = ...,
+        purge: _rejudge_pb2.PurgeResult | None = ...,
+        readings_export: _file_export_pb2.FileExportResult | None = ...,
+        quarantine_export: _file_export_pb2.FileExportResult | None = ...,
         device_deletion: _device_data_pb2.DeviceDeletionResult | None = ...,
         device_export: _device_data_pb2.DeviceExportResult | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["contract_test", b"contract_test", "create_time", b"create_time", "device_deletion", b"device_deletion", "device_export", b"device_export", "end_time", b"end_time", "error", b"error", "progress", b"progress", "request", b"request", "result", b"result", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["backfill", b"backfill", "contract_test", b"contract_test", "create_time", b"create_time", "device_deletion", b"device_deletion", "device_export", b"device_export", "end_time", b"end_time", "error", b"error", "progress", b"progress", "purge", b"purge", "quarantine_export", b"quarantine_export", "readings_export", b"readings_export", "replay", b"replay", "request", b"request", "result", b"result", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_requested", b"cancel_requested", "contract_test", b"contract_test", "create_time", b"create_time", "created_by", b"created_by", "device_deletion", b"device_deletion", "device_export", b"device_export", "dry_run", b"dry_run", "end_time", b"end_time", "error", b"error", "job_id", b"job_id", "kind", b"kind", "progress", b"progress", "rate", b"rate", "request", b"request", "result", b"result", "start_time", b"start_time", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backfill", b"backfill", "cancel_requested", b"cancel_requested", "contract_test", b"contract_test", "create_time", b"create_time", "created_by", b"created_by", "device_deletion", b"device_deletion", "device_export", b"device_export", "dry_run", b"dry_run", "end_time", b"end_time", "error", b"error", "job_id", b"job_id", "kind", b"kind", "progress", b"progress", "purge", b"purge", "quarantine_export", b"quarantine_export", "rate", b"rate", "readings_export", b"readings_export", "replay", b"replay", "request", b"request", "result", b"result", "start_time", b"start_time", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["contract_test", "device_deletion", "device_export"]  # noqa: Y015
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["contract_test", "replay", "backfill", "purge", "readings_export", "quarantine_export", "device_deletion", "device_export"]  # noqa: Y015
     _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 

@@ -4,10 +4,12 @@ isort:skip_file
 Looking into the quarantine, and into what is parked."""
 
 from collections import abc as _abc
+from dataflow.validator.v1 import job_pb2 as _job_pb2
 from dataflow.validator.v1 import parked_pb2 as _parked_pb2
 from dataflow.validator.v1 import quarantine_pb2 as _quarantine_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
@@ -324,3 +326,263 @@ class GetQuarantinedResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetQuarantinedResponse: _TypeAlias = GetQuarantinedResponse  # noqa: Y015
+
+@_typing.final
+class ExportQuarantinedToFileRequest(_message.Message):
+    """Request of ExportQuarantinedToFile."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    rate: _builtins.float
+    """Items per second at most; 0: as fast as live data allows."""
+    request_id: _builtins.str
+    """Chosen by the caller; the same request_id is the same job. Empty for none."""
+    @_builtins.property
+    def filter(self) -> _quarantine_pb2.QuarantineFilter:
+        """Which ones; unset for all."""
+
+    def __init__(
+        self,
+        *,
+        filter: _quarantine_pb2.QuarantineFilter | None = ...,
+        rate: _builtins.float = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "rate", b"rate", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportQuarantinedToFileRequest: _TypeAlias = ExportQuarantinedToFileRequest  # noqa: Y015
+
+@_typing.final
+class ExportQuarantinedToFileResponse(_message.Message):
+    """Response of ExportQuarantinedToFile."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> _job_pb2.Job:
+        """The job; its result is `quarantine_export`."""
+
+    def __init__(
+        self,
+        *,
+        job: _job_pb2.Job | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportQuarantinedToFileResponse: _TypeAlias = ExportQuarantinedToFileResponse  # noqa: Y015
+
+@_typing.final
+class ReplayQuarantinedRequest(_message.Message):
+    """Request of ReplayQuarantined."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    dry_run: _builtins.bool
+    """Changes nothing and counts what the real run would do."""
+    rate: _builtins.float
+    """Items per second at most; 0: as fast as live data allows."""
+    request_id: _builtins.str
+    """Chosen by the caller; the same request_id is the same job. Empty for none."""
+    @_builtins.property
+    def filter(self) -> _quarantine_pb2.QuarantineFilter:
+        """Which items; unset for all."""
+
+    def __init__(
+        self,
+        *,
+        filter: _quarantine_pb2.QuarantineFilter | None = ...,
+        dry_run: _builtins.bool = ...,
+        rate: _builtins.float = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "filter", b"filter", "rate", b"rate", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayQuarantinedRequest: _TypeAlias = ReplayQuarantinedRequest  # noqa: Y015
+
+@_typing.final
+class ReplayQuarantinedResponse(_message.Message):
+    """Response of ReplayQuarantined."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> _job_pb2.Job:
+        """The job; its result is `replay`."""
+
+    def __init__(
+        self,
+        *,
+        job: _job_pb2.Job | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayQuarantinedResponse: _TypeAlias = ReplayQuarantinedResponse  # noqa: Y015
+
+@_typing.final
+class BackfillRequest(_message.Message):
+    """Request of Backfill."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    DEVICE_IDS_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    contract: _builtins.str
+    """Whose rows."""
+    revision: _builtins.int
+    """Judges; 0 for what the routes say now: the revision that they pin, else the active one."""
+    dry_run: _builtins.bool
+    """Changes nothing and counts what the real run would do."""
+    rate: _builtins.float
+    """Messages per second at most; 0: as fast as live data allows."""
+    request_id: _builtins.str
+    """Chosen by the caller; the same request_id is the same job. Empty for none."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Only messages received from this time on."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Only messages received before this time."""
+
+    @_builtins.property
+    def device_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only items of these devices; empty for all."""
+
+    def __init__(
+        self,
+        *,
+        contract: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        device_ids: _abc.Iterable[_builtins.str] | None = ...,
+        dry_run: _builtins.bool = ...,
+        rate: _builtins.float = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "device_ids", b"device_ids", "dry_run", b"dry_run", "end_time", b"end_time", "rate", b"rate", "request_id", b"request_id", "revision", b"revision", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BackfillRequest: _TypeAlias = BackfillRequest  # noqa: Y015
+
+@_typing.final
+class BackfillResponse(_message.Message):
+    """Response of Backfill."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> _job_pb2.Job:
+        """The job; its result is `backfill`."""
+
+    def __init__(
+        self,
+        *,
+        job: _job_pb2.Job | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BackfillResponse: _TypeAlias = BackfillResponse  # noqa: Y015
+
+@_typing.final
+class PurgeQuarantinedRequest(_message.Message):
+    """Request of PurgeQuarantined."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    all: _builtins.bool
+    """All of them: for an empty filter, which else is refused."""
+    dry_run: _builtins.bool
+    """Only counts."""
+    rate: _builtins.float
+    """Items per second at most; 0: as fast as live data allows."""
+    request_id: _builtins.str
+    """Chosen by the caller; the same request_id is the same job. Empty for none."""
+    @_builtins.property
+    def filter(self) -> _quarantine_pb2.QuarantineFilter:
+        """Which items."""
+
+    def __init__(
+        self,
+        *,
+        filter: _quarantine_pb2.QuarantineFilter | None = ...,
+        all: _builtins.bool = ...,
+        dry_run: _builtins.bool = ...,
+        rate: _builtins.float = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "dry_run", b"dry_run", "filter", b"filter", "rate", b"rate", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PurgeQuarantinedRequest: _TypeAlias = PurgeQuarantinedRequest  # noqa: Y015
+
+@_typing.final
+class PurgeQuarantinedResponse(_message.Message):
+    """Response of PurgeQuarantined."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> _job_pb2.Job:
+        """The job; its result is `purge`."""
+
+    def __init__(
+        self,
+        *,
+        job: _job_pb2.Job | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PurgeQuarantinedResponse: _TypeAlias = PurgeQuarantinedResponse  # noqa: Y015

@@ -45,6 +45,21 @@ class QuarantineServiceStub:
                 request_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.GetQuarantinedRequest.SerializeToString,
                 response_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.GetQuarantinedResponse.FromString,
                 _registered_method=True)
+        self.ReplayQuarantined = channel.unary_unary(
+                '/dataflow.validator.v1.QuarantineService/ReplayQuarantined',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ReplayQuarantinedRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ReplayQuarantinedResponse.FromString,
+                _registered_method=True)
+        self.Backfill = channel.unary_unary(
+                '/dataflow.validator.v1.QuarantineService/Backfill',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.BackfillRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.BackfillResponse.FromString,
+                _registered_method=True)
+        self.PurgeQuarantined = channel.unary_unary(
+                '/dataflow.validator.v1.QuarantineService/PurgeQuarantined',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.PurgeQuarantinedRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.PurgeQuarantinedResponse.FromString,
+                _registered_method=True)
         self.ListParked = channel.unary_unary(
                 '/dataflow.validator.v1.QuarantineService/ListParked',
                 request_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ListParkedRequest.SerializeToString,
@@ -59,6 +74,11 @@ class QuarantineServiceStub:
                 '/dataflow.validator.v1.QuarantineService/ExportParked',
                 request_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ExportParkedRequest.SerializeToString,
                 response_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ExportParkedResponse.FromString,
+                _registered_method=True)
+        self.ExportQuarantinedToFile = channel.unary_unary(
+                '/dataflow.validator.v1.QuarantineService/ExportQuarantinedToFile',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ExportQuarantinedToFileRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ExportQuarantinedToFileResponse.FromString,
                 _registered_method=True)
 
 
@@ -79,6 +99,42 @@ class QuarantineServiceServicer:
         """One item with its bytes.
 
         NOT_FOUND (QUARANTINED_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayQuarantined(self, request, context):
+        """Judges items again by what their topics lead to now, as a job (REPLAY_QUARANTINED) that is answered at once. What is
+        good becomes a row, under the message id that it would have had from the start; what is not gets the reasons of now.
+        What has no route, and what comes into quarantine after the call, stays as it is. Running it twice does no harm.
+
+        Oldest first, so that of two items with one key the one that came first becomes the row. See docs/contracts.md.
+
+        ALREADY_EXISTS (REQUEST_ID_REUSED): the request_id made another job.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Backfill(self, request, context):
+        """Judges the raw log again, as a job (BACKFILL) that is answered at once: rows and quarantine of the contract become as
+        if the revision had been there from the start. Rows get its values, rows that it refuses move to quarantine, what it
+        accepts leaves quarantine. Rows from before the raw log stay as they are, and are counted.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND): there is no such contract or revision, or none is active and the request names none.
+        ALREADY_EXISTS (REQUEST_ID_REUSED): the request_id made another job.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PurgeQuarantined(self, request, context):
+        """Deletes items for good, as a job (PURGE_QUARANTINED) that is answered at once, and notes it in the audit. Messages
+        that are still in the raw log stay there.
+
+        INVALID_ARGUMENT (INVALID_REQUEST): the filter is empty, and `all` is not set.
+        ALREADY_EXISTS (REQUEST_ID_REUSED): the request_id made another job.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,6 +177,20 @@ class QuarantineServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportQuarantinedToFile(self, request, context):
+        """Writes items as JSON lines with their original bytes to files under the validators' `export_dir`, as a job
+        (EXPORT_QUARANTINED) that is answered at once. `dataflow replay` sends such a file again.
+
+        Each line: topic, payload or payload_base64, message_id and device_id where the sender gave or had some,
+        receive_time, and under "quarantine" what is known of the item, its reasons included. By id, oldest first; items that
+        come in while the job runs are not in it. The job fails with EXPORT_UNAVAILABLE where the validators have no
+        `export_dir`.
+        ALREADY_EXISTS (REQUEST_ID_REUSED): the request_id made another job.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_QuarantineServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -133,6 +203,21 @@ def add_QuarantineServiceServicer_to_server(servicer, server):
                     servicer.GetQuarantined,
                     request_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.GetQuarantinedRequest.FromString,
                     response_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.GetQuarantinedResponse.SerializeToString,
+            ),
+            'ReplayQuarantined': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayQuarantined,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ReplayQuarantinedRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ReplayQuarantinedResponse.SerializeToString,
+            ),
+            'Backfill': grpc.unary_unary_rpc_method_handler(
+                    servicer.Backfill,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.BackfillRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.BackfillResponse.SerializeToString,
+            ),
+            'PurgeQuarantined': grpc.unary_unary_rpc_method_handler(
+                    servicer.PurgeQuarantined,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.PurgeQuarantinedRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.PurgeQuarantinedResponse.SerializeToString,
             ),
             'ListParked': grpc.unary_unary_rpc_method_handler(
                     servicer.ListParked,
@@ -148,6 +233,11 @@ def add_QuarantineServiceServicer_to_server(servicer, server):
                     servicer.ExportParked,
                     request_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ExportParkedRequest.FromString,
                     response_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ExportParkedResponse.SerializeToString,
+            ),
+            'ExportQuarantinedToFile': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportQuarantinedToFile,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ExportQuarantinedToFileRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ExportQuarantinedToFileResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -205,6 +295,87 @@ class QuarantineService:
             '/dataflow.validator.v1.QuarantineService/GetQuarantined',
             dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.GetQuarantinedRequest.SerializeToString,
             dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.GetQuarantinedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayQuarantined(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.validator.v1.QuarantineService/ReplayQuarantined',
+            dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ReplayQuarantinedRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ReplayQuarantinedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Backfill(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.validator.v1.QuarantineService/Backfill',
+            dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.BackfillRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.BackfillResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PurgeQuarantined(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.validator.v1.QuarantineService/PurgeQuarantined',
+            dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.PurgeQuarantinedRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.PurgeQuarantinedResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -286,6 +457,33 @@ class QuarantineService:
             '/dataflow.validator.v1.QuarantineService/ExportParked',
             dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ExportParkedRequest.SerializeToString,
             dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ExportParkedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportQuarantinedToFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.validator.v1.QuarantineService/ExportQuarantinedToFile',
+            dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ExportQuarantinedToFileRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ExportQuarantinedToFileResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,30 @@ class QuarantineServiceStub:
 
     NOT_FOUND (QUARANTINED_NOT_FOUND).
     """
+    ReplayQuarantined: _grpc.UnaryUnaryMultiCallable[_quarantine_service_pb2.ReplayQuarantinedRequest, _quarantine_service_pb2.ReplayQuarantinedResponse]
+    """Judges items again by what their topics lead to now, as a job (REPLAY_QUARANTINED) that is answered at once. What is
+    good becomes a row, under the message id that it would have had from the start; what is not gets the reasons of now.
+    What has no route, and what comes into quarantine after the call, stays as it is. Running it twice does no harm.
+
+    Oldest first, so that of two items with one key the one that came first becomes the row. See docs/contracts.md.
+
+    ALREADY_EXISTS (REQUEST_ID_REUSED): the request_id made another job.
+    """
+    Backfill: _grpc.UnaryUnaryMultiCallable[_quarantine_service_pb2.BackfillRequest, _quarantine_service_pb2.BackfillResponse]
+    """Judges the raw log again, as a job (BACKFILL) that is answered at once: rows and quarantine of the contract become as
+    if the revision had been there from the start. Rows get its values, rows that it refuses move to quarantine, what it
+    accepts leaves quarantine. Rows from before the raw log stay as they are, and are counted.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND): there is no such contract or revision, or none is active and the request names none.
+    ALREADY_EXISTS (REQUEST_ID_REUSED): the request_id made another job.
+    """
+    PurgeQuarantined: _grpc.UnaryUnaryMultiCallable[_quarantine_service_pb2.PurgeQuarantinedRequest, _quarantine_service_pb2.PurgeQuarantinedResponse]
+    """Deletes items for good, as a job (PURGE_QUARANTINED) that is answered at once, and notes it in the audit. Messages
+    that are still in the raw log stay there.
+
+    INVALID_ARGUMENT (INVALID_REQUEST): the filter is empty, and `all` is not set.
+    ALREADY_EXISTS (REQUEST_ID_REUSED): the request_id made another job.
+    """
     ListParked: _grpc.UnaryUnaryMultiCallable[_quarantine_service_pb2.ListParkedRequest, _quarantine_service_pb2.ListParkedResponse]
     """Parked batches, by id: those that were made first come first.
 
@@ -68,6 +92,16 @@ class QuarantineServiceStub:
     A batch larger than a message comes in several; only the first has `batch`, and only the last has `last`. To go on
     after a broken call, give the id of the last whole batch as `after_batch_id`. A slow reader slows the stream.
     """
+    ExportQuarantinedToFile: _grpc.UnaryUnaryMultiCallable[_quarantine_service_pb2.ExportQuarantinedToFileRequest, _quarantine_service_pb2.ExportQuarantinedToFileResponse]
+    """Writes items as JSON lines with their original bytes to files under the validators' `export_dir`, as a job
+    (EXPORT_QUARANTINED) that is answered at once. `dataflow replay` sends such a file again.
+
+    Each line: topic, payload or payload_base64, message_id and device_id where the sender gave or had some,
+    receive_time, and under "quarantine" what is known of the item, its reasons included. By id, oldest first; items that
+    come in while the job runs are not in it. The job fails with EXPORT_UNAVAILABLE where the validators have no
+    `export_dir`.
+    ALREADY_EXISTS (REQUEST_ID_REUSED): the request_id made another job.
+    """
 
 @_typing.type_check_only
 class QuarantineServiceAsyncStub(QuarantineServiceStub):
@@ -83,6 +117,30 @@ class QuarantineServiceAsyncStub(QuarantineServiceStub):
     """One item with its bytes.
 
     NOT_FOUND (QUARANTINED_NOT_FOUND).
+    """
+    ReplayQuarantined: _aio.UnaryUnaryMultiCallable[_quarantine_service_pb2.ReplayQuarantinedRequest, _quarantine_service_pb2.ReplayQuarantinedResponse]  # type: ignore[assignment]
+    """Judges items again by what their topics lead to now, as a job (REPLAY_QUARANTINED) that is answered at once. What is
+    good becomes a row, under the message id that it would have had from the start; what is not gets the reasons of now.
+    What has no route, and what comes into quarantine after the call, stays as it is. Running it twice does no harm.
+
+    Oldest first, so that of two items with one key the one that came first becomes the row. See docs/contracts.md.
+
+    ALREADY_EXISTS (REQUEST_ID_REUSED): the request_id made another job.
+    """
+    Backfill: _aio.UnaryUnaryMultiCallable[_quarantine_service_pb2.BackfillRequest, _quarantine_service_pb2.BackfillResponse]  # type: ignore[assignment]
+    """Judges the raw log again, as a job (BACKFILL) that is answered at once: rows and quarantine of the contract become as
+    if the revision had been there from the start. Rows get its values, rows that it refuses move to quarantine, what it
+    accepts leaves quarantine. Rows from before the raw log stay as they are, and are counted.
+
+    NOT_FOUND (CONTRACT_NOT_FOUND): there is no such contract or revision, or none is active and the request names none.
+    ALREADY_EXISTS (REQUEST_ID_REUSED): the request_id made another job.
+    """
+    PurgeQuarantined: _aio.UnaryUnaryMultiCallable[_quarantine_service_pb2.PurgeQuarantinedRequest, _quarantine_service_pb2.PurgeQuarantinedResponse]  # type: ignore[assignment]
+    """Deletes items for good, as a job (PURGE_QUARANTINED) that is answered at once, and notes it in the audit. Messages
+    that are still in the raw log stay there.
+
+    INVALID_ARGUMENT (INVALID_REQUEST): the filter is empty, and `all` is not set.
+    ALREADY_EXISTS (REQUEST_ID_REUSED): the request_id made another job.
     """
     ListParked: _aio.UnaryUnaryMultiCallable[_quarantine_service_pb2.ListParkedRequest, _quarantine_service_pb2.ListParkedResponse]  # type: ignore[assignment]
     """Parked batches, by id: those that were made first come first.
@@ -109,6 +167,16 @@ class QuarantineServiceAsyncStub(QuarantineServiceStub):
     A batch larger than a message comes in several; only the first has `batch`, and only the last has `last`. To go on
     after a broken call, give the id of the last whole batch as `after_batch_id`. A slow reader slows the stream.
     """
+    ExportQuarantinedToFile: _aio.UnaryUnaryMultiCallable[_quarantine_service_pb2.ExportQuarantinedToFileRequest, _quarantine_service_pb2.ExportQuarantinedToFileResponse]  # type: ignore[assignment]
+    """Writes items as JSON lines with their original bytes to files under the validators' `export_dir`, as a job
+    (EXPORT_QUARANTINED) that is answered at once. `dataflow replay` sends such a file again.
+
+    Each line: topic, payload or payload_base64, message_id and device_id where the sender gave or had some,
+    receive_time, and under "quarantine" what is known of the item, its reasons included. By id, oldest first; items that
+    come in while the job runs are not in it. The job fails with EXPORT_UNAVAILABLE where the validators have no
+    `export_dir`.
+    ALREADY_EXISTS (REQUEST_ID_REUSED): the request_id made another job.
+    """
 
 class QuarantineServiceServicer(metaclass=_abc_1.ABCMeta):
     """Shows what was not stored, and why."""
@@ -133,6 +201,48 @@ class QuarantineServiceServicer(metaclass=_abc_1.ABCMeta):
         """One item with its bytes.
 
         NOT_FOUND (QUARANTINED_NOT_FOUND).
+        """
+
+    @_abc_1.abstractmethod
+    def ReplayQuarantined(
+        self,
+        request: _quarantine_service_pb2.ReplayQuarantinedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quarantine_service_pb2.ReplayQuarantinedResponse, _abc.Awaitable[_quarantine_service_pb2.ReplayQuarantinedResponse]]:
+        """Judges items again by what their topics lead to now, as a job (REPLAY_QUARANTINED) that is answered at once. What is
+        good becomes a row, under the message id that it would have had from the start; what is not gets the reasons of now.
+        What has no route, and what comes into quarantine after the call, stays as it is. Running it twice does no harm.
+
+        Oldest first, so that of two items with one key the one that came first becomes the row. See docs/contracts.md.
+
+        ALREADY_EXISTS (REQUEST_ID_REUSED): the request_id made another job.
+        """
+
+    @_abc_1.abstractmethod
+    def Backfill(
+        self,
+        request: _quarantine_service_pb2.BackfillRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quarantine_service_pb2.BackfillResponse, _abc.Awaitable[_quarantine_service_pb2.BackfillResponse]]:
+        """Judges the raw log again, as a job (BACKFILL) that is answered at once: rows and quarantine of the contract become as
+        if the revision had been there from the start. Rows get its values, rows that it refuses move to quarantine, what it
+        accepts leaves quarantine. Rows from before the raw log stay as they are, and are counted.
+
+        NOT_FOUND (CONTRACT_NOT_FOUND): there is no such contract or revision, or none is active and the request names none.
+        ALREADY_EXISTS (REQUEST_ID_REUSED): the request_id made another job.
+        """
+
+    @_abc_1.abstractmethod
+    def PurgeQuarantined(
+        self,
+        request: _quarantine_service_pb2.PurgeQuarantinedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quarantine_service_pb2.PurgeQuarantinedResponse, _abc.Awaitable[_quarantine_service_pb2.PurgeQuarantinedResponse]]:
+        """Deletes items for good, as a job (PURGE_QUARANTINED) that is answered at once, and notes it in the audit. Messages
+        that are still in the raw log stay there.
+
+        INVALID_ARGUMENT (INVALID_REQUEST): the filter is empty, and `all` is not set.
+        ALREADY_EXISTS (REQUEST_ID_REUSED): the request_id made another job.
         """
 
     @_abc_1.abstractmethod
@@ -176,6 +286,22 @@ class QuarantineServiceServicer(metaclass=_abc_1.ABCMeta):
 
         A batch larger than a message comes in several; only the first has `batch`, and only the last has `last`. To go on
         after a broken call, give the id of the last whole batch as `after_batch_id`. A slow reader slows the stream.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportQuarantinedToFile(
+        self,
+        request: _quarantine_service_pb2.ExportQuarantinedToFileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quarantine_service_pb2.ExportQuarantinedToFileResponse, _abc.Awaitable[_quarantine_service_pb2.ExportQuarantinedToFileResponse]]:
+        """Writes items as JSON lines with their original bytes to files under the validators' `export_dir`, as a job
+        (EXPORT_QUARANTINED) that is answered at once. `dataflow replay` sends such a file again.
+
+        Each line: topic, payload or payload_base64, message_id and device_id where the sender gave or had some,
+        receive_time, and under "quarantine" what is known of the item, its reasons included. By id, oldest first; items that
+        come in while the job runs are not in it. The job fails with EXPORT_UNAVAILABLE where the validators have no
+        `export_dir`.
+        ALREADY_EXISTS (REQUEST_ID_REUSED): the request_id made another job.
         """
 
 def add_QuarantineServiceServicer_to_server(servicer: QuarantineServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -61,6 +61,11 @@ class ReadingServiceStub:
                 request_serializer=dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.ExportReadingsRequest.SerializeToString,
                 response_deserializer=dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.ExportReadingsResponse.FromString,
                 _registered_method=True)
+        self.ExportReadingsToFile = channel.unary_unary(
+                '/dataflow.validator.v1.ReadingService/ExportReadingsToFile',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.ExportReadingsToFileRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.ExportReadingsToFileResponse.FromString,
+                _registered_method=True)
 
 
 class ReadingServiceServicer:
@@ -126,13 +131,27 @@ class ReadingServiceServicer:
         In order: a header, the bytes in parts, a trailer with their SHA-256; without the trailer the file is not whole.
         What was stored before the call is in it once; what is stored while it runs is not (but what a Backfill rewrites
         meanwhile is there in its new or its old form, and rows of others that come in at the same time may be, too).
-        A broken call cannot be resumed. A slow reader slows the export;
+        A broken call cannot be resumed: for large files there is
+        ExportReadingsToFile. A slow reader slows the export;
         between two pages nothing in the database is held.
         CSV: null is an empty cell, an empty text is ""; moments are RFC 3339 with microseconds; binary is base64. Texts that
         begin with =, +, -, @ are formulas to a spreadsheet: `escape_formulas`.
 
         NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field. RESOURCE_EXHAUSTED
         (STREAMS_EXHAUSTED): this validator streams enough exports.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportReadingsToFile(self, request, context):
+        """The same as files under the validators' `export_dir`, as a job (EXPORT_READINGS) that is answered at once: it goes on
+        after deaths, several workers write at a time, and each file is whole by itself.
+
+        All files show the moment at which the job was planned. The job fails with EXPORT_UNAVAILABLE where the validators
+        have no `export_dir`.
+        NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field. ALREADY_EXISTS (REQUEST_ID_REUSED):
+        the request_id made another job.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -165,6 +184,11 @@ def add_ReadingServiceServicer_to_server(servicer, server):
                     servicer.ExportReadings,
                     request_deserializer=dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.ExportReadingsRequest.FromString,
                     response_serializer=dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.ExportReadingsResponse.SerializeToString,
+            ),
+            'ExportReadingsToFile': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportReadingsToFile,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.ExportReadingsToFileRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.ExportReadingsToFileResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -303,6 +327,33 @@ class ReadingService:
             '/dataflow.validator.v1.ReadingService/ExportReadings',
             dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.ExportReadingsRequest.SerializeToString,
             dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.ExportReadingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportReadingsToFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.validator.v1.ReadingService/ExportReadingsToFile',
+            dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.ExportReadingsToFileRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_reading__stream__pb2.ExportReadingsToFileResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -77,13 +77,23 @@ class ReadingServiceStub:
     In order: a header, the bytes in parts, a trailer with their SHA-256; without the trailer the file is not whole.
     What was stored before the call is in it once; what is stored while it runs is not (but what a Backfill rewrites
     meanwhile is there in its new or its old form, and rows of others that come in at the same time may be, too).
-    A broken call cannot be resumed. A slow reader slows the export;
+    A broken call cannot be resumed: for large files there is
+    ExportReadingsToFile. A slow reader slows the export;
     between two pages nothing in the database is held.
     CSV: null is an empty cell, an empty text is ""; moments are RFC 3339 with microseconds; binary is base64. Texts that
     begin with =, +, -, @ are formulas to a spreadsheet: `escape_formulas`.
 
     NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field. RESOURCE_EXHAUSTED
     (STREAMS_EXHAUSTED): this validator streams enough exports.
+    """
+    ExportReadingsToFile: _grpc.UnaryUnaryMultiCallable[_reading_stream_pb2.ExportReadingsToFileRequest, _reading_stream_pb2.ExportReadingsToFileResponse]
+    """The same as files under the validators' `export_dir`, as a job (EXPORT_READINGS) that is answered at once: it goes on
+    after deaths, several workers write at a time, and each file is whole by itself.
+
+    All files show the moment at which the job was planned. The job fails with EXPORT_UNAVAILABLE where the validators
+    have no `export_dir`.
+    NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field. ALREADY_EXISTS (REQUEST_ID_REUSED):
+    the request_id made another job.
     """
 
 @_typing.type_check_only
@@ -134,13 +144,23 @@ class ReadingServiceAsyncStub(ReadingServiceStub):
     In order: a header, the bytes in parts, a trailer with their SHA-256; without the trailer the file is not whole.
     What was stored before the call is in it once; what is stored while it runs is not (but what a Backfill rewrites
     meanwhile is there in its new or its old form, and rows of others that come in at the same time may be, too).
-    A broken call cannot be resumed. A slow reader slows the export;
+    A broken call cannot be resumed: for large files there is
+    ExportReadingsToFile. A slow reader slows the export;
     between two pages nothing in the database is held.
     CSV: null is an empty cell, an empty text is ""; moments are RFC 3339 with microseconds; binary is base64. Texts that
     begin with =, +, -, @ are formulas to a spreadsheet: `escape_formulas`.
 
     NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field. RESOURCE_EXHAUSTED
     (STREAMS_EXHAUSTED): this validator streams enough exports.
+    """
+    ExportReadingsToFile: _aio.UnaryUnaryMultiCallable[_reading_stream_pb2.ExportReadingsToFileRequest, _reading_stream_pb2.ExportReadingsToFileResponse]  # type: ignore[assignment]
+    """The same as files under the validators' `export_dir`, as a job (EXPORT_READINGS) that is answered at once: it goes on
+    after deaths, several workers write at a time, and each file is whole by itself.
+
+    All files show the moment at which the job was planned. The job fails with EXPORT_UNAVAILABLE where the validators
+    have no `export_dir`.
+    NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field. ALREADY_EXISTS (REQUEST_ID_REUSED):
+    the request_id made another job.
     """
 
 class ReadingServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -218,13 +238,29 @@ class ReadingServiceServicer(metaclass=_abc_1.ABCMeta):
         In order: a header, the bytes in parts, a trailer with their SHA-256; without the trailer the file is not whole.
         What was stored before the call is in it once; what is stored while it runs is not (but what a Backfill rewrites
         meanwhile is there in its new or its old form, and rows of others that come in at the same time may be, too).
-        A broken call cannot be resumed. A slow reader slows the export;
+        A broken call cannot be resumed: for large files there is
+        ExportReadingsToFile. A slow reader slows the export;
         between two pages nothing in the database is held.
         CSV: null is an empty cell, an empty text is ""; moments are RFC 3339 with microseconds; binary is base64. Texts that
         begin with =, +, -, @ are formulas to a spreadsheet: `escape_formulas`.
 
         NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field. RESOURCE_EXHAUSTED
         (STREAMS_EXHAUSTED): this validator streams enough exports.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportReadingsToFile(
+        self,
+        request: _reading_stream_pb2.ExportReadingsToFileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reading_stream_pb2.ExportReadingsToFileResponse, _abc.Awaitable[_reading_stream_pb2.ExportReadingsToFileResponse]]:
+        """The same as files under the validators' `export_dir`, as a job (EXPORT_READINGS) that is answered at once: it goes on
+        after deaths, several workers write at a time, and each file is whole by itself.
+
+        All files show the moment at which the job was planned. The job fails with EXPORT_UNAVAILABLE where the validators
+        have no `export_dir`.
+        NOT_FOUND (CONTRACT_NOT_FOUND). INVALID_ARGUMENT (FIELD_INVALID): no such field. ALREADY_EXISTS (REQUEST_ID_REUSED):
+        the request_id made another job.
         """
 
 def add_ReadingServiceServicer_to_server(servicer: ReadingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -23,13 +23,14 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from dataflow.validator.v1 import job_pb2 as dataflow_dot_validator_dot_v1_dot_job__pb2
 from dataflow.validator.v1 import reading_pb2 as dataflow_dot_validator_dot_v1_dot_reading__pb2
 from dataflow.validator.v1 import reading_columns_pb2 as dataflow_dot_validator_dot_v1_dot_reading__columns__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*dataflow/validator/v1/reading_stream.proto\x12\x15\x64\x61taflow.validator.v1\x1a\x1b\x62uf/validate/validate.proto\x1a#dataflow/validator/v1/reading.proto\x1a+dataflow/validator/v1/reading_columns.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9d\x03\n\x14WatchReadingsRequest\x12<\n\x06\x66ilter\x18\x01 \x01(\x0b\x32$.dataflow.validator.v1.ReadingFilterB\x06\xbaH\x03\xc8\x01\x01\x12\x1b\n\x06\x66ields\x18\x02 \x03(\tB\x0b\xbaH\x08\x92\x01\x05\x10\x80\x04\x18\x01\x12\x1c\n\x06\x63ursor\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80 H\x00\x12<\n\x05start\x18\x04 \x01(\x0e\x32!.dataflow.validator.v1.WatchStartB\x08\xbaH\x05\x82\x01\x02\x10\x01H\x00\x12\x32\n\x0cstored_since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12:\n\x04\x66orm\x18\x06 \x01(\x0e\x32\".dataflow.validator.v1.ReadingFormB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x14\n\x0cmax_readings\x18\x07 \x01(\r\x12@\n\theartbeat\x18\x08 \x01(\x0b\x32\x19.google.protobuf.DurationB\x12\xbaH\x0f\xaa\x01\x0c\"\x03\x08\xac\x02\x32\x05\x10\x80\xc2\xd7/B\x06\n\x04\x66rom\"\xf5\x01\n\x15WatchReadingsResponse\x12\x30\n\x08readings\x18\x01 \x03(\x0b\x32\x1e.dataflow.validator.v1.Reading\x12\x36\n\x07\x63olumns\x18\x02 \x01(\x0b\x32%.dataflow.validator.v1.ReadingColumns\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\x12&\n\x03lag\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\theld_back\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04more\x18\x06 \x01(\x08\"\xfb\x01\n\rReadingExport\x12<\n\x06\x66ilter\x18\x01 \x01(\x0b\x32$.dataflow.validator.v1.ReadingFilterB\x06\xbaH\x03\xc8\x01\x01\x12\x1b\n\x06\x66ields\x18\x02 \x03(\tB\x0b\xbaH\x08\x92\x01\x05\x10\x80\x04\x18\x01\x12\x39\n\x04rows\x18\x03 \x01(\x0e\x32!.dataflow.validator.v1.ExportRowsB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12;\n\x06\x66ormat\x18\x04 \x01(\x0e\x32!.dataflow.validator.v1.FileFormatB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x17\n\x0f\x65scape_formulas\x18\x05 \x01(\x08\"U\n\x15\x45xportReadingsRequest\x12<\n\x06\x65xport\x18\x01 \x01(\x0b\x32$.dataflow.validator.v1.ReadingExportB\x06\xbaH\x03\xc8\x01\x01\"K\n\x0c\x45xportColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x10\n\x08sql_type\x18\x03 \x01(\t\x12\x0c\n\x04unit\x18\x04 \x01(\t\"\xa0\x01\n\x0c\x45xportHeader\x12\x31\n\x06\x66ormat\x18\x01 \x01(\x0e\x32!.dataflow.validator.v1.FileFormat\x12\x11\n\tfile_name\x18\x02 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x03 \x01(\t\x12\x34\n\x07\x63olumns\x18\x04 \x03(\x0b\x32#.dataflow.validator.v1.ExportColumn\"<\n\rExportTrailer\x12\x0c\n\x04rows\x18\x01 \x01(\x04\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"\xa0\x01\n\x16\x45xportReadingsResponse\x12\x35\n\x06header\x18\x01 \x01(\x0b\x32#.dataflow.validator.v1.ExportHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12\x37\n\x07trailer\x18\x03 \x01(\x0b\x32$.dataflow.validator.v1.ExportTrailerH\x00\x42\x06\n\x04part*Y\n\nWatchStart\x12\x1b\n\x17WATCH_START_UNSPECIFIED\x10\x00\x12\x13\n\x0fWATCH_START_NOW\x10\x01\x12\x19\n\x15WATCH_START_BEGINNING\x10\x02*`\n\x0bReadingForm\x12\x1c\n\x18READING_FORM_UNSPECIFIED\x10\x00\x12\x19\n\x15READING_FORM_READINGS\x10\x01\x12\x18\n\x14READING_FORM_COLUMNS\x10\x02*[\n\nExportRows\x12\x1b\n\x17\x45XPORT_ROWS_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45XPORT_ROWS_READINGS\x10\x01\x12\x16\n\x12\x45XPORT_ROWS_HOURLY\x10\x02*W\n\nFileFormat\x12\x1b\n\x17\x46ILE_FORMAT_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x46ILE_FORMAT_CSV\x10\x01\x12\x17\n\x13\x46ILE_FORMAT_PARQUET\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*dataflow/validator/v1/reading_stream.proto\x12\x15\x64\x61taflow.validator.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1f\x64\x61taflow/validator/v1/job.proto\x1a#dataflow/validator/v1/reading.proto\x1a+dataflow/validator/v1/reading_columns.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9d\x03\n\x14WatchReadingsRequest\x12<\n\x06\x66ilter\x18\x01 \x01(\x0b\x32$.dataflow.validator.v1.ReadingFilterB\x06\xbaH\x03\xc8\x01\x01\x12\x1b\n\x06\x66ields\x18\x02 \x03(\tB\x0b\xbaH\x08\x92\x01\x05\x10\x80\x04\x18\x01\x12\x1c\n\x06\x63ursor\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80 H\x00\x12<\n\x05start\x18\x04 \x01(\x0e\x32!.dataflow.validator.v1.WatchStartB\x08\xbaH\x05\x82\x01\x02\x10\x01H\x00\x12\x32\n\x0cstored_since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12:\n\x04\x66orm\x18\x06 \x01(\x0e\x32\".dataflow.validator.v1.ReadingFormB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x14\n\x0cmax_readings\x18\x07 \x01(\r\x12@\n\theartbeat\x18\x08 \x01(\x0b\x32\x19.google.protobuf.DurationB\x12\xbaH\x0f\xaa\x01\x0c\"\x03\x08\xac\x02\x32\x05\x10\x80\xc2\xd7/B\x06\n\x04\x66rom\"\xf5\x01\n\x15WatchReadingsResponse\x12\x30\n\x08readings\x18\x01 \x03(\x0b\x32\x1e.dataflow.validator.v1.Reading\x12\x36\n\x07\x63olumns\x18\x02 \x01(\x0b\x32%.dataflow.validator.v1.ReadingColumns\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\x12&\n\x03lag\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\theld_back\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04more\x18\x06 \x01(\x08\"\xfb\x01\n\rReadingExport\x12<\n\x06\x66ilter\x18\x01 \x01(\x0b\x32$.dataflow.validator.v1.ReadingFilterB\x06\xbaH\x03\xc8\x01\x01\x12\x1b\n\x06\x66ields\x18\x02 \x03(\tB\x0b\xbaH\x08\x92\x01\x05\x10\x80\x04\x18\x01\x12\x39\n\x04rows\x18\x03 \x01(\x0e\x32!.dataflow.validator.v1.ExportRowsB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12;\n\x06\x66ormat\x18\x04 \x01(\x0e\x32!.dataflow.validator.v1.FileFormatB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x17\n\x0f\x65scape_formulas\x18\x05 \x01(\x08\"U\n\x15\x45xportReadingsRequest\x12<\n\x06\x65xport\x18\x01 \x01(\x0b\x32$.dataflow.validator.v1.ReadingExportB\x06\xbaH\x03\xc8\x01\x01\"K\n\x0c\x45xportColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x10\n\x08sql_type\x18\x03 \x01(\t\x12\x0c\n\x04unit\x18\x04 \x01(\t\"\xa0\x01\n\x0c\x45xportHeader\x12\x31\n\x06\x66ormat\x18\x01 \x01(\x0e\x32!.dataflow.validator.v1.FileFormat\x12\x11\n\tfile_name\x18\x02 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x03 \x01(\t\x12\x34\n\x07\x63olumns\x18\x04 \x03(\x0b\x32#.dataflow.validator.v1.ExportColumn\"<\n\rExportTrailer\x12\x0c\n\x04rows\x18\x01 \x01(\x04\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"\xa0\x01\n\x16\x45xportReadingsResponse\x12\x35\n\x06header\x18\x01 \x01(\x0b\x32#.dataflow.validator.v1.ExportHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12\x37\n\x07trailer\x18\x03 \x01(\x0b\x32$.dataflow.validator.v1.ExportTrailerH\x00\x42\x06\n\x04part\"\x98\x01\n\x1b\x45xportReadingsToFileRequest\x12<\n\x06\x65xport\x18\x01 \x01(\x0b\x32$.dataflow.validator.v1.ReadingExportB\x06\xbaH\x03\xc8\x01\x01\x12\x1e\n\x04rate\x18\x02 \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x1b\n\nrequest_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\"G\n\x1c\x45xportReadingsToFileResponse\x12\'\n\x03job\x18\x01 \x01(\x0b\x32\x1a.dataflow.validator.v1.Job*Y\n\nWatchStart\x12\x1b\n\x17WATCH_START_UNSPECIFIED\x10\x00\x12\x13\n\x0fWATCH_START_NOW\x10\x01\x12\x19\n\x15WATCH_START_BEGINNING\x10\x02*`\n\x0bReadingForm\x12\x1c\n\x18READING_FORM_UNSPECIFIED\x10\x00\x12\x19\n\x15READING_FORM_READINGS\x10\x01\x12\x18\n\x14READING_FORM_COLUMNS\x10\x02*[\n\nExportRows\x12\x1b\n\x17\x45XPORT_ROWS_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45XPORT_ROWS_READINGS\x10\x01\x12\x16\n\x12\x45XPORT_ROWS_HOURLY\x10\x02*W\n\nFileFormat\x12\x1b\n\x17\x46ILE_FORMAT_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x46ILE_FORMAT_CSV\x10\x01\x12\x17\n\x13\x46ILE_FORMAT_PARQUET\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -58,28 +59,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_READINGEXPORT'].fields_by_name['format']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_EXPORTREADINGSREQUEST'].fields_by_name['export']._loaded_options = None
   _globals['_EXPORTREADINGSREQUEST'].fields_by_name['export']._serialized_options = b'\272H\003\310\001\001'
-  _globals['_WATCHSTART']._serialized_start=1715
-  _globals['_WATCHSTART']._serialized_end=1804
-  _globals['_READINGFORM']._serialized_start=1806
-  _globals['_READINGFORM']._serialized_end=1902
-  _globals['_EXPORTROWS']._serialized_start=1904
-  _globals['_EXPORTROWS']._serialized_end=1995
-  _globals['_FILEFORMAT']._serialized_start=1997
-  _globals['_FILEFORMAT']._serialized_end=2084
-  _globals['_WATCHREADINGSREQUEST']._serialized_start=246
-  _globals['_WATCHREADINGSREQUEST']._serialized_end=659
-  _globals['_WATCHREADINGSRESPONSE']._serialized_start=662
-  _globals['_WATCHREADINGSRESPONSE']._serialized_end=907
-  _globals['_READINGEXPORT']._serialized_start=910
-  _globals['_READINGEXPORT']._serialized_end=1161
-  _globals['_EXPORTREADINGSREQUEST']._serialized_start=1163
-  _globals['_EXPORTREADINGSREQUEST']._serialized_end=1248
-  _globals['_EXPORTCOLUMN']._serialized_start=1250
-  _globals['_EXPORTCOLUMN']._serialized_end=1325
-  _globals['_EXPORTHEADER']._serialized_start=1328
-  _globals['_EXPORTHEADER']._serialized_end=1488
-  _globals['_EXPORTTRAILER']._serialized_start=1490
-  _globals['_EXPORTTRAILER']._serialized_end=1550
-  _globals['_EXPORTREADINGSRESPONSE']._serialized_start=1553
-  _globals['_EXPORTREADINGSRESPONSE']._serialized_end=1713
+  _globals['_EXPORTREADINGSTOFILEREQUEST'].fields_by_name['export']._loaded_options = None
+  _globals['_EXPORTREADINGSTOFILEREQUEST'].fields_by_name['export']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_EXPORTREADINGSTOFILEREQUEST'].fields_by_name['rate']._loaded_options = None
+  _globals['_EXPORTREADINGSTOFILEREQUEST'].fields_by_name['rate']._serialized_options = b'\272H\r\022\013)\000\000\000\000\000\000\000\000@\001'
+  _globals['_EXPORTREADINGSTOFILEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_EXPORTREADINGSTOFILEREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_WATCHSTART']._serialized_start=1976
+  _globals['_WATCHSTART']._serialized_end=2065
+  _globals['_READINGFORM']._serialized_start=2067
+  _globals['_READINGFORM']._serialized_end=2163
+  _globals['_EXPORTROWS']._serialized_start=2165
+  _globals['_EXPORTROWS']._serialized_end=2256
+  _globals['_FILEFORMAT']._serialized_start=2258
+  _globals['_FILEFORMAT']._serialized_end=2345
+  _globals['_WATCHREADINGSREQUEST']._serialized_start=279
+  _globals['_WATCHREADINGSREQUEST']._serialized_end=692
+  _globals['_WATCHREADINGSRESPONSE']._serialized_start=695
+  _globals['_WATCHREADINGSRESPONSE']._serialized_end=940
+  _globals['_READINGEXPORT']._serialized_start=943
+  _globals['_READINGEXPORT']._serialized_end=1194
+  _globals['_EXPORTREADINGSREQUEST']._serialized_start=1196
+  _globals['_EXPORTREADINGSREQUEST']._serialized_end=1281
+  _globals['_EXPORTCOLUMN']._serialized_start=1283
+  _globals['_EXPORTCOLUMN']._serialized_end=1358
+  _globals['_EXPORTHEADER']._serialized_start=1361
+  _globals['_EXPORTHEADER']._serialized_end=1521
+  _globals['_EXPORTTRAILER']._serialized_start=1523
+  _globals['_EXPORTTRAILER']._serialized_end=1583
+  _globals['_EXPORTREADINGSRESPONSE']._serialized_start=1586
+  _globals['_EXPORTREADINGSRESPONSE']._serialized_end=1746
+  _globals['_EXPORTREADINGSTOFILEREQUEST']._serialized_start=1749
+  _globals['_EXPORTREADINGSTOFILEREQUEST']._serialized_end=1901
+  _globals['_EXPORTREADINGSTOFILERESPONSE']._serialized_start=1903
+  _globals['_EXPORTREADINGSTOFILERESPONSE']._serialized_end=1974
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ isort:skip_file
 Readings as streams: following them as they are stored, and exporting them."""
 
 from collections import abc as _abc
+from dataflow.validator.v1 import job_pb2 as _job_pb2
 from dataflow.validator.v1 import reading_columns_pb2 as _reading_columns_pb2
 from dataflow.validator.v1 import reading_pb2 as _reading_pb2
 from google.protobuf import descriptor as _descriptor
@@ -442,3 +443,59 @@ class ExportReadingsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
 
 Global___ExportReadingsResponse: _TypeAlias = ExportReadingsResponse  # noqa: Y015
+
+@_typing.final
+class ExportReadingsToFileRequest(_message.Message):
+    """Request of ExportReadingsToFile."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPORT_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    rate: _builtins.float
+    """Rows per second at most; 0: as fast as live data allows."""
+    request_id: _builtins.str
+    """Chosen by the caller; the same request_id is the same job. Empty for none."""
+    @_builtins.property
+    def export(self) -> Global___ReadingExport:
+        """What to export."""
+
+    def __init__(
+        self,
+        *,
+        export: Global___ReadingExport | None = ...,
+        rate: _builtins.float = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["export", b"export"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["export", b"export", "rate", b"rate", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportReadingsToFileRequest: _TypeAlias = ExportReadingsToFileRequest  # noqa: Y015
+
+@_typing.final
+class ExportReadingsToFileResponse(_message.Message):
+    """Response of ExportReadingsToFile."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> _job_pb2.Job:
+        """The job; its result is `readings_export`."""
+
+    def __init__(
+        self,
+        *,
+        job: _job_pb2.Job | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportReadingsToFileResponse: _TypeAlias = ExportReadingsToFileResponse  # noqa: Y015
