@@ -187,6 +187,7 @@ def _worker(settings: ValidatorSettings) -> WorkerSettings:
     return WorkerSettings(
         postgres_dsn=settings.postgres_dsn,
         holder=settings.validator_id,
+        export_dir=str(settings.export_dir or ""),
         log_level=settings.log_level,
         log_format=settings.log_format,
     )

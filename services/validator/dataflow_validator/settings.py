@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 from dataflow_mesh.settings import MeshSettings
@@ -46,6 +47,11 @@ class ValidatorSettings(MeshSettings):
     quarantine_max_bytes: int = field(
         default=20 * 1024**3,
         metadata={"help": "Bytes of all quarantined items that are kept, the newest; 0 for no limit."},
+    )
+
+    export_dir: Path | None = field(
+        default=None,
+        metadata={"help": "Directory for the files of export jobs, the same disk for all validators; unset: no such jobs."},
     )
 
     def problems(self) -> list[str]:

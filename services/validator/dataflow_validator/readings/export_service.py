@@ -9,9 +9,13 @@ from contextlib import aclosing
 from typing import Final
 
 from dataflow.validator.v1 import reading_service_pb2_grpc, reading_stream_pb2
+from dataflow_mesh.access import current_caller
 from dataflow_mesh.postgres import Pool
+from google.protobuf import json_format
 
 from dataflow_validator.exports.formats import FileFormat, FileShape
+from dataflow_validator.jobs.messages import job_message
+from dataflow_validator.jobs.records import create_job
 from dataflow_validator.pages import Context
 from dataflow_validator.readings.export import ExportSource, HourlyRows, ReadingRows
 from dataflow_validator.readings.export_cut import Cut
@@ -65,6 +69,23 @@ class ExportServicer(reading_service_pb2_grpc.ReadingServiceServicer):
                     for start in range(0, len(data), CHUNK_BYTES):
                         yield _Response(data=data[start : start + CHUNK_BYTES])
             yield _Response(trailer=reading_stream_pb2.ExportTrailer(rows=rows, bytes=size, sha256=digest.hexdigest()))
+
+    async def ExportReadingsToFile(
+        self, request: reading_stream_pb2.ExportReadingsToFileRequest, context: Context
+    ) -> reading_stream_pb2.ExportReadingsToFileResponse:
+        """Makes the job that writes files."""
+        contract, _ = await select_readings(self._export_pool, request.export.filter, "export.filter")
+        chosen_columns(contract, request.export.fields)
+        async with self._export_pool.acquire() as connection:
+            record = await create_job(
+                connection,
+                "EXPORT_READINGS",
+                json_format.MessageToDict(request.export),
+                request_id=request.request_id,
+                created_by=current_caller().name,
+                rate=request.rate or None,
+            )
+        return reading_stream_pb2.ExportReadingsToFileResponse(job=job_message(record))
 
 
 async def export_source(pool: Pool, export: reading_stream_pb2.ReadingExport, cut: Cut | None = None) -> ExportSource:
