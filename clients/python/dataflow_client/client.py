@@ -15,6 +15,7 @@ from dataflow_client.contracts import AsyncContracts, Contracts
 from dataflow_client.devices import AsyncDevices, Devices
 from dataflow_client.environment import connection_from
 from dataflow_client.ingest import AsyncIngest, Ingest
+from dataflow_client.jobs import AsyncJobs, Jobs
 from dataflow_client.ledger import AsyncLedger, Ledger
 from dataflow_client.messages import OutgoingMessage, PublishResult
 from dataflow_client.parked import AsyncParkedBatches, ParkedBatches
@@ -58,6 +59,7 @@ class Client:
         self.quarantine = Quarantine(self._channels.validator, validator)
         self.parked = ParkedBatches(self._channels.validator, validator)
         self.ledger = Ledger(self._channels.validator, validator)
+        self.jobs = Jobs(self._channels.validator, validator)
         self.asking = Ask(self._channels.insight, insight)
 
     @classmethod
@@ -131,6 +133,7 @@ class AsyncClient:
         self.quarantine = AsyncQuarantine(self._channels.validator, validator)
         self.parked = AsyncParkedBatches(self._channels.validator, validator)
         self.ledger = AsyncLedger(self._channels.validator, validator)
+        self.jobs = AsyncJobs(self._channels.validator, validator)
         self.asking = AsyncAsk(self._channels.insight, insight)
 
     @classmethod

@@ -11,10 +11,11 @@ from grpc import aio
 from dataflow_client.calls import AsyncCaller, Caller
 from dataflow_client.contract_language import AsyncContractLanguage, ContractLanguage
 from dataflow_client.contract_revisions import AsyncContractRevisions, ContractRevisions
+from dataflow_client.contract_tests import AsyncContractTests, ContractTests
 from dataflow_client.paging import async_items, items
 
 
-class Contracts(ContractLanguage, ContractRevisions):
+class Contracts(ContractLanguage, ContractRevisions, ContractTests):
     """Makes, shows, revises, changes, watches and deletes contracts."""
 
     def __init__(self, channel: grpc.Channel, caller: Caller) -> None:
@@ -72,7 +73,7 @@ class Contracts(ContractLanguage, ContractRevisions):
         )
 
 
-class AsyncContracts(AsyncContractLanguage, AsyncContractRevisions):
+class AsyncContracts(AsyncContractLanguage, AsyncContractRevisions, AsyncContractTests):
     """Makes, shows, revises, changes, watches and deletes contracts."""
 
     def __init__(self, channel: aio.Channel, caller: AsyncCaller) -> None:
