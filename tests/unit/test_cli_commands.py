@@ -390,6 +390,26 @@ def test_readings_aggregate_tells_zero_from_nothing(stack: Stack) -> None:
     assert stack.run(*arguments, "--window", "soon").exit_code == 2
 
 
+def test_readings_aggregate_asks_for_windows_groups_and_percentiles(stack: Stack) -> None:
+    """Every option is in the request, and groups, typed values and percentiles are in the answer."""
+    bucket = reading_service_pb2.AggregateBucket(reading_count=2, group=reading_pb2.Value(string_value="b"))
+    first = reading_pb2.Value(integer_value=7)
+    bucket.fields["x"].CopyFrom(reading_service_pb2.FieldAggregates(first=first, percentiles=[1.5, 2.5]))
+    origin = reading_service_pb2.AggregateOrigin(source=reading_service_pb2.AGGREGATE_SOURCE_ROWS)
+    response = reading_service_pb2.AggregateReadingsResponse(buckets=[bucket], origin=origin)
+    stack.script.on("AggregateReadings", response)
+    arguments = ("readings", "aggregate", "room", "--field", "x", "--aggregate", "first", "--percentile", "0.5")
+    more = ("--percentile", "0.999", "--window", "7d", "--step", "1d", "--offset", "1h", "--time-zone", "Europe/Berlin")
+    found = stack.json(*arguments, *more, "--group-by", "label", "--from-rows")
+    assert found[0]["fields"]["x"] == {"first": 7, "p50": 1.5, "p99.9": 2.5}
+    assert found[0]["group"] == "b"
+    (request,) = stack.script.requests("AggregateReadings")
+    assert (request.step.seconds, request.offset.seconds, request.time_zone) == (86_400, 3_600, "Europe/Berlin")
+    assert (request.group_by, list(request.percentiles)) == ("label", [0.5, 0.999])
+    assert request.source == reading_service_pb2.AGGREGATE_SOURCE_ROWS
+    assert "p99.9(x)" in stack.run(*arguments, *more, "--group-by", "label").output
+
+
 def accepted(count: int, *rejected: str) -> ingest_service_pb2.PublishMessagesResponse:
     entries = [
         ingest_service_pb2.RejectedMessage(index=index, error_message=text) for index, text in enumerate(rejected)

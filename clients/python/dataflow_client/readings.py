@@ -1,7 +1,7 @@
 """Rows: `dataflow.validator.v1.ReadingService`."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import grpc
 from dataflow.validator.v1 import reading_pb2, reading_service_pb2
@@ -10,6 +10,7 @@ from grpc import aio
 
 from dataflow_client.calls import AsyncCaller, Caller
 from dataflow_client.paging import async_items, items
+from dataflow_client.reading_aggregates import AsyncReadingAggregates, ReadingAggregates
 from dataflow_client.reading_streams import AsyncReadingStreams, ReadingStreams
 
 
@@ -36,24 +37,12 @@ def reading_filter(
     return built
 
 
-def aggregate_request(
-    which: reading_pb2.ReadingFilter,
-    fields: Sequence[str],
-    aggregates: Sequence[reading_service_pb2.Aggregate.ValueType],
-    window: timedelta | None,
-) -> reading_service_pb2.AggregateReadingsRequest:
-    """Builds the request that `aggregate` sends."""
-    request = reading_service_pb2.AggregateReadingsRequest(filter=which, fields=fields, aggregates=aggregates)
-    if window is not None:
-        request.window.FromTimedelta(window)
-    return request
-
-
-class Readings(ReadingStreams):
+class Readings(ReadingAggregates, ReadingStreams):
     """Reads what was stored."""
 
     def __init__(self, channel: grpc.Channel, caller: Caller) -> None:
-        super().__init__(channel, caller)
+        ReadingAggregates.__init__(self, channel, caller)
+        ReadingStreams.__init__(self, channel, caller)
         self._stub = ReadingServiceStub(channel)
         self._caller = caller
 
@@ -95,46 +84,13 @@ class Readings(ReadingStreams):
             lambda response: response.readings,
         )
 
-    def aggregate(
-        self,
-        reading_filter: reading_pb2.ReadingFilter,
-        fields: Sequence[str],
-        aggregates: Sequence[reading_service_pb2.Aggregate.ValueType],
-        *,
-        window: timedelta | None = None,
-        by_device: bool = False,
-        page_size: int = 0,
-    ) -> Iterator[reading_service_pb2.AggregateBucket]:
-        """Yields aggregates of fields by window and device.
 
-        Args:
-            reading_filter: Which readings; the contract must be named.
-            fields: Their names.
-            aggregates: What to compute of each.
-            window: Length of a window, aligned to 1970-01-01 UTC; None: one over everything.
-            by_device: A result for each device instead of one over all.
-            page_size: Buckets of one page; 0 for the server's choice.
-
-        Raises:
-            ContractNotFoundError: There is no such contract.
-            FieldInvalidError: No such field, or it is no number.
-            QueryTooExpensiveError: It would take too long.
-            DataflowError: The call failed otherwise.
-        """
-        request = aggregate_request(reading_filter, fields, aggregates, window)
-        request.by_device, request.page_size = by_device, page_size
-        return items(
-            lambda page: self._caller.unary(self._stub.AggregateReadings, page),
-            request,
-            lambda response: response.buckets,
-        )
-
-
-class AsyncReadings(AsyncReadingStreams):
+class AsyncReadings(AsyncReadingAggregates, AsyncReadingStreams):
     """Reads what was stored."""
 
     def __init__(self, channel: aio.Channel, caller: AsyncCaller) -> None:
-        super().__init__(channel, caller)
+        AsyncReadingAggregates.__init__(self, channel, caller)
+        AsyncReadingStreams.__init__(self, channel, caller)
         self._stub = ReadingServiceStub(channel)
         self._caller = caller
 
@@ -176,38 +132,4 @@ class AsyncReadings(AsyncReadingStreams):
             lambda page: self._caller.unary(self._stub.ListLatestReadings, page),
             reading_service_pb2.ListLatestReadingsRequest(filter=reading_filter, page_size=page_size),
             lambda response: response.readings,
-        )
-
-    def aggregate(
-        self,
-        reading_filter: reading_pb2.ReadingFilter,
-        fields: Sequence[str],
-        aggregates: Sequence[reading_service_pb2.Aggregate.ValueType],
-        *,
-        window: timedelta | None = None,
-        by_device: bool = False,
-        page_size: int = 0,
-    ) -> AsyncIterator[reading_service_pb2.AggregateBucket]:
-        """Yields aggregates of fields by window and device.
-
-        Args:
-            reading_filter: Which readings; the contract must be named.
-            fields: Their names.
-            aggregates: What to compute of each.
-            window: Length of a window, aligned to 1970-01-01 UTC; None: one over everything.
-            by_device: A result for each device instead of one over all.
-            page_size: Buckets of one page; 0 for the server's choice.
-
-        Raises:
-            ContractNotFoundError: There is no such contract.
-            FieldInvalidError: No such field, or it is no number.
-            QueryTooExpensiveError: It would take too long.
-            DataflowError: The call failed otherwise.
-        """
-        request = aggregate_request(reading_filter, fields, aggregates, window)
-        request.by_device, request.page_size = by_device, page_size
-        return async_items(
-            lambda page: self._caller.unary(self._stub.AggregateReadings, page),
-            request,
-            lambda response: response.buckets,
         )
