@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import click
-from dataflow.validator.v1 import reading_pb2, reading_stream_pb2
+from dataflow.validator.v1 import job_pb2, reading_pb2, reading_stream_pb2
 from dataflow_client import reading_filter
 from dataflow_client.reading_streams import Format
 
 from dataflow_cli.context import Access, connection_options, json_option
 from dataflow_cli.moments import Moment
-from dataflow_cli.output import print_json_line, text
+from dataflow_cli.output import as_document, print_json, print_json_line, text
 from dataflow_cli.reading_output import document, which
 
 
@@ -92,6 +92,9 @@ def watch(
     type=click.Path(dir_okay=False, path_type=Path),
     help="This file instead of standard output; it appears when it is whole.",
 )
+@click.option(
+    "--to-file", is_flag=True, help="Files in the validators' export_dir, written by a job that outlives this command."
+)
 @json_option
 @connection_options
 def export(
@@ -105,6 +108,7 @@ def export(
     hourly: bool,
     escape_formulas: bool,
     output: Path | None,
+    to_file: bool,
     as_json: bool,
 ) -> None:
     """Write the readings of CONTRACT, as they are stored now, to a CSV or Parquet file.
@@ -112,6 +116,15 @@ def export(
     With --json rows, bytes and SHA-256 are printed; to standard error where the file goes to standard output.
     """
     wanted = reading_filter(contract, device_ids=device_ids, start_time=since, end_time=until)
+    if to_file:
+        if output is not None:
+            raise click.UsageError("--to-file writes into the validators' export_dir: leave --output away")
+        with access.client("validator") as client:
+            job = client.readings.export_to_file(
+                wanted, cast("Format", form), hourly=hourly, fields=fields, escape_formulas=escape_formulas
+            )
+        _print_job(job, as_json=as_json)
+        return
     part = None if output is None else output.with_name(f".{output.name}.part")
     with ExitStack() as stack:
         client = stack.enter_context(access.client("validator"))
@@ -133,6 +146,15 @@ def _print_done(done: reading_stream_pb2.ExportTrailer, *, as_json: bool, err: b
         print_json_line({"rows": done.rows, "bytes": done.bytes, "sha256": done.sha256}, err=err)
     else:
         click.echo(f"{done.rows} rows, {done.bytes} bytes", err=True)
+
+
+def _print_job(job: job_pb2.Job, *, as_json: bool) -> None:
+    if as_json:
+        print_json(as_document(job))
+    else:
+        click.echo(
+            f"job {job.job_id} writes the files: `dataflow job get {job.job_id}` lists them when it has SUCCEEDED"
+        )
 
 
 def _keep(cursor_file: Path, cursor: str) -> None:

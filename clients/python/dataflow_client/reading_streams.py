@@ -3,13 +3,14 @@
 import asyncio
 import hashlib
 import time
+import uuid
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import aclosing, closing
 from datetime import datetime, timedelta
 from typing import BinaryIO, Literal
 
 import grpc
-from dataflow.validator.v1 import reading_pb2, reading_stream_pb2
+from dataflow.validator.v1 import job_pb2, reading_pb2, reading_stream_pb2
 from dataflow.validator.v1.reading_service_pb2_grpc import ReadingServiceStub
 from grpc import aio
 
@@ -187,6 +188,42 @@ class ReadingStreams:
                 whole.take(response)
         return whole.trailer()
 
+    def export_to_file(
+        self,
+        reading_filter: reading_pb2.ReadingFilter,
+        file_format: Format = "csv",
+        *,
+        hourly: bool = False,
+        fields: Sequence[str] = (),
+        escape_formulas: bool = False,
+        rate: float = 0.0,
+        request_id: str = "",
+    ) -> job_pb2.Job:
+        """Has the validators write files to their `export_dir`, as a job that goes on after deaths; returns the job.
+
+        Args:
+            reading_filter: Which ones; the contract must be named.
+            file_format: "csv" or "parquet".
+            hourly: A row for each hour and device instead of each reading.
+            fields: Only these; none for all.
+            escape_formulas: CSV for spreadsheets.
+            rate: Rows per second at most; 0: as fast as live data allows.
+            request_id: The same one is the same job; empty: one of this call's own.
+
+        Raises:
+            ContractNotFoundError: There is no such contract.
+            FieldInvalidError: It has no such field.
+            RequestIdReusedError: The request_id made another job.
+            DataflowError: The call failed otherwise.
+        """
+        wanted = reading_export(
+            reading_filter, file_format, hourly=hourly, fields=fields, escape_formulas=escape_formulas
+        )
+        request = reading_stream_pb2.ExportReadingsToFileRequest(
+            export=wanted, rate=rate, request_id=request_id or str(uuid.uuid4())
+        )
+        return self._caller.unary(self._stub.ExportReadingsToFile, request).job
+
 
 class AsyncReadingStreams:
     """Follows and exports what is stored."""
@@ -266,6 +303,29 @@ class AsyncReadingStreams:
             async for response in stream:
                 whole.take(response)
         return whole.trailer()
+
+    async def export_to_file(
+        self,
+        reading_filter: reading_pb2.ReadingFilter,
+        file_format: Format = "csv",
+        *,
+        hourly: bool = False,
+        fields: Sequence[str] = (),
+        escape_formulas: bool = False,
+        rate: float = 0.0,
+        request_id: str = "",
+    ) -> job_pb2.Job:
+        """Has the validators write files to their `export_dir`, as a job that goes on after deaths; returns the job.
+
+        See `ReadingStreams.export_to_file`.
+        """
+        wanted = reading_export(
+            reading_filter, file_format, hourly=hourly, fields=fields, escape_formulas=escape_formulas
+        )
+        request = reading_stream_pb2.ExportReadingsToFileRequest(
+            export=wanted, rate=rate, request_id=request_id or str(uuid.uuid4())
+        )
+        return (await self._caller.unary(self._stub.ExportReadingsToFile, request)).job
 
 
 class _Whole:

@@ -44,6 +44,11 @@ class Layout:
         return self.root / "passwords.json"
 
     @property
+    def exports(self) -> Path:
+        """Where export jobs put their files."""
+        return self.root / "exports"
+
+    @property
     def token_file(self) -> Path:
         """The tokens that the services accept."""
         return self.root / "tokens.json"

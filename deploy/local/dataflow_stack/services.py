@@ -51,7 +51,8 @@ class Services:
     def validator(self, index: int) -> ChildSpec:
         """Returns how to start a validator."""
         name = f"validator-{index}"
-        return self._spec("validator", name, self.ports.validator_metrics(index), {"VALIDATOR_ID": name})
+        settings = {"VALIDATOR_ID": name, "EXPORT_DIR": str(self.layout.exports)}
+        return self._spec("validator", name, self.ports.validator_metrics(index), settings)
 
     def insight(self, index: int) -> ChildSpec:
         """Returns how to start an insight."""
