@@ -1,17 +1,19 @@
 """What was not stored, and why: `dataflow.validator.v1.QuarantineService`."""
 
+import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import grpc
-from dataflow.validator.v1 import quarantine_pb2, quarantine_service_pb2
+from dataflow.validator.v1 import job_pb2, quarantine_pb2, quarantine_service_pb2
 from dataflow.validator.v1.quarantine_service_pb2_grpc import QuarantineServiceStub
 from grpc import aio
 
 from dataflow_client.calls import AsyncCaller, Caller
 from dataflow_client.paging import async_items, items
+from dataflow_client.quarantine_jobs import AsyncQuarantineJobs, QuarantineJobs
 
 
-class Quarantine:
+class Quarantine(QuarantineJobs):
     """Shows what was not stored, and why."""
 
     def __init__(self, channel: grpc.Channel, caller: Caller) -> None:
@@ -46,8 +48,33 @@ class Quarantine:
         request = quarantine_service_pb2.GetQuarantinedRequest(quarantine_id=quarantine_id)
         return self._caller.unary(self._stub.GetQuarantined, request).item
 
+    def export_to_file(
+        self,
+        quarantine_filter: quarantine_pb2.QuarantineFilter | None = None,
+        *,
+        rate: float = 0.0,
+        request_id: str = "",
+    ) -> job_pb2.Job:
+        """Has the validators write items as JSON lines to their `export_dir`, as a job; returns the job.
 
-class AsyncQuarantine:
+        `dataflow replay` sends such a file again.
+
+        Args:
+            quarantine_filter: Which ones; None for all.
+            rate: Items per second at most; 0: as fast as live data allows.
+            request_id: The same one is the same job; empty: one of this call's own.
+
+        Raises:
+            RequestIdReusedError: The request_id made another job.
+            DataflowError: The call failed otherwise.
+        """
+        request = quarantine_service_pb2.ExportQuarantinedToFileRequest(
+            filter=quarantine_filter, rate=rate, request_id=request_id or str(uuid.uuid4())
+        )
+        return self._caller.unary(self._stub.ExportQuarantinedToFile, request).job
+
+
+class AsyncQuarantine(AsyncQuarantineJobs):
     """Shows what was not stored, and why."""
 
     def __init__(self, channel: aio.Channel, caller: AsyncCaller) -> None:
@@ -81,3 +108,28 @@ class AsyncQuarantine:
         """
         request = quarantine_service_pb2.GetQuarantinedRequest(quarantine_id=quarantine_id)
         return (await self._caller.unary(self._stub.GetQuarantined, request)).item
+
+    async def export_to_file(
+        self,
+        quarantine_filter: quarantine_pb2.QuarantineFilter | None = None,
+        *,
+        rate: float = 0.0,
+        request_id: str = "",
+    ) -> job_pb2.Job:
+        """Has the validators write items as JSON lines to their `export_dir`, as a job; returns the job.
+
+        `dataflow replay` sends such a file again.
+
+        Args:
+            quarantine_filter: Which ones; None for all.
+            rate: Items per second at most; 0: as fast as live data allows.
+            request_id: The same one is the same job; empty: one of this call's own.
+
+        Raises:
+            RequestIdReusedError: The request_id made another job.
+            DataflowError: The call failed otherwise.
+        """
+        request = quarantine_service_pb2.ExportQuarantinedToFileRequest(
+            filter=quarantine_filter, rate=rate, request_id=request_id or str(uuid.uuid4())
+        )
+        return (await self._caller.unary(self._stub.ExportQuarantinedToFile, request)).job
