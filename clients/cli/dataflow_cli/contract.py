@@ -6,10 +6,12 @@ import click
 from dataflow.validator.v1 import contract_pb2
 
 from dataflow_cli.context import Access, connection_options, json_option
+from dataflow_cli.contract_compatibility import add_comparison_commands
 from dataflow_cli.contract_language import add_language_commands
 from dataflow_cli.contract_output import show_contract
 from dataflow_cli.contract_revisions import add_revision_commands, contract_options_of, option_options
 from dataflow_cli.contract_rules import COERCIONS, CONFLICT_POLICIES, FILE, UNKNOWN_FIELDS, read_rules
+from dataflow_cli.contract_test import contract_test
 from dataflow_cli.field_list import TIME_UNITS
 from dataflow_cli.output import as_document, moment, print_json, print_table
 
@@ -137,3 +139,5 @@ def _names(joined: str) -> list[str]:
 
 add_language_commands(contract)
 add_revision_commands(contract)
+add_comparison_commands(contract)
+contract.add_command(contract_test)

@@ -9,13 +9,14 @@ from dataflow.validator.v1.contract_service_pb2_grpc import ContractServiceStub
 from grpc import aio
 
 from dataflow_client.calls import AsyncCaller, Caller
+from dataflow_client.contract_compatibility import AsyncContractComparison, ContractComparison
 from dataflow_client.contract_language import AsyncContractLanguage, ContractLanguage
 from dataflow_client.contract_revisions import AsyncContractRevisions, ContractRevisions
 from dataflow_client.contract_tests import AsyncContractTests, ContractTests
 from dataflow_client.paging import async_items, items
 
 
-class Contracts(ContractLanguage, ContractRevisions, ContractTests):
+class Contracts(ContractLanguage, ContractRevisions, ContractTests, ContractComparison):
     """Makes, shows, revises, changes, watches and deletes contracts."""
 
     def __init__(self, channel: grpc.Channel, caller: Caller) -> None:
@@ -73,7 +74,7 @@ class Contracts(ContractLanguage, ContractRevisions, ContractTests):
         )
 
 
-class AsyncContracts(AsyncContractLanguage, AsyncContractRevisions, AsyncContractTests):
+class AsyncContracts(AsyncContractLanguage, AsyncContractRevisions, AsyncContractTests, AsyncContractComparison):
     """Makes, shows, revises, changes, watches and deletes contracts."""
 
     def __init__(self, channel: aio.Channel, caller: AsyncCaller) -> None:
