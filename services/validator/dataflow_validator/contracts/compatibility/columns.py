@@ -10,7 +10,8 @@ from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType
 MAX_TABLE_COLUMNS: Final = 1_600
 """What a Postgres table holds. Columns of removed fields stay and count."""
 
-_EXACT_IN_DOUBLE: Final = 2**53
+EXACT_IN_DOUBLE: Final = 2**53
+"""A double holds every whole number up to here."""
 
 
 def column_problems(existing: Mapping[str, str], spec: ContractSpec) -> list[Problem]:
@@ -54,7 +55,7 @@ def _misfit(held: str, wanted: str, field: FieldSpec) -> str:
         return ""
     if wanted == "bigint" and held == "double precision":
         low, high = _least(field), _greatest(field)
-        if low is not None and high is not None and low >= -_EXACT_IN_DOUBLE and high <= _EXACT_IN_DOUBLE:
+        if low is not None and high is not None and low >= -EXACT_IN_DOUBLE and high <= EXACT_IN_DOUBLE:
             return ""
         return "a double holds whole numbers exactly only up to 2^53"
     if wanted == "numeric" and held == "bigint":

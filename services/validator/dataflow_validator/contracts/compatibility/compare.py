@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 
-from dataflow_validator.contracts.compatibility.columns import column_problems, fixed_problems
+from dataflow_validator.contracts.compatibility.columns import EXACT_IN_DOUBLE, column_problems, fixed_problems
 from dataflow_validator.contracts.compatibility.facts import Facts
 from dataflow_validator.contracts.compatibility.findings import (
     Compared,
@@ -20,10 +20,10 @@ from dataflow_validator.contracts.compatibility.judges import Judge
 from dataflow_validator.contracts.compatibility.phrases import CLAUSES, known, phrase
 from dataflow_validator.contracts.compatibility.proof import ANY_MEMBER, Gap, Proof
 from dataflow_validator.contracts.compatibility.search import Search
-from dataflow_validator.contracts.compatibility.view import coercions, nodes_of
+from dataflow_validator.contracts.compatibility.view import coerces_by_place, coercions, nodes_of, parts
 from dataflow_validator.contracts.pointer import pointer_of
 from dataflow_validator.contracts.schema import item_may_be_array
-from dataflow_validator.contracts.spec import ContractSpec, FieldType
+from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType
 
 DEFAULT_PROBES = 100
 """Made-up items that a proven direction is tried on all the same: a mistake of the proof must not get through."""
@@ -94,15 +94,16 @@ class _OneWay:
         self._direction = direction
         self.findings: list[Finding] = []
         self.exemptions: list[Exemption] = []
-        alike = _coerce_alike(left.spec, right.spec)
-        has_schema = left.spec.json_schema is not None or right.spec.json_schema is not None
-        left_nodes = nodes_of(left.spec, as_coerced=has_schema)
-        right_nodes = nodes_of(right.spec, as_coerced=has_schema)
+        by_place = coerces_by_place(left.spec) and coerces_by_place(right.spec)
+        left_nodes = nodes_of(left.spec, as_coerced=not by_place)
+        right_nodes = nodes_of(right.spec, as_coerced=not by_place)
         self._search = Search(left, right, left_nodes, right_nodes, seed)
         proof = Proof(pardons_new=direction is Direction.BACKWARD, pardons_gone=direction is Direction.FORWARD)
         facts = Facts(left_nodes)
         gaps = [gap for node in right_nodes for gap in proof.gaps(facts, node)]
-        for clause, before, after in _whole_differences(left.spec, right.spec, alike or not has_schema):
+        for clause, before, after in _whole_differences(
+            left.spec, right.spec, by_place or _coerce_alike(left.spec, right.spec)
+        ):
             self._add(Gap((), clause, None, facts, right_nodes[0]), before, after)
         seen: set[tuple[tuple[str, ...], str]] = set()
         for gap in gaps:
@@ -189,23 +190,27 @@ def _coerce_alike(left: ContractSpec, right: ContractSpec) -> bool:
     matter whether the other would read text there.
     """
     here, there = coercions(left), coercions(right)
-    types = {field.tokens: field.type for field in left.fields}
-    for tokens in here.keys() | there.keys():
-        mine, other = here.get(tokens), there.get(tokens)
-        if mine is other:
-            continue
-        if mine is None and tokens not in types and not _mentions(left, tokens[-1]):
-            continue
-        is_gone = all(field.tokens != tokens for field in right.fields)
-        if mine is not None and is_gone and not _mentions(right, tokens[-1]):
-            continue
-        known = mine or types.get(tokens)
-        if known is other and known is not FieldType.TIMESTAMP and mine is None:
-            continue
-        if known is FieldType.INTEGER and other is FieldType.NUMBER:
-            continue
-        return False
-    return True
+    known = {place: part for field in left.fields for place, part in parts(field)}
+    other = {place: part for field in right.fields for place, part in parts(field)}
+    return all(
+        _reads_alike(here.get(place), there.get(place), known.get(place))
+        or (place not in known and not _mentions(left, place[-1]))
+        or (place not in other and not _mentions(right, place[-1]))
+        for place in here.keys() | there.keys()
+    )
+
+
+def _reads_alike(mine: FieldSpec | None, other: FieldSpec | None, known: FieldSpec | None) -> bool:
+    """Say whether text is read alike where a left item can have it."""
+    if mine is None and other is not None and known is not None:
+        # The left contract reads no text here: it has none, unless it is a moment.
+        return known.type is other.type and other.type is not FieldType.TIMESTAMP
+    if mine is None or other is None:
+        return mine is other
+    if mine.type is FieldType.INTEGER and other.type is FieldType.NUMBER:
+        # A double holds these whole numbers, so that their text is read as a number, too.
+        return all(bound is not None and abs(bound) <= EXACT_IN_DOUBLE for bound in (mine.min, mine.max))
+    return mine.type is other.type
 
 
 def _mentions(spec: ContractSpec, name: str) -> bool:

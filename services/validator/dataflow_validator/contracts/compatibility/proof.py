@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from dataflow_validator.contracts.compatibility.columns import EXACT_IN_DOUBLE
 from dataflow_validator.contracts.compatibility.facts import ANYTHING, Facts, must_evaluate
 from dataflow_validator.contracts.compatibility.holds import found, word_holds
 from dataflow_validator.contracts.compatibility.nodes import TEXT, Node, equal, same
@@ -148,11 +149,11 @@ class Proof:
             known = node.get(TEXT)
             if not isinstance(known, list):
                 continue
-            # Text that reads as a whole number reads as the same number; the other way round rounding may step in.
+            # Text of a whole number that a double holds reads as the same number; the other way round rounding may step in.
             is_whole = known[0] == FieldType.INTEGER
             if known[0] == rule[0] or (is_whole and rule[0] == FieldType.NUMBER):
                 read = Facts([node.at(known[1]), *([_of_type("integer")] if is_whole else [])])
-                if self.proves(read, goal.at(rule[1]), path):
+                if (known[0] == rule[0] or _are_exact(read)) and self.proves(read, goal.at(rule[1]), path):
                     return True
         return False
 
@@ -291,6 +292,13 @@ def _is_covered(goal: Node, word: str, name: str) -> bool:
         return must_evaluate(goal, name)
     patterns = goal.members("patternProperties")
     return name in goal.members("properties") or any(found(pattern, name) is True for pattern in patterns)
+
+
+def _are_exact(facts: Facts) -> bool:
+    if facts.finite is not None:
+        return all(isinstance(value, int | float) and abs(value) <= EXACT_IN_DOUBLE for value in facts.finite)
+    low, _, high, _ = facts.numbers
+    return low is not None and high is not None and low >= -EXACT_IN_DOUBLE and high <= EXACT_IN_DOUBLE
 
 
 def _is_same_rule(left: Node, right: Node, words: tuple[str, ...]) -> bool:

@@ -94,11 +94,13 @@ class Search:
 
         Args:
             count: How many.
-            pardoned: Members that do not count: what only they are at fault for is left out.
+            pardoned: Members that do not count: they are taken out of every item.
         """
         for _ in range(count):
-            found = self.verify(self._sampler.value(self._facts))
-            if found is not None and not all(any(_is_near(path, place) for place in pardoned) for path in found[1]):
+            item = self._sampler.value(self._facts)
+            for place in pardoned:
+                item = _with(item, place, _GONE) if _is_there(item, place) else item
+            if (found := self.verify(item)) is not None:
                 yield found
 
     def _candidates(self, gap: Gap) -> Iterator[Json]:
@@ -148,6 +150,15 @@ def _with(item: Json, path: tuple[str, ...], value: object) -> Json:
         return {key: member for key, member in held.items() if key != name}
     inner = held.get(name)
     return {**held, name: _with(inner if isinstance(inner, dict | list) else {}, rest, value)}
+
+
+def _is_there(item: Json, path: tuple[str, ...]) -> bool:
+    """Say whether a place exists, so that taking it out makes no containers on the way."""
+    for token in path:
+        if not isinstance(item, dict) or token not in item:
+            return False
+        item = item[token]
+    return True
 
 
 def _free_name(held: dict[str, Json]) -> str:
