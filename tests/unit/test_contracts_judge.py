@@ -506,3 +506,15 @@ def test_fields_document_and_schema_document_give_the_same_columns() -> None:
     columns: Sequence[tuple[str, str]] = [("a", "double precision"), ("b", "text")]
     for spec in (from_fields_document(document), from_json_schema_document(document)):
         assert [(column.name, column.sql_type) for column in compile_contract(spec, 1).columns] == columns
+
+
+@pytest.mark.parametrize("high", [None, 10**30])
+@pytest.mark.parametrize("value", [{}, [], "x", True, 0.5])
+def test_an_item_that_a_derived_schema_refuses_elsewhere_may_have_anything_in_a_whole_number_column(
+    value: object, high: int | None
+) -> None:
+    """Refused with its reasons, and no error, whatever stands where the column is taken from."""
+    number = {"type": "integer"} if high is None else {"type": "integer", "maximum": high}
+    schema = {"enum": [1], "anyOf": [{"properties": {"n": number}}, {"type": "null"}]}
+    outcome = refuse(from_json_schema_document(schema, name="one"), {"n": value})
+    assert "" in {why.path for why in outcome.reasons}

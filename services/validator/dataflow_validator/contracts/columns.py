@@ -112,14 +112,21 @@ def json_text(value: object) -> str:
 
 
 def _to_bigint(value: object) -> object:
-    whole = value if type(value) is int else int(value)  # type: ignore[call-overload]
+    whole = value if type(value) is int else _whole(value)
     if BIGINT_MIN <= whole <= BIGINT_MAX:
         return whole
     raise UnfitError("storable", f"an integer from {BIGINT_MIN} to {BIGINT_MAX}, or a contract with wider bounds")
 
 
 def _to_numeric(value: object) -> object:
-    return Decimal(int(value))  # type: ignore[call-overload]
+    return Decimal(_whole(value))
+
+
+def _whole(value: object) -> int:
+    # An item that its raw schema refuses elsewhere may have anything here.
+    if isinstance(value, int | float) and not isinstance(value, bool) and value == int(value):
+        return int(value)
+    raise UnfitError("type", "integer")
 
 
 def _timestamp(written: EventTimeFormat) -> Convert:
