@@ -1,10 +1,13 @@
 """Contracts to JSON Schema documents and back, and documents of others as contracts."""
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import pytest
 from dataflow_validator.contracts import (
     BinaryEncoding,
     Coercion,
@@ -16,6 +19,7 @@ from dataflow_validator.contracts import (
     FieldType,
     UnknownFields,
     compile_contract,
+    from_json_schema_document,
 )
 from dataflow_validator.contracts.exchange_in import import_json_schema
 from dataflow_validator.contracts.exchange_out import export_json_schema
@@ -118,3 +122,125 @@ def test_an_exported_contract_comes_back_equal(spec: ContractSpec) -> None:
     assert imported.spec == spec
     assert imported.spec.to_dict() == spec.to_dict()
     assert imported.warnings == ()
+
+
+PYDANTIC = Path(__file__).parents[1] / "contracts" / "samples" / "pydantic"
+
+
+def pydantic(name: str) -> Any:
+    return json.loads((PYDANTIC / f"{name}.schema.json").read_text())
+
+
+def test_a_flat_pydantic_model_becomes_a_field_list() -> None:
+    """Bounds, null, defaults, enums behind references and lists: all of it as fields, with one warning."""
+    imported = import_json_schema(pydantic("flat"), name="flat")
+    assert imported.spec.json_schema is None
+    assert imported.spec.unknown is UnknownFields.REJECT
+    fields = {field.name: field for field in imported.spec.fields}
+    assert fields["temperature"].exclusive_min == -50
+    assert fields["humidity"].nullable
+    assert fields["mode"].enum == ("eco", "boost")
+    assert fields["kind"].default == "air"
+    assert fields["tags"].items == FieldSpec("", FieldType.STRING)
+    assert fields["ts"].type is FieldType.TIMESTAMP
+    assert [warning.path for warning in imported.warnings] == ["/properties/ts"]
+    compile_contract(imported.spec, 1)
+
+
+def test_a_nested_pydantic_model_has_columns_for_its_members() -> None:
+    """An object that is always there gives pointer fields; a list of models gives rules for its items."""
+    imported = import_json_schema(pydantic("nested"), name="nested")
+    assert imported.spec.json_schema is None
+    assert [field.name for field in imported.spec.fields] == [
+        "station",
+        "at",
+        "/place/lat",
+        "/place/lon",
+        "/place/name",
+        "samples",
+    ]
+    samples = imported.spec.fields[-1].items
+    assert samples is not None
+    assert [member.name for member in samples.members] == ["lat", "lon", "name"]
+    compile_contract(imported.spec, 1)
+
+
+def test_what_fields_cannot_say_stays_a_json_schema() -> None:
+    """A model that may be null, with required members, judges as it is and still has typed columns."""
+    imported = import_json_schema(pydantic("optionally"), name="optionally")
+    assert imported.spec.json_schema == pydantic("optionally")
+    assert imported.spec.fields_from_schema
+    kinds = {field.name: field.type for field in imported.spec.fields}
+    assert kinds["/place/lat"] is FieldType.NUMBER
+    assert kinds["reading"] is FieldType.JSON
+    assert imported.warnings[0].path == "/properties/place"
+    judged = compile_contract(imported.spec, 1)
+    assert judged.is_valid({"station": "x", "place": None, "reading": 1})
+    assert not judged.is_valid({"station": "x", "place": {"lat": 1}, "reading": 1})
+
+
+@pytest.mark.parametrize(
+    "keyword",
+    [
+        {"allOf": [{"required": ["a"]}]},
+        {"patternProperties": {"^x": {}}},
+        {"minProperties": 1},
+        {"additionalProperties": {"type": "number"}},
+        {"required": ["b"]},
+        {"properties": {"a": {"type": ["string", "integer"]}}},
+        {"properties": {"a": {"type": "array", "uniqueItems": True}}},
+        {"properties": {"a": {"enum": [1, "x"]}}},
+        {"properties": {"a": {"type": "object", "properties": {"b": {}}, "required": ["b"]}}},
+        {"properties": {"a": False}},
+        {"$dynamicRef": "#"},
+        {"type": ["object", "null"]},
+    ],
+)
+def test_no_rule_of_a_document_is_lost(keyword: dict[str, Any]) -> None:
+    """Whatever a field list has no word for keeps the whole document judging."""
+    document = {"type": "object", "properties": {"a": {"type": "integer"}}, **keyword}
+    assert import_json_schema(document).spec.json_schema == document
+
+
+@settings(max_examples=100, deadline=None)
+@given(contracts(), st.data())
+def test_an_edited_export_is_judged_as_it_says(spec: ContractSpec, data: st.DataObject) -> None:
+    """A rule that somebody added to an exported document counts after it is imported again."""
+    try:
+        compile_contract(spec, 1)
+    except ContractError:
+        assume(False)
+    document = export_json_schema(spec)
+    document["minProperties"] = data.draw(st.integers(50, 60))
+    imported = import_json_schema(document)
+    assert not compile_contract(imported.spec, 1).is_valid({})
+    assert imported.spec.coerce is spec.coerce
+
+
+def test_a_schema_with_fields_beside_it_comes_back_equal() -> None:
+    """Both judge after an import as they did before the export."""
+    raw: dict[str, Any] = {
+        "type": "object",
+        "properties": {"a": {"$ref": "#/$defs/n"}},
+        "$defs": {"n": {"type": "integer"}},
+    }
+    for spec in (
+        ContractSpec("both", (FieldSpec("a", FieldType.NUMBER),), json_schema=raw, unknown=UnknownFields.REJECT),
+        ContractSpec("both", (FieldSpec("a", FieldType.NUMBER),), json_schema={**raw, "$id": "urn:x"}, description="d"),
+        ContractSpec("both", (FieldSpec("a", FieldType.NUMBER),), json_schema=True),
+        replace(from_json_schema_document(raw), name="raw", identity=("a",), description="d"),
+        replace(from_json_schema_document(True), name="raw"),
+    ):
+        compile_contract(spec, 1)
+        assert import_json_schema(json.loads(json.dumps(export_json_schema(spec)))).spec == spec
+
+
+@pytest.mark.parametrize(
+    "member",
+    [1, {"identity": 5}, {"coerce": "sometimes"}, {"event_time_min": "soon"}, {"form": "both"}, {"fields": [1]}],
+)
+def test_a_mangled_export_is_refused_or_read_without_it(member: Any) -> None:
+    """Whatever stands in the member of an export, there is a contract or a `ContractError`."""
+    document = {"type": "object", "properties": {"a": {"type": "integer"}}, "x-dataflow-contract": member}
+    with suppress(ContractError):
+        assert import_json_schema(document).spec.fields

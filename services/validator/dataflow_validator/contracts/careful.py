@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import chain, islice
+from typing import Final
 
 from dataflow_validator.contracts.columns import UnfitError, json_text, merged
 from dataflow_validator.contracts.device import MAX_DEVICE_ID_BYTES, DeviceRule, DeviceSource, device_id_of
@@ -19,6 +20,8 @@ from dataflow_validator.contracts.reasons import (
     schema_reasons,
     storable_text,
 )
+
+_ANNOTATED: Final = frozenset({"timestamp", "base64", "hex"})
 
 
 def judge_carefully(
@@ -111,8 +114,8 @@ def _values(
             try:
                 value = convert(value)
             except UnfitError as problem:
-                if plan.spec.fields_from_schema and problem.rule == "timestamp":
-                    # In a JSON Schema "format" only annotates: the schema accepts the text, so it is kept as it is.
+                if plan.spec.fields_from_schema and problem.rule in _ANNOTATED:
+                    # In a JSON Schema "format" and "contentEncoding" only annotate: the schema accepts the text, so it is kept as it is.
                     for token in reversed(tokens):
                         value = {token: value}
                     left = merged(left, value)

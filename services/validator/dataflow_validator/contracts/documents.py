@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from dataflow_validator.contracts.errors import ContractError
-from dataflow_validator.contracts.exchange_out import CONTRACT_MEMBER
+from dataflow_validator.contracts.exchange_out import CONTRACT_MEMBER, FIELD_MEMBER
 from dataflow_validator.contracts.names import column_name
 from dataflow_validator.contracts.pointer import pointer_of
 from dataflow_validator.contracts.references import References
@@ -346,6 +346,11 @@ def _derived(tokens: tuple[str, ...], parts: list[Mapping[str, Json]]) -> FieldS
         derived = _DERIVED[only[0]]
         if derived is FieldType.STRING and any(part.get("format") == "date-time" for part in parts):
             derived = FieldType.TIMESTAMP
+    hint = next((hint for part in parts if isinstance(hint := part.get(FIELD_MEMBER), dict)), {})
+    if hint.get("type") == FieldType.TIMESTAMP and kinds <= {("string",), ("number",), ("number", "string")}:
+        derived = FieldType.TIMESTAMP
+    elif hint.get("type") == FieldType.BINARY and kinds == {("string",)}:
+        derived = FieldType.BINARY
 
     def first_text(keyword: str) -> str:
         return next((value for part in parts if isinstance(value := part.get(keyword), str)), "")
@@ -358,9 +363,20 @@ def _derived(tokens: tuple[str, ...], parts: list[Mapping[str, Json]]) -> FieldS
         nullable=True,
         min=low,
         max=high,
-        unit=first_text("unit"),
+        unit=str(hint.get("unit") or first_text("unit")),
+        format=moment_format(hint) if derived is FieldType.TIMESTAMP else EventTimeFormat.AUTO,
+        encoding=BinaryEncoding.HEX
+        if derived is FieldType.BINARY and first_text("contentEncoding") == "base16"
+        else BinaryEncoding.BASE64,
         description=first_text("description"),
     )
+
+
+def moment_format(hint: Mapping[str, Json]) -> EventTimeFormat:
+    """Give how a moment is written by what an export says of a field."""
+    written = hint.get("format") if hint.get("type") == FieldType.TIMESTAMP else None
+    known = isinstance(written, str) and written in EventTimeFormat.__members__.values()
+    return EventTimeFormat(str(written)) if known else EventTimeFormat.AUTO
 
 
 def field_name(tokens: tuple[str, ...]) -> str:

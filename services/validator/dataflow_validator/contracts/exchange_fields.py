@@ -5,13 +5,13 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from dataflow_validator.contracts.documents import field_name
+from dataflow_validator.contracts.documents import field_name, moment_format
 from dataflow_validator.contracts.errors import Problem
 from dataflow_validator.contracts.exchange_out import FIELD_MEMBER
 from dataflow_validator.contracts.pointer import pointer_of
 from dataflow_validator.contracts.references import References
 from dataflow_validator.contracts.schema import build_validator, field_schema
-from dataflow_validator.contracts.spec import BinaryEncoding, EventTimeFormat, FieldSpec, FieldType, Json
+from dataflow_validator.contracts.spec import BinaryEncoding, FieldSpec, FieldType, Json
 
 _MAX_DEPTH: Final = 16
 _ASSERTIONS: Final = frozenset(
@@ -200,7 +200,7 @@ class _Reader:
             unit=str(hint.get("unit") or (schema["unit"] if isinstance(schema.get("unit"), str) else "")),
             enum=tuple(values),
             encoding=_ENCODINGS.get(str(schema.get("contentEncoding")), BinaryEncoding.BASE64),
-            format=_moment_format(hint),
+            format=moment_format(hint),
             description=str(schema["description"]) if isinstance(schema.get("description"), str) else "",
             **given,  # type: ignore[arg-type]
         )
@@ -251,7 +251,7 @@ class _Reader:
         hinted = hint.get("type")
         if isinstance(hinted, str) and hinted in FieldType.__members__.values():
             kind = FieldType(hinted)
-            as_written = field_schema(FieldSpec("", kind, format=_moment_format(hint))).get("type", [])
+            as_written = field_schema(FieldSpec("", kind, format=moment_format(hint))).get("type", [])
             if names == (as_written if isinstance(as_written, list) else [as_written]):
                 return kind, null
         if not names:
@@ -351,12 +351,6 @@ def _is_member(schema: Json) -> bool:
 def _hint(schema: Mapping[str, Json]) -> Mapping[str, Json]:
     hint = schema.get(FIELD_MEMBER)
     return hint if isinstance(hint, dict) else {}
-
-
-def _moment_format(hint: Mapping[str, Json]) -> EventTimeFormat:
-    written = hint.get("format")
-    known = isinstance(written, str) and written in EventTimeFormat.__members__.values()
-    return EventTimeFormat(str(written)) if known else EventTimeFormat.AUTO
 
 
 def _list(value: Json) -> list[Json]:
