@@ -1,10 +1,11 @@
 """`dataflow.validator.v1.RouteService`."""
 
-from dataflow.validator.v1 import route_pb2, route_service_pb2, route_service_pb2_grpc
+from dataflow.validator.v1 import route_pb2, route_service_pb2
 from dataflow_mesh import paging
 from dataflow_mesh.postgres import Pool
 
 from dataflow_validator.catalog import route_records
+from dataflow_validator.catalog.inference_service import InferenceServicer
 from dataflow_validator.catalog.registry import Registry
 from dataflow_validator.catalog.routes import Route, check_filter, specificity
 from dataflow_validator.contracts.errors import RouteError
@@ -18,8 +19,8 @@ SERVICE = "dataflow.validator.v1.RouteService"
 """Full name of the service."""
 
 
-class RouteServicer(route_service_pb2_grpc.RouteServiceServicer):
-    """Makes, shows and removes routes.
+class RouteServicer(InferenceServicer):
+    """Makes, shows, changes and removes routes; with what it inherits, proposes contracts.
 
     Args:
         pool: Connections with short limits.
@@ -27,7 +28,7 @@ class RouteServicer(route_service_pb2_grpc.RouteServiceServicer):
     """
 
     def __init__(self, pool: Pool, registry: Registry) -> None:
-        self._pool = pool
+        super().__init__(pool)
         self._registry = registry
 
     async def CreateRoute(

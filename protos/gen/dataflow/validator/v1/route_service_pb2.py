@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from dataflow.access.v1 import role_pb2 as dataflow_dot_access_dot_v1_dot_role__pb2
 from dataflow.validator.v1 import contract_pb2 as dataflow_dot_validator_dot_v1_dot_contract__pb2
+from dataflow.validator.v1 import inference_pb2 as dataflow_dot_validator_dot_v1_dot_inference__pb2
 from dataflow.validator.v1 import route_pb2 as dataflow_dot_validator_dot_v1_dot_route__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)dataflow/validator/v1/route_service.proto\x12\x15\x64\x61taflow.validator.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1d\x64\x61taflow/access/v1/role.proto\x1a$dataflow/validator/v1/contract.proto\x1a!dataflow/validator/v1/route.proto\"\xc7\x01\n\x12\x43reateRouteRequest\x12\x1b\n\x06\x66ilter\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\xff\xff\x03\x12<\n\x08\x63ontract\x18\x02 \x01(\x0b\x32\".dataflow.validator.v1.ContractRefB\x06\xbaH\x03\xc8\x01\x01\x12\x13\n\x0b\x64\x65vice_rule\x18\x03 \x01(\t\x12\x1b\n\nrequest_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12$\n\x0fpinned_revision\x18\x05 \x01(\rB\x0b\xbaH\x08*\x06\x18\xff\xff\xff\xff\x07\"B\n\x13\x43reateRouteResponse\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.dataflow.validator.v1.Route\",\n\x0fGetRouteRequest\x12\x19\n\x08route_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"?\n\x10GetRouteResponse\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.dataflow.validator.v1.Route\":\n\x11ListRoutesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"[\n\x12ListRoutesResponse\x12,\n\x06routes\x18\x01 \x03(\x0b\x32\x1c.dataflow.validator.v1.Route\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd8\x01\n\x12UpdateRouteRequest\x12\x19\n\x08route_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x34\n\x08\x63ontract\x18\x03 \x01(\x0b\x32\".dataflow.validator.v1.ContractRef\x12\x18\n\x0b\x64\x65vice_rule\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x1c\n\x0fpinned_revision\x18\x05 \x01(\rH\x01\x88\x01\x01\x42\x0e\n\x0c_device_ruleB\x12\n\x10_pinned_revision\"B\n\x13UpdateRouteResponse\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.dataflow.validator.v1.Route\"/\n\x12\x44\x65leteRouteRequest\x12\x19\n\x08route_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"\x15\n\x13\x44\x65leteRouteResponse\"-\n\x13ResolveTopicRequest\x12\x16\n\x05topic\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"\x8c\x01\n\x14ResolveTopicResponse\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.dataflow.validator.v1.Route\x12\x35\n\x07matches\x18\x02 \x03(\x0b\x32$.dataflow.validator.v1.MatchingRoute\x12\x10\n\x08revision\x18\x03 \x01(\r\"X\n\x19ListUnroutedTopicsRequest\x12\x14\n\x0ctopic_filter\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"k\n\x1aListUnroutedTopicsResponse\x12\x34\n\x06topics\x18\x01 \x03(\x0b\x32$.dataflow.validator.v1.UnroutedTopic\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xa5\x06\n\x0cRouteService\x12k\n\x0b\x43reateRoute\x12).dataflow.validator.v1.CreateRouteRequest\x1a*.dataflow.validator.v1.CreateRouteResponse\"\x05\x8a\xb5\x18\x01\x03\x12\x65\n\x08GetRoute\x12&.dataflow.validator.v1.GetRouteRequest\x1a\'.dataflow.validator.v1.GetRouteResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12k\n\nListRoutes\x12(.dataflow.validator.v1.ListRoutesRequest\x1a).dataflow.validator.v1.ListRoutesResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12k\n\x0bUpdateRoute\x12).dataflow.validator.v1.UpdateRouteRequest\x1a*.dataflow.validator.v1.UpdateRouteResponse\"\x05\x8a\xb5\x18\x01\x03\x12n\n\x0b\x44\x65leteRoute\x12).dataflow.validator.v1.DeleteRouteRequest\x1a*.dataflow.validator.v1.DeleteRouteResponse\"\x08\x90\x02\x02\x8a\xb5\x18\x01\x03\x12q\n\x0cResolveTopic\x12*.dataflow.validator.v1.ResolveTopicRequest\x1a+.dataflow.validator.v1.ResolveTopicResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12\x83\x01\n\x12ListUnroutedTopics\x12\x30.dataflow.validator.v1.ListUnroutedTopicsRequest\x1a\x31.dataflow.validator.v1.ListUnroutedTopicsResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)dataflow/validator/v1/route_service.proto\x12\x15\x64\x61taflow.validator.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1d\x64\x61taflow/access/v1/role.proto\x1a$dataflow/validator/v1/contract.proto\x1a%dataflow/validator/v1/inference.proto\x1a!dataflow/validator/v1/route.proto\"\xc7\x01\n\x12\x43reateRouteRequest\x12\x1b\n\x06\x66ilter\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\xff\xff\x03\x12<\n\x08\x63ontract\x18\x02 \x01(\x0b\x32\".dataflow.validator.v1.ContractRefB\x06\xbaH\x03\xc8\x01\x01\x12\x13\n\x0b\x64\x65vice_rule\x18\x03 \x01(\t\x12\x1b\n\nrequest_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12$\n\x0fpinned_revision\x18\x05 \x01(\rB\x0b\xbaH\x08*\x06\x18\xff\xff\xff\xff\x07\"B\n\x13\x43reateRouteResponse\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.dataflow.validator.v1.Route\",\n\x0fGetRouteRequest\x12\x19\n\x08route_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"?\n\x10GetRouteResponse\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.dataflow.validator.v1.Route\":\n\x11ListRoutesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"[\n\x12ListRoutesResponse\x12,\n\x06routes\x18\x01 \x03(\x0b\x32\x1c.dataflow.validator.v1.Route\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd8\x01\n\x12UpdateRouteRequest\x12\x19\n\x08route_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x34\n\x08\x63ontract\x18\x03 \x01(\x0b\x32\".dataflow.validator.v1.ContractRef\x12\x18\n\x0b\x64\x65vice_rule\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x1c\n\x0fpinned_revision\x18\x05 \x01(\rH\x01\x88\x01\x01\x42\x0e\n\x0c_device_ruleB\x12\n\x10_pinned_revision\"B\n\x13UpdateRouteResponse\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.dataflow.validator.v1.Route\"/\n\x12\x44\x65leteRouteRequest\x12\x19\n\x08route_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"\x15\n\x13\x44\x65leteRouteResponse\"-\n\x13ResolveTopicRequest\x12\x16\n\x05topic\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"\x8c\x01\n\x14ResolveTopicResponse\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.dataflow.validator.v1.Route\x12\x35\n\x07matches\x18\x02 \x03(\x0b\x32$.dataflow.validator.v1.MatchingRoute\x12\x10\n\x08revision\x18\x03 \x01(\r\"~\n\x14InferContractRequest\x12!\n\x0ctopic_filter\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\xff\xff\x03\x12.\n\x04name\x18\x02 \x01(\tB \xbaH\x1dr\x18\x32\x16^[a-z][a-z0-9_]{0,47}$\xd8\x01\x01\x12\x13\n\x0bsample_size\x18\x03 \x01(\r\"L\n\x15InferContractResponse\x12\x33\n\tinference\x18\x01 \x01(\x0b\x32 .dataflow.validator.v1.Inference\"X\n\x19ListUnroutedTopicsRequest\x12\x14\n\x0ctopic_filter\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"k\n\x1aListUnroutedTopicsResponse\x12\x34\n\x06topics\x18\x01 \x03(\x0b\x32$.dataflow.validator.v1.UnroutedTopic\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x9b\x07\n\x0cRouteService\x12k\n\x0b\x43reateRoute\x12).dataflow.validator.v1.CreateRouteRequest\x1a*.dataflow.validator.v1.CreateRouteResponse\"\x05\x8a\xb5\x18\x01\x03\x12\x65\n\x08GetRoute\x12&.dataflow.validator.v1.GetRouteRequest\x1a\'.dataflow.validator.v1.GetRouteResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12k\n\nListRoutes\x12(.dataflow.validator.v1.ListRoutesRequest\x1a).dataflow.validator.v1.ListRoutesResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12k\n\x0bUpdateRoute\x12).dataflow.validator.v1.UpdateRouteRequest\x1a*.dataflow.validator.v1.UpdateRouteResponse\"\x05\x8a\xb5\x18\x01\x03\x12n\n\x0b\x44\x65leteRoute\x12).dataflow.validator.v1.DeleteRouteRequest\x1a*.dataflow.validator.v1.DeleteRouteResponse\"\x08\x90\x02\x02\x8a\xb5\x18\x01\x03\x12q\n\x0cResolveTopic\x12*.dataflow.validator.v1.ResolveTopicRequest\x1a+.dataflow.validator.v1.ResolveTopicResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12t\n\rInferContract\x12+.dataflow.validator.v1.InferContractRequest\x1a,.dataflow.validator.v1.InferContractResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12\x83\x01\n\x12ListUnroutedTopics\x12\x30.dataflow.validator.v1.ListUnroutedTopicsRequest\x1a\x31.dataflow.validator.v1.ListUnroutedTopicsResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,6 +54,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEROUTEREQUEST'].fields_by_name['route_id']._serialized_options = b'\272H\004r\002\020\001'
   _globals['_RESOLVETOPICREQUEST'].fields_by_name['topic']._loaded_options = None
   _globals['_RESOLVETOPICREQUEST'].fields_by_name['topic']._serialized_options = b'\272H\004r\002\020\001'
+  _globals['_INFERCONTRACTREQUEST'].fields_by_name['topic_filter']._loaded_options = None
+  _globals['_INFERCONTRACTREQUEST'].fields_by_name['topic_filter']._serialized_options = b'\272H\010r\006\020\001(\377\377\003'
+  _globals['_INFERCONTRACTREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_INFERCONTRACTREQUEST'].fields_by_name['name']._serialized_options = b'\272H\035r\0302\026^[a-z][a-z0-9_]{0,47}$\330\001\001'
   _globals['_ROUTESERVICE'].methods_by_name['CreateRoute']._loaded_options = None
   _globals['_ROUTESERVICE'].methods_by_name['CreateRoute']._serialized_options = b'\212\265\030\001\003'
   _globals['_ROUTESERVICE'].methods_by_name['GetRoute']._loaded_options = None
@@ -65,36 +70,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROUTESERVICE'].methods_by_name['DeleteRoute']._serialized_options = b'\220\002\002\212\265\030\001\003'
   _globals['_ROUTESERVICE'].methods_by_name['ResolveTopic']._loaded_options = None
   _globals['_ROUTESERVICE'].methods_by_name['ResolveTopic']._serialized_options = b'\220\002\001\212\265\030\001\002'
+  _globals['_ROUTESERVICE'].methods_by_name['InferContract']._loaded_options = None
+  _globals['_ROUTESERVICE'].methods_by_name['InferContract']._serialized_options = b'\220\002\001\212\265\030\001\002'
   _globals['_ROUTESERVICE'].methods_by_name['ListUnroutedTopics']._loaded_options = None
   _globals['_ROUTESERVICE'].methods_by_name['ListUnroutedTopics']._serialized_options = b'\220\002\001\212\265\030\001\002'
-  _globals['_CREATEROUTEREQUEST']._serialized_start=202
-  _globals['_CREATEROUTEREQUEST']._serialized_end=401
-  _globals['_CREATEROUTERESPONSE']._serialized_start=403
-  _globals['_CREATEROUTERESPONSE']._serialized_end=469
-  _globals['_GETROUTEREQUEST']._serialized_start=471
-  _globals['_GETROUTEREQUEST']._serialized_end=515
-  _globals['_GETROUTERESPONSE']._serialized_start=517
-  _globals['_GETROUTERESPONSE']._serialized_end=580
-  _globals['_LISTROUTESREQUEST']._serialized_start=582
-  _globals['_LISTROUTESREQUEST']._serialized_end=640
-  _globals['_LISTROUTESRESPONSE']._serialized_start=642
-  _globals['_LISTROUTESRESPONSE']._serialized_end=733
-  _globals['_UPDATEROUTEREQUEST']._serialized_start=736
-  _globals['_UPDATEROUTEREQUEST']._serialized_end=952
-  _globals['_UPDATEROUTERESPONSE']._serialized_start=954
-  _globals['_UPDATEROUTERESPONSE']._serialized_end=1020
-  _globals['_DELETEROUTEREQUEST']._serialized_start=1022
-  _globals['_DELETEROUTEREQUEST']._serialized_end=1069
-  _globals['_DELETEROUTERESPONSE']._serialized_start=1071
-  _globals['_DELETEROUTERESPONSE']._serialized_end=1092
-  _globals['_RESOLVETOPICREQUEST']._serialized_start=1094
-  _globals['_RESOLVETOPICREQUEST']._serialized_end=1139
-  _globals['_RESOLVETOPICRESPONSE']._serialized_start=1142
-  _globals['_RESOLVETOPICRESPONSE']._serialized_end=1282
-  _globals['_LISTUNROUTEDTOPICSREQUEST']._serialized_start=1284
-  _globals['_LISTUNROUTEDTOPICSREQUEST']._serialized_end=1372
-  _globals['_LISTUNROUTEDTOPICSRESPONSE']._serialized_start=1374
-  _globals['_LISTUNROUTEDTOPICSRESPONSE']._serialized_end=1481
-  _globals['_ROUTESERVICE']._serialized_start=1484
-  _globals['_ROUTESERVICE']._serialized_end=2289
+  _globals['_CREATEROUTEREQUEST']._serialized_start=241
+  _globals['_CREATEROUTEREQUEST']._serialized_end=440
+  _globals['_CREATEROUTERESPONSE']._serialized_start=442
+  _globals['_CREATEROUTERESPONSE']._serialized_end=508
+  _globals['_GETROUTEREQUEST']._serialized_start=510
+  _globals['_GETROUTEREQUEST']._serialized_end=554
+  _globals['_GETROUTERESPONSE']._serialized_start=556
+  _globals['_GETROUTERESPONSE']._serialized_end=619
+  _globals['_LISTROUTESREQUEST']._serialized_start=621
+  _globals['_LISTROUTESREQUEST']._serialized_end=679
+  _globals['_LISTROUTESRESPONSE']._serialized_start=681
+  _globals['_LISTROUTESRESPONSE']._serialized_end=772
+  _globals['_UPDATEROUTEREQUEST']._serialized_start=775
+  _globals['_UPDATEROUTEREQUEST']._serialized_end=991
+  _globals['_UPDATEROUTERESPONSE']._serialized_start=993
+  _globals['_UPDATEROUTERESPONSE']._serialized_end=1059
+  _globals['_DELETEROUTEREQUEST']._serialized_start=1061
+  _globals['_DELETEROUTEREQUEST']._serialized_end=1108
+  _globals['_DELETEROUTERESPONSE']._serialized_start=1110
+  _globals['_DELETEROUTERESPONSE']._serialized_end=1131
+  _globals['_RESOLVETOPICREQUEST']._serialized_start=1133
+  _globals['_RESOLVETOPICREQUEST']._serialized_end=1178
+  _globals['_RESOLVETOPICRESPONSE']._serialized_start=1181
+  _globals['_RESOLVETOPICRESPONSE']._serialized_end=1321
+  _globals['_INFERCONTRACTREQUEST']._serialized_start=1323
+  _globals['_INFERCONTRACTREQUEST']._serialized_end=1449
+  _globals['_INFERCONTRACTRESPONSE']._serialized_start=1451
+  _globals['_INFERCONTRACTRESPONSE']._serialized_end=1527
+  _globals['_LISTUNROUTEDTOPICSREQUEST']._serialized_start=1529
+  _globals['_LISTUNROUTEDTOPICSREQUEST']._serialized_end=1617
+  _globals['_LISTUNROUTEDTOPICSRESPONSE']._serialized_start=1619
+  _globals['_LISTUNROUTEDTOPICSRESPONSE']._serialized_end=1726
+  _globals['_ROUTESERVICE']._serialized_start=1729
+  _globals['_ROUTESERVICE']._serialized_end=2652
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ Routes."""
 
 from collections import abc as _abc
 from dataflow.validator.v1 import contract_pb2 as _contract_pb2
+from dataflow.validator.v1 import inference_pb2 as _inference_pb2
 from dataflow.validator.v1 import route_pb2 as _route_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -352,6 +353,60 @@ class ResolveTopicResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResolveTopicResponse: _TypeAlias = ResolveTopicResponse  # noqa: Y015
+
+@_typing.final
+class InferContractRequest(_message.Message):
+    """Request of InferContract."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOPIC_FILTER_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    SAMPLE_SIZE_FIELD_NUMBER: _builtins.int
+    topic_filter: _builtins.str
+    """MQTT topic filter."""
+    name: _builtins.str
+    """The contract's name."""
+    sample_size: _builtins.int
+    """Messages to look at, at most; 0 means 2,000, more than 10,000 means 10,000."""
+    def __init__(
+        self,
+        *,
+        topic_filter: _builtins.str = ...,
+        name: _builtins.str = ...,
+        sample_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "sample_size", b"sample_size", "topic_filter", b"topic_filter"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InferContractRequest: _TypeAlias = InferContractRequest  # noqa: Y015
+
+@_typing.final
+class InferContractResponse(_message.Message):
+    """Response of InferContract."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INFERENCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def inference(self) -> _inference_pb2.Inference:
+        """What is proposed, and what was seen."""
+
+    def __init__(
+        self,
+        *,
+        inference: _inference_pb2.Inference | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["inference", b"inference"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inference", b"inference"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InferContractResponse: _TypeAlias = InferContractResponse  # noqa: Y015
 
 @_typing.final
 class ListUnroutedTopicsRequest(_message.Message):

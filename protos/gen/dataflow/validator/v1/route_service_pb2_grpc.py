@@ -65,6 +65,11 @@ class RouteServiceStub:
                 request_serializer=dataflow_dot_validator_dot_v1_dot_route__service__pb2.ResolveTopicRequest.SerializeToString,
                 response_deserializer=dataflow_dot_validator_dot_v1_dot_route__service__pb2.ResolveTopicResponse.FromString,
                 _registered_method=True)
+        self.InferContract = channel.unary_unary(
+                '/dataflow.validator.v1.RouteService/InferContract',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_route__service__pb2.InferContractRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_route__service__pb2.InferContractResponse.FromString,
+                _registered_method=True)
         self.ListUnroutedTopics = channel.unary_unary(
                 '/dataflow.validator.v1.RouteService/ListUnroutedTopics',
                 request_serializer=dataflow_dot_validator_dot_v1_dot_route__service__pb2.ListUnroutedTopicsRequest.SerializeToString,
@@ -135,6 +140,17 @@ class RouteServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def InferContract(self, request, context):
+        """Proposes a contract and a device rule from a sample of what was seen on matching topics, and shows what it saw; changes
+        nothing. The sample is of unrouted messages, the newest and the oldest of each topic; where there are none, of the newest
+        messages in the raw log.
+
+        INVALID_ARGUMENT (ROUTE_INVALID): not a topic filter.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListUnroutedTopics(self, request, context):
         """Topics that no route took, most messages first.
 
@@ -176,6 +192,11 @@ def add_RouteServiceServicer_to_server(servicer, server):
                     servicer.ResolveTopic,
                     request_deserializer=dataflow_dot_validator_dot_v1_dot_route__service__pb2.ResolveTopicRequest.FromString,
                     response_serializer=dataflow_dot_validator_dot_v1_dot_route__service__pb2.ResolveTopicResponse.SerializeToString,
+            ),
+            'InferContract': grpc.unary_unary_rpc_method_handler(
+                    servicer.InferContract,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_route__service__pb2.InferContractRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_route__service__pb2.InferContractResponse.SerializeToString,
             ),
             'ListUnroutedTopics': grpc.unary_unary_rpc_method_handler(
                     servicer.ListUnroutedTopics,
@@ -346,6 +367,33 @@ class RouteService:
             '/dataflow.validator.v1.RouteService/ResolveTopic',
             dataflow_dot_validator_dot_v1_dot_route__service__pb2.ResolveTopicRequest.SerializeToString,
             dataflow_dot_validator_dot_v1_dot_route__service__pb2.ResolveTopicResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InferContract(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.validator.v1.RouteService/InferContract',
+            dataflow_dot_validator_dot_v1_dot_route__service__pb2.InferContractRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_route__service__pb2.InferContractResponse.FromString,
             options,
             channel_credentials,
             insecure,

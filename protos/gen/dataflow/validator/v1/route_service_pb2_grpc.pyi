@@ -68,6 +68,13 @@ class RouteServiceStub:
 
     INVALID_ARGUMENT (ROUTE_INVALID): not a topic.
     """
+    InferContract: _grpc.UnaryUnaryMultiCallable[_route_service_pb2.InferContractRequest, _route_service_pb2.InferContractResponse]
+    """Proposes a contract and a device rule from a sample of what was seen on matching topics, and shows what it saw; changes
+    nothing. The sample is of unrouted messages, the newest and the oldest of each topic; where there are none, of the newest
+    messages in the raw log.
+
+    INVALID_ARGUMENT (ROUTE_INVALID): not a topic filter.
+    """
     ListUnroutedTopics: _grpc.UnaryUnaryMultiCallable[_route_service_pb2.ListUnroutedTopicsRequest, _route_service_pb2.ListUnroutedTopicsResponse]
     """Topics that no route took, most messages first.
 
@@ -113,6 +120,13 @@ class RouteServiceAsyncStub(RouteServiceStub):
     """Which route takes a topic, which others match, and why this one.
 
     INVALID_ARGUMENT (ROUTE_INVALID): not a topic.
+    """
+    InferContract: _aio.UnaryUnaryMultiCallable[_route_service_pb2.InferContractRequest, _route_service_pb2.InferContractResponse]  # type: ignore[assignment]
+    """Proposes a contract and a device rule from a sample of what was seen on matching topics, and shows what it saw; changes
+    nothing. The sample is of unrouted messages, the newest and the oldest of each topic; where there are none, of the newest
+    messages in the raw log.
+
+    INVALID_ARGUMENT (ROUTE_INVALID): not a topic filter.
     """
     ListUnroutedTopics: _aio.UnaryUnaryMultiCallable[_route_service_pb2.ListUnroutedTopicsRequest, _route_service_pb2.ListUnroutedTopicsResponse]  # type: ignore[assignment]
     """Topics that no route took, most messages first.
@@ -192,6 +206,19 @@ class RouteServiceServicer(metaclass=_abc_1.ABCMeta):
         """Which route takes a topic, which others match, and why this one.
 
         INVALID_ARGUMENT (ROUTE_INVALID): not a topic.
+        """
+
+    @_abc_1.abstractmethod
+    def InferContract(
+        self,
+        request: _route_service_pb2.InferContractRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_route_service_pb2.InferContractResponse, _abc.Awaitable[_route_service_pb2.InferContractResponse]]:
+        """Proposes a contract and a device rule from a sample of what was seen on matching topics, and shows what it saw; changes
+        nothing. The sample is of unrouted messages, the newest and the oldest of each topic; where there are none, of the newest
+        messages in the raw log.
+
+        INVALID_ARGUMENT (ROUTE_INVALID): not a topic filter.
         """
 
     @_abc_1.abstractmethod
