@@ -13,6 +13,7 @@ from dataflow_mesh.postgres import Pool
 from dataflow_validator.catalog.contract_records import contract_names
 from dataflow_validator.catalog.registry import Registry
 from dataflow_validator.readings.partitions import LEDGER, LEDGER_MINUTE, RAW_LOG, Partitions
+from dataflow_validator.rollups.retention import MonthRetention
 from dataflow_validator.statements import statements
 
 _LOG = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class Round:
     """What one round threw away."""
 
     dropped: Sequence[str] = ()
-    """Partitions of raw log, ledger and minutes."""
+    """Partitions of raw log, ledger and minutes, of readings and of rollups."""
     batches: int = 0
     seen: int = 0
     strays: int = 0
@@ -74,6 +75,7 @@ class Retention:
         self._registry = registry
         self._lease = lease
         self._settings = settings or RetentionSettings()
+        self._months = MonthRetention(pool, lease)
 
     async def ahead(self) -> None:
         """Makes the partitions that will be needed. Everybody may: none may be missing because nobody leads.
@@ -103,6 +105,7 @@ class Retention:
                 *await self._partitions.drop_days_before(
                     self._pool, LEDGER_MINUTE, settings.ledger_minute_days, self._lease
                 ),
+                *await self._months.round(),
             ],
             batches=await self._prune("prune_batch", settings.batch_horizon.total_seconds()),
             seen=await self._prune_seen(),

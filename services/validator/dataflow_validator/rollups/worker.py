@@ -85,11 +85,11 @@ class RollupWorker:
         self._rule = rule or SettleRule()
         self._months: set[tuple[str, date]] = set()
         self._waiting: tuple[int, float] | None = None
-        observe(names.VALIDATOR_ROLLUP_DIRTY, lambda: [] if self._waiting is None else [(self._waiting[0], {})])
-        observe(names.VALIDATOR_ROLLUP_AGE, lambda: [] if self._waiting is None else [(self._waiting[1], {})])
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Does what is due, again and again, until told to stop; while Postgres is away it tries again."""
+        observe(names.VALIDATOR_ROLLUP_DIRTY, lambda: [] if self._waiting is None else [(self._waiting[0], {})])
+        observe(names.VALIDATOR_ROLLUP_AGE, lambda: [] if self._waiting is None else [(self._waiting[1], {})])
         stop = asyncio.create_task(stopping.wait(), name="rollups-stop")
         while not stopping.is_set():
             try:
@@ -142,6 +142,11 @@ class RollupWorker:
             return await self.run_once()
         finally:
             self._rule = rule
+
+    async def settle_before(self, contract: str, moment: datetime) -> int:
+        """Recomputes what is marked of one contract before a moment; returns how many device hours."""
+        rows = await self._pool.fetch(statements("rollups")["marked_days_before"], contract, moment)
+        return sum([await self._day(contract, row["day"], list(row["hours"])) for row in rows])
 
     async def _day(self, contract: str, day: datetime, hours: Sequence[datetime]) -> int:
         await self._make_partitions(contract, day)

@@ -90,3 +90,37 @@ SELECT hour, array_agg(DISTINCT d.device_id) AS devices
 FROM validator.rollup_mark CROSS JOIN unnest(devices) AS d (device_id)
 WHERE contract = $1 AND hour = ANY ($2::timestamptz[]) AND ($3::text[] IS NULL OR d.device_id = ANY ($3))
 GROUP BY hour;
+
+-- name: try_lock_contract
+-- No worker is at work on the contract until the end of the transaction.
+SELECT pg_try_advisory_xact_lock(hashtextextended('dataflow rollups of ' || $1, 0));
+
+-- name: marked_before
+SELECT EXISTS (SELECT FROM validator.rollup_mark WHERE contract = $1 AND hour < $2);
+
+-- name: marked_days_before
+SELECT date_trunc('day', hour) AS day, array_agg(DISTINCT hour ORDER BY hour) AS hours
+FROM validator.rollup_mark WHERE contract = $1 AND hour < $2 GROUP BY 1 ORDER BY 1;
+
+-- name: closed_months
+-- Of each contract, before what its readings and rollups were closed.
+SELECT contract, nullif(rows_from, '-infinity') AS rows_from, nullif(rollups_from, '-infinity') AS rollups_from
+FROM validator.rollup WHERE rows_from > '-infinity' OR rollups_from > '-infinity' ORDER BY contract;
+
+-- name: old_months
+-- Contracts with readings or rollups to close: the month that holds the last day that is kept is kept whole.
+SELECT r.contract, o.rows, o.rollups
+FROM validator.rollup r
+JOIN validator.contract c ON c.name = r.contract
+CROSS JOIN LATERAL (
+    SELECT nullif(greatest(date_trunc('month', now() - make_interval(days => c.readings_days)), r.rows_from), r.rows_from) AS rows,
+           nullif(greatest(date_trunc('month', now() - make_interval(days => c.rollup_days)), r.rollups_from), r.rollups_from) AS rollups
+) o
+WHERE o.rows IS NOT NULL OR o.rollups IS NOT NULL
+ORDER BY r.contract;
+
+-- name: close_rows
+UPDATE validator.rollup SET rows_from = greatest(rows_from, $2) WHERE contract = $1;
+
+-- name: close_rollups
+UPDATE validator.rollup SET rollups_from = greatest(rollups_from, $2) WHERE contract = $1;
