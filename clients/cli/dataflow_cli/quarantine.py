@@ -1,7 +1,6 @@
 """`dataflow quarantine`: what was not stored, and why."""
 
 import sys
-from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -9,16 +8,8 @@ import click
 from dataflow.validator.v1 import quarantine_pb2
 
 from dataflow_cli.context import Access, connection_options, json_option
-from dataflow_cli.moments import Moment
 from dataflow_cli.output import as_document, moment, print_fields, print_json, print_table, word
-
-KINDS = {
-    "refused": quarantine_pb2.QUARANTINE_KIND_REFUSED,
-    "unparsable": quarantine_pb2.QUARANTINE_KIND_UNPARSABLE,
-    "unrouted": quarantine_pb2.QUARANTINE_KIND_UNROUTED,
-    "unstorable": quarantine_pb2.QUARANTINE_KIND_UNSTORABLE,
-    "conflict": quarantine_pb2.QUARANTINE_KIND_CONFLICT,
-}
+from dataflow_cli.quarantine_filter import filter_options
 
 
 @click.group()
@@ -27,49 +18,12 @@ def quarantine() -> None:
 
 
 @quarantine.command("list")
-@click.option("--contract", default="", metavar="NAME", help="Only this contract's.")
-@click.option(
-    "--kind",
-    "kinds",
-    multiple=True,
-    type=click.Choice(list(KINDS), case_sensitive=False),
-    help="Only this kind; may be repeated.",
-)
-@click.option("--device", "device_ids", multiple=True, metavar="ID", help="Only this device; may be repeated.")
-@click.option("--path", default="", metavar="POINTER", help="With a reason at this JSON pointer, such as /temperature.")
-@click.option("--rule", default="", help="With a reason of this clause, such as minimum.")
-@click.option("--revision", type=click.IntRange(1, 2**32 - 1), help="Judged by this revision.")
-@click.option("--since", type=Moment(), help="Received from this time on: 2014-01-16, RFC 3339, or 1h for an hour ago.")
-@click.option("--until", type=Moment(), help="Received before this time.")
+@filter_options
 @click.option("--limit", type=click.IntRange(min=0), default=100, show_default=True, help="At most so many; 0 for all.")
 @json_option
 @connection_options
-def list_items(
-    access: Access,
-    contract: str,
-    kinds: tuple[str, ...],
-    device_ids: tuple[str, ...],
-    path: str,
-    rule: str,
-    revision: int | None,
-    since: datetime | None,
-    until: datetime | None,
-    limit: int,
-    as_json: bool,
-) -> None:
+def list_items(access: Access, wanted: quarantine_pb2.QuarantineFilter, limit: int, as_json: bool) -> None:
     """Show items, newest first, each with its first reason."""
-    wanted = quarantine_pb2.QuarantineFilter(
-        contract=contract,
-        kinds=[KINDS[kind.lower()] for kind in kinds],
-        device_ids=device_ids,
-        path=path,
-        rule=rule,
-        revision=revision or 0,
-    )
-    if since is not None:
-        wanted.start_time.FromDatetime(since)
-    if until is not None:
-        wanted.end_time.FromDatetime(until)
     with access.client("validator") as client:
         found = list(islice(client.quarantine.list(wanted, page_size=min(limit, 1000)), limit or None))
     if as_json:
