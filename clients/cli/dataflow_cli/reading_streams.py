@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import click
-from dataflow.validator.v1 import job_pb2, reading_pb2, reading_stream_pb2
+from dataflow.validator.v1 import file_export_pb2, job_pb2, reading_pb2, reading_stream_pb2
 from dataflow_client import reading_filter
 from dataflow_client.reading_streams import Format
 
 from dataflow_cli.context import Access, connection_options, json_option
+from dataflow_cli.job_progress import check_job, finish_job, show_job, wait_option
 from dataflow_cli.moments import Moment
-from dataflow_cli.output import as_document, print_json, print_json_line, text
+from dataflow_cli.output import print_json_line, print_table, size, text
 from dataflow_cli.reading_output import document, which
 
 
@@ -109,6 +110,7 @@ def export(
     escape_formulas: bool,
     output: Path | None,
     to_file: bool,
+    wait: bool,
     as_json: bool,
 ) -> None:
     """Write the readings of CONTRACT, as they are stored now, to a CSV or Parquet file.
@@ -123,7 +125,9 @@ def export(
             job = client.readings.export_to_file(
                 wanted, cast("Format", form), hourly=hourly, fields=fields, escape_formulas=escape_formulas
             )
-        _print_job(job, as_json=as_json)
+            job = finish_job(client, job, wait=wait)
+        show_job(job, as_json=as_json, result=show_files)
+        check_job(job)
         return
     part = None if output is None else output.with_name(f".{output.name}.part")
     with ExitStack() as stack:
@@ -148,12 +152,15 @@ def _print_done(done: reading_stream_pb2.ExportTrailer, *, as_json: bool, err: b
         click.echo(f"{done.rows} rows, {done.bytes} bytes", err=True)
 
 
-def _print_job(job: job_pb2.Job, *, as_json: bool) -> None:
-    if as_json:
-        print_json(as_document(job))
-    else:
-        click.echo(
-            f"job {job.job_id} writes the files: `dataflow job get {job.job_id}` lists them when it has SUCCEEDED"
+def show_files(job: job_pb2.Job) -> None:
+    """Prints the files that an export job wrote."""
+    result: file_export_pb2.FileExportResult = getattr(job, job.WhichOneof("result") or "readings_export")
+    click.echo(f"{result.rows} rows, {size(result.size_bytes)}" + (f" in {result.directory}" if result.files else ""))
+    if result.files:
+        click.echo()
+        print_table(
+            ("file", "rows", "size", "sha256"),
+            [(file.name, file.rows, size(file.size_bytes), file.sha256) for file in result.files],
         )
 
 
