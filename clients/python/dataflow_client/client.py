@@ -12,6 +12,7 @@ from dataflow_client.ask import Ask, AsyncAsk
 from dataflow_client.calls import AsyncCaller, Caller, CallOptions, bearer
 from dataflow_client.channels import AsyncChannels, Channels, open_async_channels, open_channels
 from dataflow_client.contracts import AsyncContracts, Contracts
+from dataflow_client.device_data import AsyncDeviceData, DeviceData
 from dataflow_client.devices import AsyncDevices, Devices
 from dataflow_client.environment import connection_from
 from dataflow_client.ingest import AsyncIngest, Ingest
@@ -60,6 +61,7 @@ class Client:
         self.parked = ParkedBatches(self._channels.validator, validator)
         self.ledger = Ledger(self._channels.validator, validator)
         self.jobs = Jobs(self._channels.validator, validator)
+        self.device_data = DeviceData(self._channels.validator, validator)
         self.asking = Ask(self._channels.insight, insight)
 
     @classmethod
@@ -134,6 +136,7 @@ class AsyncClient:
         self.parked = AsyncParkedBatches(self._channels.validator, validator)
         self.ledger = AsyncLedger(self._channels.validator, validator)
         self.jobs = AsyncJobs(self._channels.validator, validator)
+        self.device_data = AsyncDeviceData(self._channels.validator, validator)
         self.asking = AsyncAsk(self._channels.insight, insight)
 
     @classmethod

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import grpc
-from dataflow.validator.v1 import contract_pb2, route_pb2, route_service_pb2
+from dataflow.validator.v1 import contract_pb2, inference_pb2, route_pb2, route_service_pb2
 from dataflow.validator.v1.route_service_pb2_grpc import RouteServiceStub
 from grpc import aio
 
@@ -12,8 +12,20 @@ from dataflow_client.calls import AsyncCaller, Caller
 from dataflow_client.paging import async_items, items
 
 
+def _update_request(
+    route_id: str, contract: str | None, device_rule: str | None, pinned_revision: int | None, etag: str
+) -> route_service_pb2.UpdateRouteRequest:
+    return route_service_pb2.UpdateRouteRequest(
+        route_id=route_id,
+        contract=None if contract is None else contract_pb2.ContractRef(name=contract),
+        device_rule=device_rule,
+        pinned_revision=pinned_revision,
+        etag=etag,
+    )
+
+
 class Routes:
-    """Makes, shows and removes routes."""
+    """Makes, shows, changes and removes routes; proposes contracts."""
 
     def __init__(self, channel: grpc.Channel, caller: Caller) -> None:
         self._stub = RouteServiceStub(channel)
@@ -56,6 +68,58 @@ class Routes:
         """
         return self._caller.unary(self._stub.GetRoute, route_service_pb2.GetRouteRequest(route_id=route_id)).route
 
+    def update(
+        self,
+        route_id: str,
+        *,
+        contract: str | None = None,
+        device_rule: str | None = None,
+        pinned_revision: int | None = None,
+        etag: str = "",
+    ) -> route_pb2.Route:
+        """Changes what a route leads to; what is None stays as it is.
+
+        Args:
+            route_id: Which one.
+            contract: The contract that judges; a new one unpins the revision, unless one is given.
+            device_rule: As for `create`.
+            pinned_revision: The revision that judges, whichever is active; 0 unpins.
+            etag: As the route was read; empty: whatever it is.
+
+        Raises:
+            EtagMismatchError: The route has changed since it was read.
+            RouteNotFoundError: There is none of that id.
+            RouteInvalidError: Not a device rule.
+            ContractNotFoundError: There is no such contract, or no such revision of it.
+            DataflowError: The call failed otherwise.
+        """
+        request = _update_request(route_id, contract, device_rule, pinned_revision, etag)
+        return self._caller.unary(self._stub.UpdateRoute, request).route
+
+    def explain(self, topic: str) -> route_service_pb2.ResolveTopicResponse:
+        """Returns the route that takes a topic, all others that match, and why this one wins.
+
+        Raises:
+            RouteInvalidError: Not a topic.
+            DataflowError: The call failed otherwise.
+        """
+        return self._caller.unary(self._stub.ResolveTopic, route_service_pb2.ResolveTopicRequest(topic=topic))
+
+    def infer(self, topic_filter: str, *, name: str = "", sample_size: int = 0) -> inference_pb2.Inference:
+        """Proposes a contract and a device rule from what was seen on matching topics; changes nothing.
+
+        Args:
+            topic_filter: MQTT topic filter.
+            name: The contract's name.
+            sample_size: Messages to look at, at most 10,000; 0: the server's choice.
+
+        Raises:
+            RouteInvalidError: Not a topic filter.
+            DataflowError: The call failed otherwise.
+        """
+        request = route_service_pb2.InferContractRequest(topic_filter=topic_filter, name=name, sample_size=sample_size)
+        return self._caller.unary(self._stub.InferContract, request).inference
+
     def list(self, *, page_size: int = 0) -> Iterator[route_pb2.Route]:
         """Yields all routes by filter.
 
@@ -87,21 +151,26 @@ class Routes:
         response = self._caller.unary(self._stub.ResolveTopic, route_service_pb2.ResolveTopicRequest(topic=topic))
         return response.route if response.HasField("route") else None
 
-    def unrouted(self, *, page_size: int = 0) -> Iterator[route_pb2.UnroutedTopic]:
+    def unrouted(self, topic_filter: str = "", *, page_size: int = 0) -> Iterator[route_pb2.UnroutedTopic]:
         """Yields the topics that no route took, most messages first.
 
+        Args:
+            topic_filter: Only topics that this MQTT topic filter matches; empty for all.
+            page_size: Topics of one page; 0 for the server's choice.
+
         Raises:
+            RouteInvalidError: Not a topic filter.
             DataflowError: The call failed.
         """
         return items(
             lambda page: self._caller.unary(self._stub.ListUnroutedTopics, page),
-            route_service_pb2.ListUnroutedTopicsRequest(page_size=page_size),
+            route_service_pb2.ListUnroutedTopicsRequest(topic_filter=topic_filter, page_size=page_size),
             lambda response: response.topics,
         )
 
 
 class AsyncRoutes:
-    """Makes, shows and removes routes."""
+    """Makes, shows, changes and removes routes; proposes contracts."""
 
     def __init__(self, channel: aio.Channel, caller: AsyncCaller) -> None:
         self._stub = RouteServiceStub(channel)
@@ -146,6 +215,58 @@ class AsyncRoutes:
             await self._caller.unary(self._stub.GetRoute, route_service_pb2.GetRouteRequest(route_id=route_id))
         ).route
 
+    async def update(
+        self,
+        route_id: str,
+        *,
+        contract: str | None = None,
+        device_rule: str | None = None,
+        pinned_revision: int | None = None,
+        etag: str = "",
+    ) -> route_pb2.Route:
+        """Changes what a route leads to; what is None stays as it is.
+
+        Args:
+            route_id: Which one.
+            contract: The contract that judges; a new one unpins the revision, unless one is given.
+            device_rule: As for `create`.
+            pinned_revision: The revision that judges, whichever is active; 0 unpins.
+            etag: As the route was read; empty: whatever it is.
+
+        Raises:
+            EtagMismatchError: The route has changed since it was read.
+            RouteNotFoundError: There is none of that id.
+            RouteInvalidError: Not a device rule.
+            ContractNotFoundError: There is no such contract, or no such revision of it.
+            DataflowError: The call failed otherwise.
+        """
+        request = _update_request(route_id, contract, device_rule, pinned_revision, etag)
+        return (await self._caller.unary(self._stub.UpdateRoute, request)).route
+
+    async def explain(self, topic: str) -> route_service_pb2.ResolveTopicResponse:
+        """Returns the route that takes a topic, all others that match, and why this one wins.
+
+        Raises:
+            RouteInvalidError: Not a topic.
+            DataflowError: The call failed otherwise.
+        """
+        return await self._caller.unary(self._stub.ResolveTopic, route_service_pb2.ResolveTopicRequest(topic=topic))
+
+    async def infer(self, topic_filter: str, *, name: str = "", sample_size: int = 0) -> inference_pb2.Inference:
+        """Proposes a contract and a device rule from what was seen on matching topics; changes nothing.
+
+        Args:
+            topic_filter: MQTT topic filter.
+            name: The contract's name.
+            sample_size: Messages to look at, at most 10,000; 0: the server's choice.
+
+        Raises:
+            RouteInvalidError: Not a topic filter.
+            DataflowError: The call failed otherwise.
+        """
+        request = route_service_pb2.InferContractRequest(topic_filter=topic_filter, name=name, sample_size=sample_size)
+        return (await self._caller.unary(self._stub.InferContract, request)).inference
+
     def list(self, *, page_size: int = 0) -> AsyncIterator[route_pb2.Route]:
         """Yields all routes by filter.
 
@@ -177,14 +298,19 @@ class AsyncRoutes:
         response = await self._caller.unary(self._stub.ResolveTopic, route_service_pb2.ResolveTopicRequest(topic=topic))
         return response.route if response.HasField("route") else None
 
-    def unrouted(self, *, page_size: int = 0) -> AsyncIterator[route_pb2.UnroutedTopic]:
+    def unrouted(self, topic_filter: str = "", *, page_size: int = 0) -> AsyncIterator[route_pb2.UnroutedTopic]:
         """Yields the topics that no route took, most messages first.
 
+        Args:
+            topic_filter: Only topics that this MQTT topic filter matches; empty for all.
+            page_size: Topics of one page; 0 for the server's choice.
+
         Raises:
+            RouteInvalidError: Not a topic filter.
             DataflowError: The call failed.
         """
         return async_items(
             lambda page: self._caller.unary(self._stub.ListUnroutedTopics, page),
-            route_service_pb2.ListUnroutedTopicsRequest(page_size=page_size),
+            route_service_pb2.ListUnroutedTopicsRequest(topic_filter=topic_filter, page_size=page_size),
             lambda response: response.topics,
         )
