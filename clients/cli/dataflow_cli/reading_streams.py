@@ -93,6 +93,7 @@ def watch(
     type=click.Path(dir_okay=False, path_type=Path),
     help="This file instead of standard output; it appears when it is whole.",
 )
+@wait_option
 @click.option(
     "--to-file", is_flag=True, help="Files in the validators' export_dir, written by a job that outlives this command."
 )
