@@ -1,13 +1,13 @@
 """What changed from one revision to another, in order and in sentences."""
 
 import dataclasses
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from dataflow_validator.contracts.compatibility.findings import json_text
 from dataflow_validator.contracts.compatibility.nodes import equal
 from dataflow_validator.contracts.names import column_of
 from dataflow_validator.contracts.pointer import pointer_of
@@ -143,14 +143,12 @@ def _text(value: object) -> str:
     if isinstance(value, timedelta):
         return str(value)
     if isinstance(value, FieldSpec):
-        return _json(value.to_dict())
+        return json_text(value.to_dict())
     if isinstance(value, tuple):
-        return ", ".join(_json(item.to_dict()) if isinstance(item, FieldSpec) else _json(item) for item in value)
-    return value if isinstance(value, str) else _json(value)  # type: ignore[arg-type]
-
-
-def _json(value: Json) -> str:
-    return json.dumps(value, ensure_ascii=False)
+        return ", ".join(
+            json_text(item.to_dict()) if isinstance(item, FieldSpec) else json_text(item) for item in value
+        )
+    return value if isinstance(value, str) else json_text(value)  # type: ignore[arg-type]
 
 
 def _change(where: str, clause: str, what: str, old: str, new: str) -> Change:
@@ -170,7 +168,12 @@ def _schema_changes(old: Json, new: Json) -> list[Change]:
         kind, what = (ChangeKind.ADDED, "is new") if old is None else (ChangeKind.REMOVED, "is gone")
         return [
             Change(
-                kind, "#", "json_schema", _json(old) if old else "", _json(new) if new else "", f"a JSON Schema {what}"
+                kind,
+                "#",
+                "json_schema",
+                json_text(old) if old else "",
+                json_text(new) if new else "",
+                f"a JSON Schema {what}",
             )
         ]
     return list(_differences(old, new, ()))
@@ -196,9 +199,9 @@ def _differences(old: Json, new: Json, place: tuple[str | int, ...]) -> Iterator
             ChangeKind.CHANGED,
             where,
             clause,
-            _json(old),
-            _json(new),
-            f"{what} changed from {_shown(_json(old))} to {_shown(_json(new))}",
+            json_text(old),
+            json_text(new),
+            f"{what} changed from {_shown(json_text(old))} to {_shown(json_text(new))}",
         )
 
 
@@ -216,7 +219,13 @@ def _schema_change(place: tuple[str | int, ...], old: Json, new: Json, *, was: b
     if is_member:
         kind = ChangeKind.REMOVED if was else ChangeKind.ADDED
         text = f"property {place[-1]!r} at #{pointer_of(place[:-2])} is {'gone' if was else 'new'}"
-        return Change(kind, "#" + pointer_of(place), "", _json(old) if was else "", "" if was else _json(new), text)
+        return Change(
+            kind, "#" + pointer_of(place), "", json_text(old) if was else "", "" if was else json_text(new), text
+        )
     return _change(
-        where, clause, f"the JSON Schema's {clause} at {where}", _json(old) if was else "", "" if was else _json(new)
+        where,
+        clause,
+        f"the JSON Schema's {clause} at {where}",
+        json_text(old) if was else "",
+        "" if was else json_text(new),
     )

@@ -171,6 +171,16 @@ class Report:
 
 def words_of(values: Iterable[Json]) -> str:
     """Write a few JSON values for people."""
-    shown = [json.dumps(value, ensure_ascii=False) for value in values]
+    shown = [json_text(value) for value in values]
     listed = ", ".join(text if len(text) <= 40 else text[:39] + "…" for text in shown[:8])
     return listed + (f" and {len(shown) - 8} more" if len(shown) > 8 else "")
+
+
+def json_text(value: Json) -> str:
+    """Write a JSON value; a number without a fraction as people write it: 50, not 50.0."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < _PLAIN_BELOW:
+        return str(int(value))
+    return json.dumps(value, ensure_ascii=False)
+
+
+_PLAIN_BELOW = 1e15

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from dataflow_validator.contracts.compatibility.facts import ALL_TYPES, Facts
-from dataflow_validator.contracts.compatibility.findings import words_of
+from dataflow_validator.contracts.compatibility.findings import json_text, words_of
 from dataflow_validator.contracts.compatibility.nodes import BIGINT, BINARY, EVENT, MOMENT, TEXT
 from dataflow_validator.contracts.spec import EPOCH, Json
 
@@ -46,7 +46,7 @@ _PAIRS: Final[Mapping[str, tuple[str, ...]]] = {
 def phrase(word: str, rule: Json) -> str:
     """Say one rule."""
     if word in _PHRASES:
-        return _PHRASES[word].format(rule)
+        return _PHRASES[word].format(rule if isinstance(rule, str) else json_text(rule))
     if word == "type":
         return " or ".join(map(str, rule)) if isinstance(rule, list) else str(rule)
     if word == "enum" and isinstance(rule, list):
