@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from dataflow_mesh.postgres import Connection, Pool
 
 from dataflow_validator.pages import STATEMENT_TIMEOUT_MS
 from dataflow_validator.readings.rows import readings_table
 from dataflow_validator.statements import statements
+
+_TRANSACTIONS: Final = statements("ledger")["transactions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ async def recount(pool: Pool, start: datetime, end: datetime) -> Counted:
         asyncpg.QueryCanceledError: It took too long.
         asyncpg.PostgresError, OSError: Postgres failed.
     """
-    sql = statements("ledger")
+    sql = {name: text.replace("{transactions}", _TRANSACTIONS) for name, text in statements("ledger").items()}
     async with (
         pool.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
@@ -63,7 +66,7 @@ async def _rows(connection: Connection, contract: str, start: datetime, end: dat
         return 0
     # The range first, by the indexed expression (docs/adr/0007): the list alone would read the whole table.
     query = f"""
-        WITH written AS MATERIALIZED ({statements("ledger")["transactions"]})
+        WITH written AS MATERIALIZED ({_TRANSACTIONS})
         SELECT count(*) FROM {readings_table(contract)}
         WHERE (stored_xid::text)::bigint >= (SELECT min((stored_xid::text)::bigint) FROM written)
           AND (stored_xid::text)::bigint <= (SELECT max((stored_xid::text)::bigint) FROM written)

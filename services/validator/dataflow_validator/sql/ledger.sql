@@ -148,26 +148,36 @@ WHERE o.bridge_id = c.bridge_id AND o.boot_id = c.boot_id AND o.sequence = c.seq
 SELECT count(*) FROM validator.ledger_open WHERE state = 'MISSING';
 
 -- name: recount
--- What the ledger says was stored and quarantined by the transactions that began in a time.
-SELECT coalesce(sum(stored), 0) AS stored, coalesce(sum(quarantined + conflict), 0) AS quarantined
-FROM validator.ledger
-WHERE commit_time >= $1 AND commit_time < $2 AND stored_xid > (SELECT begin_xid FROM validator.ledger_fold);
+-- What the ledger says was stored and quarantined by the transactions that began in a time, and is there still: what was
+-- healed, purged or deleted since is added to what it was, or taken from it.
+WITH written AS MATERIALIZED ({transactions}), said AS (
+    SELECT stored, quarantined + conflict AS quarantined FROM validator.ledger
+    WHERE commit_time >= $1 AND commit_time < $2 AND stored_xid > (SELECT begin_xid FROM validator.ledger_fold)
+    UNION ALL
+    SELECT stored, quarantined FROM validator.ledger_change WHERE origin_xid IN (SELECT stored_xid FROM written)
+)
+SELECT coalesce(sum(stored), 0)::bigint AS stored, coalesce(sum(quarantined), 0)::bigint AS quarantined FROM said;
 
 -- name: transactions
--- Readings and ledger of one transaction have one xid.
-SELECT DISTINCT stored_xid FROM validator.ledger
+-- Readings and ledger of one transaction have one xid; so have readings and changes of one step of a job.
+SELECT stored_xid FROM validator.ledger
 WHERE commit_time >= $1 AND commit_time < $2 AND stored_xid > (SELECT begin_xid FROM validator.ledger_fold)
+UNION
+SELECT origin_xid FROM validator.ledger_change
+WHERE change_time >= $1 AND change_time < $2 AND origin_xid = stored_xid
 
 -- name: found_quarantined
 -- Quarantine and ledger of one transaction have one time.
 SELECT count(*) FROM validator.quarantine
-WHERE quarantine_time >= $1 AND quarantine_time < $2 AND batch_id IN (
-    SELECT batch_id FROM validator.ledger
-    WHERE commit_time >= $1 AND commit_time < $2 AND stored_xid > (SELECT begin_xid FROM validator.ledger_fold));
+WHERE quarantine_time >= $1 AND quarantine_time < $2 AND stored_xid IN ({transactions});
 
 -- name: stored_by_contract
-SELECT c.key AS contract, coalesce(sum(d.value::bigint), 0)::bigint AS stored
-FROM validator.ledger l, jsonb_each(l.counts) c, jsonb_each_text(c.value -> 'stored') d
-WHERE l.commit_time >= $1 AND l.commit_time < $2 AND l.stored_xid > (SELECT begin_xid FROM validator.ledger_fold)
-GROUP BY c.key
-ORDER BY c.key;
+WITH written AS MATERIALIZED ({transactions}), said AS (
+    SELECT c.key AS contract, d.value::bigint AS stored
+    FROM validator.ledger l, jsonb_each(l.counts) c, jsonb_each_text(c.value -> 'stored') d
+    WHERE l.commit_time >= $1 AND l.commit_time < $2 AND l.stored_xid > (SELECT begin_xid FROM validator.ledger_fold)
+    UNION ALL
+    SELECT contract, stored FROM validator.ledger_change
+    WHERE stored <> 0 AND origin_xid IN (SELECT stored_xid FROM written)
+)
+SELECT contract, coalesce(sum(stored), 0)::bigint AS stored FROM said GROUP BY contract ORDER BY contract;
