@@ -14,6 +14,7 @@ from dataflow_cli.contract_rules import COERCIONS, CONFLICT_POLICIES, FILE, UNKN
 from dataflow_cli.contract_test import contract_test
 from dataflow_cli.field_list import TIME_UNITS
 from dataflow_cli.output import as_document, moment, print_json, print_table
+from dataflow_cli.rejudge import backfill
 
 
 @click.group()
@@ -141,3 +142,4 @@ add_language_commands(contract)
 add_revision_commands(contract)
 add_comparison_commands(contract)
 contract.add_command(contract_test)
+contract.add_command(backfill)

@@ -10,11 +10,16 @@ from dataflow.validator.v1 import quarantine_pb2
 from dataflow_cli.context import Access, connection_options, json_option
 from dataflow_cli.output import as_document, moment, print_fields, print_json, print_table, word
 from dataflow_cli.quarantine_filter import filter_options
+from dataflow_cli.rejudge import purge, replay
 
 
 @click.group()
 def quarantine() -> None:
-    """Show what was not stored, and why."""
+    """Show what was not stored, and why; judge it again, or delete it."""
+
+
+quarantine.add_command(replay)
+quarantine.add_command(purge)
 
 
 @quarantine.command("list")
