@@ -1,4 +1,4 @@
-"""`dataflow device`: commands and configuration for devices."""
+"""`dataflow device`: commands and configuration for devices, and their data."""
 
 import json
 from typing import Any
@@ -7,6 +7,7 @@ import click
 from dataflow.bridge.v1 import device_command_pb2
 
 from dataflow_cli.context import Access, connection_options, json_option
+from dataflow_cli.device_data import audit, delete_data, export_data
 from dataflow_cli.output import as_document, moment, print_fields, print_json, print_table, word
 
 _STATES = ("PENDING", "DELIVERED", "ACKNOWLEDGED", "EXPIRED")
@@ -15,7 +16,7 @@ _SHOWN_BYTES = 60
 
 @click.group()
 def device() -> None:
-    """Send commands and configuration to devices."""
+    """Send commands and configuration to devices; delete or export what they left behind."""
 
 
 @device.command()
@@ -125,3 +126,7 @@ def _object(text: str, name: str) -> dict[str, Any]:
 
 def _state(command: device_command_pb2.DeviceCommand) -> str:
     return word(device_command_pb2.CommandState.DESCRIPTOR, command.state, "COMMAND_STATE_")
+
+
+for _command in (delete_data, export_data, audit):
+    device.add_command(_command)

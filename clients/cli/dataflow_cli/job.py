@@ -8,6 +8,7 @@ from dataflow_client.jobs import JobKind, JobState, has_ended
 
 from dataflow_cli.context import Access, connection_options, json_option
 from dataflow_cli.contract_test import show_test
+from dataflow_cli.device_data import show_deletion, show_device_export
 from dataflow_cli.job_progress import (
     check_job,
     finish_job,
@@ -21,7 +22,7 @@ from dataflow_cli.output import as_document, moment, print_json, print_json_line
 
 _KINDS: Final = get_args(JobKind)
 _STATES: Final = get_args(JobState)
-_RESULTS: Final = {"contract_test": show_test}
+_RESULTS: Final = {"contract_test": show_test, "device_deletion": show_deletion, "device_export": show_device_export}
 """How the result of a kind is shown to people."""
 
 
