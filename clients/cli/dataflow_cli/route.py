@@ -7,7 +7,6 @@ from dataflow_cli.output import as_document, moment, print_fields, print_json, p
 from dataflow_cli.route_output import device_rule_option, show_route
 from dataflow_cli.route_this import route_this
 
-
 _SAMPLE_BYTES = 60
 
 
