@@ -87,14 +87,14 @@ class Bench:
     async def reach(self, job_id: UUID, done: int) -> JobRecord:
         """Wait until so much is done."""
         async with asyncio.timeout(60):
-            while (job := await self.get(job_id)).done < done:
+            while (job := await self.get(job_id)).done < done:  # noqa: ASYNC110 - told of by nobody here
                 await asyncio.sleep(0.02)
         return job
 
     async def end(self, job_id: UUID) -> JobRecord:
         """Wait for the job's end."""
         async with asyncio.timeout(90):
-            while not (job := await self.get(job_id)).ended:
+            while not (job := await self.get(job_id)).ended:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.05)
         return job
 
@@ -128,7 +128,7 @@ async def bench(postgres_server: PostgresCluster) -> AsyncIterator[Bench]:
 
 
 async def test_killed_worker_is_started_again_and_the_counts_are_exact(bench: Bench) -> None:
-    """kill -9 in the middle, twice."""
+    """Killed hard in the middle, twice."""
     async with bench.workers("one") as workers:
         job_id = await bench.begin()
         for done in (500, 1_500):
@@ -213,7 +213,7 @@ asyncio.run(main())
 
 
 async def test_worker_dies_with_its_validator_and_another_one_goes_on(bench: Bench) -> None:
-    """kill -9 of the parent in the middle leaves no process behind."""
+    """A hard kill of the parent in the middle leaves no process behind."""
     parent = await asyncio.create_subprocess_exec(
         sys.executable, "-c", _PARENT, bench.dsn, stdout=asyncio.subprocess.PIPE
     )
