@@ -285,10 +285,16 @@ class Trial:
             "rollup_differences": rolled,
             "followers": followers,
         }
-        report["ok"] = not rolled and not any(
-            follower[what]
-            for follower in followers.values()
-            for what in ("missing", "foreign", "repeated", "disordered")
+        sent = self.counts.published
+        report["rows_expected"] = sent["new"] + sent["late"] + sent["refused"]
+        report["ok"] = (
+            not rolled
+            and len(rows) == report["rows_expected"]
+            and not any(
+                follower[what]
+                for follower in followers.values()
+                for what in ("missing", "foreign", "repeated", "disordered")
+            )
         )
         return report
 

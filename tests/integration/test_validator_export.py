@@ -217,7 +217,12 @@ async def test_hours_have_the_aggregates_of_sql(
     )
     found = file.parquet() if form == reading_stream_pb2.FILE_FORMAT_PARQUET else file.csv()
     if form == reading_stream_pb2.FILE_FORMAT_CSV:
-        kinds = {"device_id": str, "hour": datetime.fromisoformat, "count_sum": float, "count_avg": float}
+        kinds: dict[str, Any] = {
+            "device_id": str,
+            "hour": datetime.fromisoformat,
+            "count_sum": float,
+            "count_avg": float,
+        }
         found = [{name: kinds.get(name, int)(cell) for name, cell in row.items()} for row in found]
     assert found == [dict(row) for row in rows]
     assert len(found) > 3

@@ -26,6 +26,7 @@ from dataflow.validator.v1 import (
     reading_stream_pb2,
 )
 from dataflow_mesh.postgres import Pool
+from dataflow_mesh.server import Service
 from dataflow_mesh.testing import PostgresCluster, in_process_server, postgres_cluster
 from dataflow_validator.catalog.contract_records import create_contract
 from dataflow_validator.catalog.registry import Registry
@@ -35,7 +36,8 @@ from dataflow_validator.jobs.kinds import KINDS
 from dataflow_validator.jobs.runner import Runner
 from dataflow_validator.jobs.service import SERVICE as JOB_SERVICE
 from dataflow_validator.jobs.service import JobServicer
-from dataflow_validator.quarantine.export_service import QuarantineFileServicer
+from dataflow_validator.parked.retry import ParkedRetry
+from dataflow_validator.quarantine.service import QuarantineServicer
 from dataflow_validator.readings import export as export_module
 from dataflow_validator.readings.partitions import Partitions
 from dataflow_validator.readings.service import SERVICE, ReadingServicer
@@ -126,11 +128,11 @@ async def setup(cluster: PostgresCluster, tmp_path: Path) -> AsyncIterator[Setup
         async with pool.acquire() as connection:
             await create_contract(connection, _SPEC, activate=True)
         quarantine = "dataflow.validator.v1.QuarantineService"
-        services = [
+        services: list[Service] = [
             (reading_service_pb2_grpc.add_ReadingServiceServicer_to_server, ReadingServicer(pool), SERVICE),
             (
                 quarantine_service_pb2_grpc.add_QuarantineServiceServicer_to_server,
-                QuarantineFileServicer(pool),
+                QuarantineServicer(pool, ParkedRetry(pool, Registry(), Partitions())),
                 quarantine,
             ),
             (

@@ -65,7 +65,13 @@ def watch(
     shown = 0
     with access.client("validator") as client:
         responses = client.readings.watch(
-            wanted, cursor=cursor, from_beginning=from_beginning, stored_since=stored_since, fields=fields
+            wanted,
+            cursor=cursor,
+            from_beginning=from_beginning,
+            stored_since=stored_since,
+            fields=fields,
+            # One by one, so that the limit is reached at a cursor: what was shown is not shown again.
+            max_readings=1 if limit and cursor_file is not None else 0,
         )
         with closing(responses):
             for response in responses:
