@@ -1,11 +1,13 @@
 """Deleting and exporting everything of one device, on a real Postgres, by the code of live data and of job workers."""
 
+import hashlib
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 from dataflow.ring.v1.batch_pb2 import Batch, Message
 from dataflow.validator.v1 import (
@@ -22,13 +24,19 @@ from dataflow_ring.consume import Entry, Origin
 from dataflow_validator.catalog import contract_records, route_records
 from dataflow_validator.catalog.registry import Registry
 from dataflow_validator.catalog.rules import Rules
+from dataflow_validator.contracts.device import device_id_of
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType
+from dataflow_validator.devices import delete, export, logged
+from dataflow_validator.devices.delete import DeleteDeviceData
 from dataflow_validator.devices.service import SERVICE, DeviceDataServicer
+from dataflow_validator.jobs.context import JobContext
+from dataflow_validator.jobs.kind import Part
 from dataflow_validator.jobs.kinds import KINDS
 from dataflow_validator.jobs.messages import job_message
 from dataflow_validator.jobs.records import get_job
 from dataflow_validator.jobs.runner import Runner
 from dataflow_validator.judged import judge_batch
+from dataflow_validator.ledger.fold import Fold
 from dataflow_validator.quarantine.limits import QuarantineLimiter
 from dataflow_validator.readings.partitions import Partitions, months_of
 from dataflow_validator.readings.rows import event_months
@@ -87,8 +95,8 @@ class Setup:
             await store(connection, [judged])
         return UUID(bytes=batch.batch_id)
 
-    async def run(self, job: job_pb2.Job, *, kill_after: int | None = None) -> job_pb2.Job:
-        """Works on jobs until none is left; `kill_after` forgets the worker's memory between slices."""
+    async def run(self, job: job_pb2.Job) -> job_pb2.Job:
+        """Works on jobs until none is left."""
         while True:
             runner = Runner(self.pool, Registry(), Partitions(), KINDS, f"w-{uuid4()}", self.export_dir)
             if not await runner.run_once():
@@ -113,7 +121,7 @@ class Setup:
         for row in await self.pool.fetch(
             "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
             "WHERE n.nspname IN ('readings', 'validator', 'rollup') AND c.relkind IN ('r', 'p') AND NOT c.relispartition "
-            "AND c.relname NOT LIKE 'job%' AND c.relname NOT IN ('audit_event', 'rollup_mark')"
+            "AND c.relname NOT LIKE 'job%' AND c.relname NOT IN ('audit_event', 'rollup_mark', 'lease')"
         ):
             table = f'{row["nspname"]}."{row["relname"]}"'
             for line in await self.pool.fetch(f"SELECT row_to_json(r)::text AS line FROM {table} r"):
@@ -195,3 +203,151 @@ async def test_nothing_is_left_of_a_deleted_device(setup: Setup) -> None:
         "SELECT DISTINCT contract, hour FROM validator.rollup_mark WHERE 'pump-7' = ANY (devices)"
     )
     assert {row["contract"] for row in marks} <= {"by_topic", "by_payload"}
+
+
+class _Killed(BaseException):
+    """The worker died."""
+
+
+class _Dying(DeleteDeviceData):
+    """Dies before its steps of these numbers: what came before is committed, what it was about to do is not."""
+
+    def __init__(self, deaths: set[int]) -> None:
+        self.steps = 0
+        self.deaths = deaths
+
+    async def step(self, context: JobContext, part: Part) -> None:
+        self.steps += 1
+        if self.steps in self.deaths:
+            raise _Killed
+        await super().step(context, part)
+
+
+async def test_a_deletion_that_was_killed_goes_on_and_counts_each_thing_once(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dying before any step changes neither what is left nor what the result says."""
+    monkeypatch.setattr(logged, "_PAGE", 2)
+    monkeypatch.setattr(delete, "_CHUNK", 1)
+    await fill(setup, "pump-7")
+    foreseen = (await setup.delete("pump-7", dry_run=True)).device_deletion
+    response = await setup.stub.DeleteDeviceData(device_data_service_pb2.DeleteDeviceDataRequest(device_id="pump-7"))
+    dying = _Dying(set(range(2, 200, 3)))
+    while True:
+        runner = Runner(setup.pool, Registry(), Partitions(), {dying.name: dying}, f"w-{uuid4()}")
+        try:
+            if not await runner.run_once():
+                break
+        except* _Killed:
+            # Its lease ends with it.
+            await setup.pool.execute("UPDATE validator.job_part SET expires_at = now() WHERE state = 'RUNNING'")
+    done = (await setup.run(response.job)).device_deletion
+    assert dying.steps > 10
+    assert done == foreseen
+    assert "pump-7" not in await setup.everything()
+
+
+async def test_a_second_deletion_finds_nothing(setup: Setup) -> None:
+    """And both are audited, with who asked."""
+    await fill(setup, "pump-7")
+    await setup.delete("pump-7")
+    again = (await setup.delete("pump-7")).device_deletion
+    assert again == type(again)(device_id="pump-7")
+    events = await setup.stub.ListAuditEvents(
+        device_data_service_pb2.ListAuditEventsRequest(target="device:pump-7", page_size=3)
+    )
+    assert [event.action for event in events.events] == ["DeviceDataDeleted", "DeleteDeviceData", "DeviceDataDeleted"]
+    assert events.events[2].detail["quarantined"] == 5
+    assert events.next_page_token
+
+
+async def test_the_audit_cannot_be_changed(setup: Setup) -> None:
+    """Not even by the owner of the table."""
+    await setup.delete("pump-7")
+    for statement in ("UPDATE validator.audit_event SET actor = ''", "DELETE FROM validator.audit_event"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await setup.pool.execute(statement)
+
+
+async def test_a_dry_run_changes_nothing(setup: Setup) -> None:
+    """It counts what the deletion then removes."""
+    await fill(setup, "pump-7")
+    before = await setup.everything()
+    foreseen = (await setup.delete("pump-7", dry_run=True)).device_deletion
+    assert await setup.everything() == before
+    assert foreseen == (await setup.delete("pump-7")).device_deletion
+    assert foreseen.messages > 0
+
+
+async def test_what_was_routed_otherwise_when_it_came_is_found(setup: Setup) -> None:
+    """The ledger knows that the batch held the device, and the message names it."""
+    await setup.contract("by_topic", "s/+", "topic:2")
+    await setup.send(message("s/pump-7", reading(1)), message("s/other", reading(1)))
+    async with setup.pool.acquire() as connection:
+        route = await route_records.find_route(connection, "s/+")
+        assert route is not None
+        await route_records.delete_route(connection, str(route.route_id))
+    done = (await setup.delete("pump-7")).device_deletion
+    assert (done.messages, done.unfound_items) == (1, 0)
+    left = await setup.everything()
+    assert "pump-7" not in left
+    assert "s/other" in left
+
+
+async def test_counts_of_the_ledger_stay_the_same_without_the_name(setup: Setup) -> None:
+    """Minutes and batches count the device's items under no name."""
+    await fill(setup, "pump-7")
+    lease = Lease(setup.pool, "validator", "upkeep", "fold", expire_seconds=3600.0)
+    await lease.claim()
+    await Fold(setup.pool, lease).run_once()
+    query = "SELECT contract, sum(stored) s, sum(quarantined) q FROM validator.ledger_minute GROUP BY 1 ORDER BY 1"
+    before = await setup.pool.fetch(query)
+    await setup.delete("pump-7")
+    assert await setup.pool.fetch(query) == before
+    assert not await setup.pool.fetchval("SELECT count(*) FROM validator.ledger_minute WHERE device_id = 'pump-7'")
+
+
+async def test_strange_ids_are_taken_as_they_are(setup: Setup) -> None:
+    """Whatever an id is written like, exactly that device goes: nothing is a pattern, a path or SQL."""
+    naughty = json.loads((Path(__file__).parents[1] / "contracts/samples/hostile/blns.json").read_text())
+    ids = [text for text in dict.fromkeys(naughty) if device_id_of(text) == text]
+    ids = [*ids[::12], "a/b", "#", "+", "%", "_", "a\\b", '"', "{x}", "$1", " ", "{}", "\u202e", "é" * 200]
+    await setup.contract("by_payload", "p", "payload:/id")
+    await setup.send(
+        *(message("p", reading(1, id=name)) for name in ids),
+        *(message("p", reading(2, "bad", id=name)) for name in ids),
+    )
+    for number, name in enumerate(ids, start=1):
+        done = (await setup.delete(name)).device_deletion
+        assert (done.messages, dict(done.rows), done.quarantined) == (2, {"by_payload": 1}, 1), name
+        assert done.unfound_items == 0
+        assert await setup.pool.fetchval("SELECT count(*) FROM readings.by_payload") == len(ids) - number
+
+
+def _file_names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+async def test_an_export_has_everything_of_the_device_and_nothing_else(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows, items with their bytes, messages as they came; each file whole, with its checksum."""
+    monkeypatch.setattr(export, "_ROWS", 1)
+    await fill(setup, "pump-7")
+    response = await setup.stub.ExportDeviceData(device_data_service_pb2.ExportDeviceDataRequest(device_id="pump-7"))
+    result = (await setup.run(response.job)).device_export
+    assert dict(result.rows) == {"by_topic": 1, "by_payload": 2}
+    assert (result.quarantined, result.messages, result.parked_messages) == (5, 8, 1)
+    directory = Path(result.directory)
+    assert sorted(file.name for file in result.files) == _file_names(directory)
+    lines: dict[str, list[dict[str, object]]] = {}
+    for file in result.files:
+        data = (directory / file.name).read_bytes()
+        assert (len(data), hashlib.sha256(data).hexdigest()) == (file.size_bytes, file.sha256)
+        lines.setdefault(file.name.rpartition("-")[0], []).extend(map(json.loads, data.splitlines()))
+    assert [line["v"] for line in lines["readings-by_payload"]] == [1.5, 1.5]
+    assert {line["device_id"] for name in lines if name.startswith("readings") for line in lines[name]} == {"pump-7"}
+    assert {"topic": "un/routed", "payload_base64": "/wA="}.items() <= lines["quarantine"][2].items()
+    payloads = [json.loads(str(line["payload"])) for line in lines["messages"] if "payload" in line]
+    assert reading(4, id="pump-7") in payloads
+    assert "other-one" not in json.dumps(lines)
