@@ -33,6 +33,7 @@ class Attribute(StrEnum):
     CONTRACT = "dataflow.contract"
     ENGINE = "dataflow.engine"
     SERVICE = "dataflow.service"
+    STATE = "dataflow.state"
 
 
 _SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -271,6 +272,16 @@ VALIDATOR_ROLLUP_DIRTY = Metric(
 )
 VALIDATOR_ROLLUP_AGE = Metric(
     "dataflow.validator.rollup_age", Kind.GAUGE, "s", "For how long the first of those hours has waited."
+)
+VALIDATOR_JOBS = Metric(
+    "dataflow.validator.jobs",
+    Kind.GAUGE,
+    "{job}",
+    "Jobs by state, as this validator counted them last.",
+    (Attribute.STATE,),
+)
+VALIDATOR_WORKER_DEATHS = Metric(
+    "dataflow.validator.worker_deaths", Kind.COUNTER, "{process}", "Worker processes that did not end by themselves."
 )
 VALIDATOR_LEDGER_MISSING = Metric(
     "dataflow.validator.ledger_missing",

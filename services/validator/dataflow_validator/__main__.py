@@ -162,6 +162,7 @@ def _upkeep(
     retention = RetentionSettings(
         raw_days=settings.raw_days,
         ledger_days=settings.ledger_days,
+        job_days=settings.job_days,
         ledger_minute_days=settings.ledger_minute_days,
         batch_horizon=timedelta(days=settings.claim_days),
     )

@@ -35,6 +35,8 @@ class RetentionSettings:
     """Days that the ledger keeps its row of each batch."""
     ledger_minute_days: int = 30
     """Days that the ledger's minutes are kept."""
+    job_days: int = 30
+    """Days that ended jobs are kept."""
     batch_horizon: timedelta = timedelta(days=7)
     """How long a batch id is remembered: no node that was away longer may bring its entries back."""
 
@@ -47,6 +49,7 @@ class Round:
     """Partitions of raw log, ledger and minutes, of readings and of rollups."""
     batches: int = 0
     seen: int = 0
+    jobs: int = 0
     strays: int = 0
     """Rows of raw log, ledger and minutes that had no partition of their own, and what is forgotten of the ledger."""
 
@@ -109,6 +112,7 @@ class Retention:
             ],
             batches=await self._prune("prune_batch", settings.batch_horizon.total_seconds()),
             seen=await self._prune_seen(),
+            jobs=await self._prune("prune_jobs", settings.job_days, file="jobs"),
             strays=await self._prune("prune_default_raw_log", settings.raw_days)
             + await self._prune("prune_default_ledger", settings.ledger_days)
             + await self._prune("prune_default_ledger_minute", settings.ledger_minute_days)
@@ -124,6 +128,7 @@ class Retention:
                     dropped=list(done.dropped),
                     batches=done.batches,
                     seen=done.seen,
+                    jobs=done.jobs,
                     strays=done.strays,
                 ),
             )
@@ -137,9 +142,9 @@ class Retention:
         }
         return await self._prune("prune_seen", list(windows), list(windows.values())) if windows else 0
 
-    async def _prune(self, statement: str, *arguments: object) -> int:
+    async def _prune(self, statement: str, *arguments: object, file: str = "retention") -> int:
         """Deletes in chunks until nothing is left to delete."""
-        sql = statements("retention")
+        sql = statements(file)
         total = 0
         while True:
             async with self._pool.acquire() as connection, self._lease.leading(connection):

@@ -51,8 +51,12 @@ class ValidatorSettings(MeshSettings):
 
     export_dir: Path | None = field(
         default=None,
-        metadata={"help": "Directory for the files of export jobs, the same disk for all validators; unset: no such jobs."},
+        metadata={
+            "help": "Directory for the files of export jobs, the same disk for all validators; unset: no such jobs."
+        },
     )
+
+    job_days: int = field(default=30, metadata={"help": "Days that ended jobs are kept, with their results."})
 
     def problems(self) -> list[str]:
         """Return what is wrong with the values together."""
@@ -68,6 +72,7 @@ class ValidatorSettings(MeshSettings):
                 ("max_batches", self.max_batches),
                 ("max_lone_deaths", self.max_lone_deaths),
                 ("raw_days", self.raw_days),
+                ("job_days", self.job_days),
                 ("ledger_days", self.ledger_days),
                 ("ledger_minute_days", self.ledger_minute_days),
                 ("ledger_minute_devices", self.ledger_minute_devices),

@@ -10,11 +10,14 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from dataflow_mesh import names
 from dataflow_mesh.logs import fields
+from dataflow_mesh.names import Attribute
 from dataflow_mesh.postgres import Connection, Pool
+from dataflow_mesh.telemetry import counter, observe
 
 from dataflow_validator.failure import DATABASE_ERRORS
 from dataflow_validator.jobs.kinds import KINDS
@@ -41,6 +44,8 @@ class WorkerCounts:
     starts: int = 0
     deaths: int = 0
     pid: int | None = None
+    jobs: dict[str, int] = field(default_factory=dict)
+    """By state, as they were counted last."""
 
 
 class Workers:
@@ -70,6 +75,10 @@ class Workers:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Keeps a worker while there is work, until told to stop; then the worker has ended, too."""
+        observe(
+            names.VALIDATOR_JOBS,
+            lambda: [(items, {Attribute.STATE.value: state}) for state, items in self.counts.jobs.items()],
+        )
         listening = asyncio.create_task(self._listen(), name="jobs-listen")
         stop = asyncio.create_task(stopping.wait(), name="jobs-stop")
         delay = _FIRST_DELAY_SECONDS
@@ -81,6 +90,7 @@ class Workers:
                 code = await self._live(stop)
                 if code != 0 and not stopping.is_set():
                     self.counts.deaths += 1
+                    counter(names.VALIDATOR_WORKER_DEATHS).add(1)
                     delay = _FIRST_DELAY_SECONDS if time.monotonic() - began > _STEADY_SECONDS else delay
                     _log.warning("the worker died", extra=fields("worker.died", code=code, again_seconds=delay))
                     await asyncio.wait({stop}, timeout=delay)
@@ -175,8 +185,9 @@ class Workers:
         await connection.add_listener(CHANNEL, notified)
         try:
             while True:
+                rows = await connection.fetch(statements("jobs")["count_jobs"], timeout=_END_SECONDS)
+                self.counts.jobs = {row["state"]: row["jobs"] for row in rows}
                 await asyncio.sleep(_POLL_SECONDS * 5)
-                await connection.fetchval("SELECT 1", timeout=_END_SECONDS)
         finally:
             with contextlib.suppress(*DATABASE_ERRORS):
                 await connection.remove_listener(CHANNEL, notified)

@@ -184,6 +184,9 @@ UPDATE validator.job_part SET deaths = 0 WHERE job_id = $1 AND deaths > 0;
 -- name: notify
 SELECT pg_notify('dataflow_jobs', '');
 
+-- name: count_jobs
+SELECT state, count(*) AS jobs FROM validator.job GROUP BY state;
+
 -- name: prune_jobs
 -- Ended ones, with their parts.
 DELETE FROM validator.job WHERE ctid = ANY (ARRAY(
