@@ -22,10 +22,12 @@ from dataflow_validator.pages import Row
 from dataflow_validator.quarantine.filters import Wanted
 from dataflow_validator.readings.rows import readings_table
 from dataflow_validator.rejudge.cases import ENTRY_COLUMNS, Case, Entry
+from dataflow_validator.rejudge.contested import STAGE, contested_step
 from dataflow_validator.rejudge.deciding import Outdated
+from dataflow_validator.rejudge.judging import rules_of
 from dataflow_validator.rejudge.logged import Choice, Resolve, judge_logged
 from dataflow_validator.rejudge.page import Page
-from dataflow_validator.rejudge.replay import replay_page, rules_of, until_writers_are_done
+from dataflow_validator.rejudge.replay import replay_page, until_writers_are_done
 from dataflow_validator.rejudge.results import combined
 from dataflow_validator.rejudge.settling import StaleError, settle
 from dataflow_validator.statements import statements
@@ -66,17 +68,21 @@ class Backfill:
         async with context.pool.acquire() as connection:
             first = await connection.fetchval(_SQL["first_logged"])
             total = await connection.fetchval(_SQL["count_logged"], start, until)
+            older = await self._older(context, connection, first or until)
         checkpoint = {
             "after": start.isoformat(),
             "batch": str(_NIL),
             "until": until.isoformat(),
             "logged_from": (first or until).isoformat(),
+            "older": older,
         }
         return Plan([checkpoint], total)
 
     async def step(self, context: JobContext, part: Part) -> None:
         """Judges some batches of the log; behind the last one, conflicts from before the log whose winner went away."""
-        if "high" in part.checkpoint:
+        if part.checkpoint.get("stage") == STAGE:
+            await contested_step(context, part)
+        elif "high" in part.checkpoint:
             await self._conflicts(context, part)
         else:
             await self._logged(context, part)
@@ -93,13 +99,9 @@ class Backfill:
         if not records:
             async with context.transaction(part) as connection:
                 high = await connection.fetchval(_SQL["newest_entry"])
-                older = await self._older(context, connection, checkpoint["logged_from"])
+                result = {"items": 0, "left": 0, **checkpoint["older"], **part.result}
                 await context.save(
-                    connection,
-                    part,
-                    checkpoint={**checkpoint, "next": 0, "high": high},
-                    done=0,
-                    result={**part.result, **older},
+                    connection, part, checkpoint={**checkpoint, "next": 0, "high": high}, done=0, result=result
                 )
             return
         async with context.pool.acquire() as connection:
@@ -172,9 +174,9 @@ class Backfill:
 
         return by_revision, _another if catalog.active.get(name) == revision else _older_than
 
-    async def _older(self, context: JobContext, connection: Connection, logged_from: str) -> Json:
+    async def _older(self, context: JobContext, connection: Connection, first: datetime) -> Json:
         """Count the rows from before the log that another revision judged: nobody can judge them again."""
-        choice, first = _choice(context.request), datetime.fromisoformat(logged_from)
+        choice = _choice(context.request)
         if choice.start is not None and choice.start >= first:
             return {"older_rows": 0}
         name = context.request["contract"]

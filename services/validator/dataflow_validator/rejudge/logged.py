@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from uuid import UUID
 
 from dataflow.ring.v1.batch_pb2 import Batch, Message
+from dataflow_ring.batch import is_erased
 
 from dataflow_validator.contracts.device import DeviceRule
 from dataflow_validator.contracts.judge import CompiledContract
@@ -56,13 +57,15 @@ def judge_logged(batch: Batch, resolve: Resolve, entries: Entries, choice: Choic
     cases: list[Case] = []
     batch_id = UUID(bytes=batch.batch_id)
     for position, message in enumerate(batch.messages):
-        resolved = resolve(message.topic)
+        resolved = None if is_erased(message) else resolve(message.topic)
         if resolved is None:
             continue
         receive_time = _EPOCH + timedelta(microseconds=message.receive_time_us)
         if choice.holds(receive_time):
             arrival = _arrival(message, receive_time, batch.batch_id, position)
-            cases += _cases(*resolved, arrival, batch_id, entries.get((batch_id, position), ()), choice)
+            erased = frozenset(message.erasure.elements)
+            of_message = _cases(*resolved, arrival, batch_id, entries.get((batch_id, position), ()), choice)
+            cases += [case for case in of_message if case.outcome.element not in erased]
     return cases
 
 
@@ -76,6 +79,7 @@ def _arrival(message: Message, receive_time: datetime, batch_id: bytes, position
         message.maybe_duplicate,
         batch_id,
         position,
+        message.erasure.payload_sha1 or None,
     )
 
 
@@ -88,7 +92,7 @@ def _cases(
     choice: Choice,
 ) -> Iterator[Case]:
     outcomes = contract.judge(arrival, rule)
-    split = SplitMessage(arrival.payload) if len(outcomes) > 1 else None
+    split = SplitMessage(arrival.payload, arrival.message_sha1) if len(outcomes) > 1 else None
     whole = outcomes[0] if split is None else None
     own: dict[int, Entry] = {}
     other: list[Entry] = []

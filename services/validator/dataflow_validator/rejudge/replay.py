@@ -5,21 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from dataflow.validator.v1 import quarantine_pb2
 from google.protobuf import json_format
 
-from dataflow_validator.catalog.rules import Rules
-from dataflow_validator.contracts.outcome import Arrival
-from dataflow_validator.failure import ContractBrokenError
 from dataflow_validator.jobs.context import JobContext
-from dataflow_validator.jobs.kind import DONE, Json, Part, Plan
+from dataflow_validator.jobs.kind import Json, Part, Plan
 from dataflow_validator.pages import Row
 from dataflow_validator.quarantine.filters import Wanted, id_range, wanted_of
 from dataflow_validator.quarantine.queries import count_query, quarantine_query
-from dataflow_validator.rejudge import foreseen
-from dataflow_validator.rejudge.cases import ENTRY_COLUMNS, Case, Entry, judge_again
+from dataflow_validator.rejudge.contested import STAGE, contested_step
+from dataflow_validator.rejudge.judging import ITEM_COLUMNS, judge_page, rules_of
 from dataflow_validator.rejudge.page import Page
 from dataflow_validator.rejudge.results import combined
 from dataflow_validator.rejudge.settling import StaleError, settle
@@ -27,22 +24,8 @@ from dataflow_validator.statements import statements
 
 _SQL: Final = statements("rejudge")
 
-_COLUMNS: Final = f"{ENTRY_COLUMNS}, q.topic, q.payload, q.receive_time, q.source_device_id, q.sender_id, q.maybe_duplicate, q.message_sha1, q.quarantine_time"
 _FENCE_SECONDS: Final = 10.0
 _MOST_BYTES: Final = 8 * 1024 * 1024
-_RULES: Final = "rules"
-
-
-class Judged(NamedTuple):
-    """A page, judged.
-
-    Attributes:
-        cases: Items that something is said of, in the order in which they came.
-        left: Items that nothing is said of: no route takes their topic, or its contract does not compile here.
-    """
-
-    cases: list[Case]
-    left: int
 
 
 class ReplayQuarantined:
@@ -64,7 +47,10 @@ class ReplayQuarantined:
         return Plan([{"next": low, "high": high}], total)
 
     async def step(self, context: JobContext, part: Part) -> None:
-        """Judges one page of items and settles them."""
+        """Judges one page of items and settles them; behind the last one, asks the log who came first."""
+        if part.checkpoint.get("stage") == STAGE:
+            await contested_step(context, part)
+            return
         wanted = _wanted(context.request)
         assert wanted is not None, "else there were no parts"
         await replay_page(context, part, wanted, part.checkpoint)
@@ -109,12 +95,13 @@ async def replay_page(
     page = Page.of(context)
     limit = context.items_of_step(page.items)
     query = quarantine_query(
-        wanted, limit, low=checkpoint["next"], high=checkpoint["high"], oldest_first=True, columns=_COLUMNS
+        wanted, limit, low=checkpoint["next"], high=checkpoint["high"], oldest_first=True, columns=ITEM_COLUMNS
     )
     began = time.monotonic()
     records = _within(await context.pool.fetch(query.sql, *query.arguments))
     if not records:
-        await finish(context, part)
+        async with context.transaction(part) as connection:
+            await context.save(connection, part, checkpoint={"stage": STAGE}, done=0)
         return
     rules = rules_of(context)
     chosen = records if concerns is None else [record for record in records if concerns(record)]
@@ -132,59 +119,6 @@ async def replay_page(
     except StaleError:
         return  # the next step reads again; the registry is refreshed before it
     page.adapt(limit, len(records), time.monotonic() - began)
-
-
-async def finish(context: JobContext, part: Part) -> None:
-    """Ends the part; a dry run forgets first what it kept, some of it at each step."""
-    async with context.transaction(part) as connection:
-        if context.dry_run and not await foreseen.forget(connection, context.job_id):
-            await context.save(connection, part, checkpoint=part.checkpoint, done=0)
-        else:
-            await context.save(connection, part, checkpoint=DONE, done=0)
-
-
-def judge_page(records: Sequence[Row], rules: Rules) -> Judged:
-    """Judge items by what their topics lead to.
-
-    Args:
-        records: With the columns of `_COLUMNS`.
-        rules: Of now.
-    """
-    cases: list[Case] = []
-    left = 0
-    width = len(Entry._fields)
-    for record in records:
-        values = tuple(record)
-        entry = Entry(*values[:width])
-        topic, payload, receive_time, source_device_id, sender_id, maybe_duplicate, message_sha1, _ = values[width:]
-        try:
-            resolved = rules.resolve(topic)
-        except ContractBrokenError:
-            resolved = None
-        if resolved is None:
-            left += 1
-            continue
-        arrival = Arrival(
-            topic,
-            source_device_id,
-            payload,
-            receive_time,
-            sender_id,
-            maybe_duplicate,
-            entry.batch_id.bytes,
-            entry.position,
-            message_sha1,
-        )
-        cases += judge_again(*resolved, arrival, entry, entry.batch_id)
-    return Judged(cases, left)
-
-
-def rules_of(context: JobContext) -> Rules:
-    """Give the rules of now; what they know of topics is kept between steps."""
-    rules = context.memory.get(_RULES)
-    if not isinstance(rules, Rules) or rules.version != context.registry.current.version:
-        rules = context.memory[_RULES] = Rules(context.registry.current)
-    return rules
 
 
 def _within(records: list[Row]) -> list[Row]:

@@ -18,6 +18,7 @@ from dataflow_validator.readings.partitions import months_of
 from dataflow_validator.readings.rows import insert_statement
 from dataflow_validator.rejudge import foreseen
 from dataflow_validator.rejudge.cases import Case
+from dataflow_validator.rejudge.contested import contest
 from dataflow_validator.rejudge.deciding import Changes, Decider, Outdated, never
 from dataflow_validator.rejudge.tables import RaceError, find, write
 from dataflow_validator.statements import statements
@@ -107,6 +108,7 @@ async def _settle(
         await foreseen.remember(connection, context.job_id, changes)
     else:
         await write(connection, changes)
+        await contest(connection, context.job_id, changes)
     return changes
 
 

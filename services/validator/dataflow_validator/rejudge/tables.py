@@ -136,11 +136,11 @@ async def write(connection: Connection, changes: Changes) -> None:
         RaceError: Live data was quicker; the transaction must be rolled back.
         LaneError, LaneBusyError: The table of a contract does not work, or is locked.
     """
+    await _delete(connection, changes.deletes)  # first: their keys may be taken at once
     for (name, _), lane in sorted(changes.inserts.items()):
         await of_lane(name, _insert(connection, lane))
     for (name, _), lane in sorted(changes.updates.items()):
         await of_lane(name, _update(connection, lane))
-    await _delete(connection, changes.deletes)
     if changes.unseen:
         await connection.execute(_SQL["forget_seen"], *_seen_columns(changes.unseen))
     if changes.seen:

@@ -95,3 +95,16 @@ WITH gone AS (
     SELECT stored_xid, contract, 0, -count(*) FROM gone GROUP BY 1, 2
 )
 SELECT count(*) FROM gone;
+
+-- name: contest
+INSERT INTO validator.rejudge_contested (job_id, quarantine_id, contract)
+SELECT $1, * FROM unnest($2::bigint[], $3::text[]) ON CONFLICT DO NOTHING;
+
+-- name: contested_contracts
+SELECT DISTINCT contract FROM validator.rejudge_contested WHERE job_id = $1 ORDER BY contract;
+
+-- name: settle_contested
+DELETE FROM validator.rejudge_contested WHERE job_id = $1 AND quarantine_id = ANY ($2::bigint[]);
+
+-- name: forget_contested
+DELETE FROM validator.rejudge_contested WHERE job_id = $1;
