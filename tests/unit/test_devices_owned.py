@@ -15,6 +15,7 @@ from dataflow_validator.contracts.judge import compile_contract
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType
 from dataflow_validator.devices.owned import Owned, erase, owned_by
 from dataflow_validator.judged import JudgedBatch, judge_batch
+from dataflow_validator.rejudge.logged import Choice, judge_logged
 
 
 def rules(rule: str = "payload:/id", topic_filter: str = "s/#") -> Rules:
@@ -129,3 +130,19 @@ def test_what_only_names_the_device_is_found_when_asked_for(content: str) -> Non
     given = batch(Message(topic="q/w", payload=content.encode()), Message(topic="q/a", payload=b"1"))
     assert owned_by("a", given, rules()) == []
     assert owned_by("a", given, rules(), named=True) == [Owned(0, (), 1), Owned(1, (), 1)]
+
+
+def test_a_backfill_judges_what_is_left_of_a_batch_as_before() -> None:
+    """Also where a route takes every topic: what was erased has none."""
+    given = batch(
+        message(item("a")),
+        message([item("a", 1), item("b", 1), item("b", 2, "bad"), item("a", 2)]),
+        message(item("b", 3)),
+    )
+    by = rules(topic_filter="#")
+    everything = Choice()
+    before = [case.outcome for case in judge_logged(given, by.resolve, {}, everything)]
+    erase(given, owned_by("a", given, by))
+    after = [case.outcome for case in judge_logged(given, by.resolve, {}, everything)]
+    assert len(before) == 6
+    assert after == [before[2], before[3], before[5]]

@@ -63,9 +63,11 @@ def judge_logged(batch: Batch, resolve: Resolve, entries: Entries, choice: Choic
         receive_time = _EPOCH + timedelta(microseconds=message.receive_time_us)
         if choice.holds(receive_time):
             arrival = _arrival(message, receive_time, batch.batch_id, position)
-            erased = frozenset(message.erasure.elements)
             of_message = _cases(*resolved, arrival, batch_id, entries.get((batch_id, position), ()), choice)
-            cases += [case for case in of_message if case.outcome.element not in erased]
+            if message.HasField("erasure"):
+                erased = frozenset(message.erasure.elements)
+                of_message = (case for case in of_message if case.outcome.element not in erased)
+            cases += of_message
     return cases
 
 
@@ -79,7 +81,7 @@ def _arrival(message: Message, receive_time: datetime, batch_id: bytes, position
         message.maybe_duplicate,
         batch_id,
         position,
-        message.erasure.payload_sha1 or None,
+        message.erasure.payload_sha1 if message.HasField("erasure") else None,
     )
 
 
