@@ -5,6 +5,7 @@ import csv
 import hashlib
 import io
 import json
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -36,6 +37,7 @@ from dataflow_validator.jobs.kinds import KINDS
 from dataflow_validator.jobs.runner import Runner
 from dataflow_validator.jobs.service import SERVICE as JOB_SERVICE
 from dataflow_validator.jobs.service import JobServicer
+from dataflow_validator.jobs.worker import WorkerSettings
 from dataflow_validator.parked.retry import ParkedRetry
 from dataflow_validator.quarantine.service import QuarantineServicer
 from dataflow_validator.readings import export as export_module
@@ -280,3 +282,53 @@ async def test_an_empty_quarantine_makes_no_file(setup: Setup) -> None:
     job = await setup.ended((await setup.quarantine.ExportQuarantinedToFile(request)).job)
     assert job.state == job_pb2.JOB_STATE_SUCCEEDED, job.error
     assert not job.quarantine_export.files
+
+
+async def test_workers_that_are_killed_leave_whole_files_and_others_go_on(
+    setup: Setup, cluster: PostgresCluster
+) -> None:
+    """After kill -9 in the middle of a file another worker process goes on: each row is in one file, each file whole."""
+    await setup.pool.execute(
+        "INSERT INTO readings.weather (device_id, event_time, receive_time, message_id, content_hash, revision, count) "
+        "SELECT 'device-' || n % 3, $1::timestamptz + n * interval '1 second', $1, lpad(to_hex(n), 32, '0')::uuid, 0, 1, n "
+        "FROM generate_series(0, 299999) AS n",
+        _BASE,
+    )
+    job = await setup.ask(format=reading_stream_pb2.FILE_FORMAT_PARQUET)
+    directory = setup.directory / job.job_id
+    database = await setup.pool.fetchval("SELECT current_database()")
+    kills = 0
+    async with asyncio.timeout(110):
+        while True:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "dataflow_validator.jobs.worker", stdin=asyncio.subprocess.PIPE
+            )
+            assert process.stdin is not None
+            settings = WorkerSettings(
+                cluster.dsn_of(database), f"worker-{kills}", str(setup.directory), log_level="warning"
+            )
+            process.stdin.write(settings.to_line())
+            await process.stdin.drain()
+            found = await _state(setup, job)
+            # In the middle of a file: its bytes are there under a name that nobody looks for.
+            while found.state not in _FINAL and (kills == 2 or not list(directory.glob(".part-*"))):
+                await asyncio.sleep(0.01)
+                found = await _state(setup, job)
+            process.kill()
+            await process.wait()
+            if found.state in _FINAL:
+                break
+            kills += 1
+    assert kills == 2
+    assert found.state == job_pb2.JOB_STATE_SUCCEEDED, found.error
+    tables = [
+        pq.read_table(io.BytesIO(content), columns=["count"]).to_pydict()["count"] for content in setup.files(found)
+    ]
+    assert [number for numbers in tables for number in numbers] == list(range(300_000))
+
+
+_FINAL = {job_pb2.JOB_STATE_SUCCEEDED, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED}
+
+
+async def _state(setup: Setup, job: job_pb2.Job) -> job_pb2.Job:
+    return (await setup.jobs.GetJob(job_service_pb2.GetJobRequest(job_id=job.job_id))).job

@@ -31,6 +31,9 @@ class JobFile:
         self._waiting = directory / f".{name}.{uuid4().hex}.part"
         self._digest = hashlib.sha256()
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for left in directory.glob(f".{name}.*.part"):
+            # Of a worker that was killed; of one that only froze it is not the part's file any more either.
+            left.unlink(missing_ok=True)
         self._file = self._waiting.open("wb")
 
     def __enter__(self) -> Self:
