@@ -38,18 +38,6 @@ def content_hash(item: object, *, exact: bool = False) -> int:
     Raises:
         InexactNumberError: Not `exact`, and a double of 2^53 or more is in the item.
     """
-    if type(item) is dict:
-        # Written out rather than called for each value: this runs for every message.
-        flat = {
-            key: (int(value) if -_LARGE < value < _LARGE else _large_integer(value, exact=exact))
-            if type(value) is float and value.is_integer()
-            else value
-            for key, value in item.items()
-        }
-        written = _dump(flat)
-        # No bracket but the outer ones: nothing inside is left to normalise. Text with brackets only takes the long way.
-        if written.rfind(b"{") <= 0 and b"[" not in written:
-            return _hash(written)
     return _hash(_dump(_by_value(item, exact=exact)))
 
 
@@ -75,17 +63,35 @@ def _dump(normal: object) -> bytes:
         return b"\0" + json.dumps(normal, sort_keys=True, separators=(",", ":"), default=datetime.isoformat).encode()
 
 
-def _large_integer(value: float, *, exact: bool) -> int:
-    if not exact:
-        raise InexactNumberError
-    return int(value)
+_AS_IS: Final = frozenset({str, int, bool, type(None)})
 
 
 def _by_value(value: object, *, exact: bool) -> object:
-    if isinstance(value, dict):
-        return {key: _by_value(member, exact=exact) for key, member in value.items()}
-    if isinstance(value, list):
-        return [_by_value(member, exact=exact) for member in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value) if -_LARGE < value < _LARGE else _large_integer(value, exact=exact)
+    # Scalars are treated where they stand: this runs for every message, and a call for each of them would double it.
+    if type(value) is dict:
+        return {
+            key: (member if not member.is_integer() else _whole(member, exact=exact))
+            if (kind := type(member)) is float
+            else member
+            if kind in _AS_IS
+            else _by_value(member, exact=exact)
+            for key, member in value.items()
+        }
+    if type(value) is list:
+        return [
+            (member if not member.is_integer() else _whole(member, exact=exact))
+            if (kind := type(member)) is float
+            else member
+            if kind in _AS_IS
+            else _by_value(member, exact=exact)
+            for member in value
+        ]
+    if type(value) is float and value.is_integer():
+        return _whole(value, exact=exact)
     return value
+
+
+def _whole(value: float, *, exact: bool) -> int:
+    if not exact and not -_LARGE < value < _LARGE:
+        raise InexactNumberError
+    return int(value)

@@ -26,7 +26,7 @@ from dataflow_validator.contracts.parse import (
     parse_exactly,
 )
 from dataflow_validator.contracts.plan import Plan
-from dataflow_validator.contracts.pointer import MISSING, resolve
+from dataflow_validator.contracts.pointer import MISSING, Members, resolve
 from dataflow_validator.contracts.reasons import reason
 from dataflow_validator.contracts.spec import ContractSpec
 
@@ -80,6 +80,7 @@ class CompiledContract:
         self._is_valid = plan.validator.is_valid
         self._devices: dict[str, str] = {}
         self._names = [tokens[0] for tokens in plan.tokens]
+        self._members = Members(plan.tokens).of
         self._is_flat = all(len(tokens) == 1 for tokens in plan.tokens)
         self._converters = list(plan.converters.items())
         self._hold = plan.bounds.hold
@@ -193,10 +194,7 @@ class CompiledContract:
             if not self._hold(event_time, receive_time):
                 return None
 
-        if self._is_flat:
-            values = list(map(get, self._names))
-        else:
-            values = [None if (value := resolve(item, tokens)) is MISSING else value for tokens in plan.tokens]
+        values = list(map(get, self._names)) if self._is_flat else self._members(item)
         try:
             for index, convert in self._converters:
                 value = values[index]

@@ -75,3 +75,43 @@ def resolve(item: object, tokens: Iterable[str]) -> object:
         if value is MISSING:
             return MISSING
     return value
+
+
+class Members:
+    """Finds many values of an item in one pass: a container that several of them are in is looked up once."""
+
+    __slots__ = ("_leaves", "_steps")
+
+    def __init__(self, pointers: Iterable[tuple[str, ...]]) -> None:
+        """Lay the way out.
+
+        Args:
+            pointers: The tokens that lead to each value; at least one each.
+        """
+        places: dict[tuple[str, ...], int] = {(): 0}
+        self._steps: list[tuple[int, str]] = []
+        """For each container below the item: where the one around it stands in the list of containers, and its token."""
+        self._leaves: list[tuple[int, str]] = []
+        for tokens in pointers:
+            for depth in range(1, len(tokens)):
+                if tokens[:depth] not in places:
+                    places[tokens[:depth]] = len(places)
+                    self._steps.append((places[tokens[: depth - 1]], tokens[depth - 1]))
+            self._leaves.append((places[tokens[:-1]], tokens[-1]))
+
+    def of(self, item: object) -> list[object]:
+        """Give the values in the order of the pointers; `None` where there is null or nothing."""
+        containers = [item]
+        for around, token in self._steps:
+            container = containers[around]
+            containers.append(container.get(token) if type(container) is dict else _at(container, token))
+        return [
+            container.get(token) if type(container := containers[around]) is dict else _at(container, token)
+            for around, token in self._leaves
+        ]
+
+
+def _at(container: object, token: str) -> object:
+    if type(container) is list and is_index(token) and int(token) < len(container):
+        return container[int(token)]
+    return None
