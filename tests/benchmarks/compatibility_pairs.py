@@ -269,8 +269,10 @@ def changed_field(random: Random, one: FieldSpec) -> FieldSpec:
         return dataclasses.replace(one, nullable=not one.nullable)
     if chance < 0.4:
         return dataclasses.replace(one, required=not one.required)
+    if chance < 0.55 and (near := _beside(random, one)) is not None:
+        return near
     other = any_field(random, one.name)
-    if chance < 0.6:
+    if chance < 0.65:
         return dataclasses.replace(other, required=one.required, nullable=one.nullable)
     if one.items is not None and random.random() < 0.6:
         return dataclasses.replace(one, items=changed_field(random, one.items))
@@ -300,6 +302,26 @@ def changed_field(random: Random, one: FieldSpec) -> FieldSpec:
     return one
 
 
+def _beside(random: Random, one: FieldSpec) -> FieldSpec | None:
+    """Move a bound by a step, or from inclusive to exclusive and back: where a careless comparison slips."""
+    bounds = ["min", "max", "exclusive_min", "exclusive_max", "min_length", "max_length"]
+    given = [word for word in bounds if getattr(one, word) is not None]
+    if not given:
+        return None
+    word = random.choice(given)
+    value = getattr(one, word)
+    if word.endswith("length"):
+        return dataclasses.replace(one, **{word: max(0, value + random.choice([1, -1]))})
+    other = word.removeprefix("exclusive_") if word.startswith("exclusive_") else f"exclusive_{word}"
+    if random.random() < 0.6:
+        return dataclasses.replace(one, **{word: None, other: value})
+    return dataclasses.replace(one, **{word: value + random.choice([1, -1, 0.5, -0.5])})
+
+
+_SWAPPED = {"minimum": "exclusiveMinimum", "maximum": "exclusiveMaximum", "anyOf": "oneOf"}
+_SWAPPED |= {new: old for old, new in _SWAPPED.items()}
+
+
 def changed_schema(random: Random, schema: Any) -> Any:
     """Change one place of a JSON Schema."""
     if not isinstance(schema, dict) or not schema:
@@ -307,6 +329,21 @@ def changed_schema(random: Random, schema: Any) -> Any:
     word = random.choice(list(schema))
     inner = schema[word]
     chance = random.random()
+    if chance < 0.5 and word in _SWAPPED and _SWAPPED[word] not in schema:
+        schema[_SWAPPED[word]] = schema.pop(word)
+        return schema
+    if (
+        chance < 0.8
+        and isinstance(inner, int | float)
+        and not isinstance(inner, bool)
+        and word not in {"const", "multipleOf"}
+    ):
+        schema[word] = (
+            max(0, inner + random.choice([1, -1]))
+            if word.startswith(("min", "max")) and "imum" not in word
+            else inner + random.choice([1, -1, 0.5])
+        )
+        return schema
     if chance < 0.55 and isinstance(inner, dict) and inner:
         if word in {"properties", "$defs", "patternProperties", "dependentSchemas"}:
             name = random.choice(list(inner))
@@ -564,7 +601,9 @@ def pairs(random: Random) -> Iterator[tuple[ContractSpec, ContractSpec]]:
         yield (old, new) if random.random() < 0.5 else (new, old)
 
 
-def run(count: int, seed: int, items: int, *, probes: int = 0, progress: bool = False) -> Tally:
+def run(
+    count: int, seed: int, items: int, *, probes: int = 0, progress: bool = False, stop_when_refuted: bool = False
+) -> Tally:
     """Compare pairs and try to refute what is called compatible.
 
     Args:
@@ -573,10 +612,11 @@ def run(count: int, seed: int, items: int, *, probes: int = 0, progress: bool = 
         items: Items for each pair.
         probes: As in `compare`; 0 shows the proof alone.
         progress: Print now and then.
+        stop_when_refuted: Do not go on after the first pair that is called compatible and is not.
     """
     tally = Tally()
     for number, (old, new) in enumerate(pairs(Random(seed))):
-        if tally.pairs >= count:
+        if tally.pairs >= count or (stop_when_refuted and tally.refuted):
             break
         try:
             compiled = compile_contract(old, 1), compile_contract(new, 2)
