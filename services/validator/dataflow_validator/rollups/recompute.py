@@ -39,7 +39,7 @@ def kept_sum(column: str) -> str:
 
 
 def hours_statement(contract: str, fields: Sequence[RollupField], day: datetime, *, with_readings: bool) -> str:
-    """Gives the rollups of device hours of one day as one JSON text.
+    """Gives the rollups of device hours of one day as the text of an array of rows.
 
     As text they pass through the process unread, and nothing is written while rows are read: a transaction that has
     written something holds back all who read by cursor.
@@ -70,14 +70,16 @@ def hours_statement(contract: str, fields: Sequence[RollupField], day: datetime,
                 f"array_agg({column}) {present} AS v{number}",
             ]
         values.append(_row(field.name, f"g.c{number}", field.kind, number))
+    hour_row = rollup_table(contract, Level.HOUR).sql_name
+    cells = ", ".join(f"v.{name}" for name, _ in COLUMNS[2:])
     return (
-        f"SELECT json_agg(f)::text FROM unnest($1::text[], $2::timestamptz[]) AS k (device_id, start) "  # noqa: S608 - names are quoted
+        f"SELECT array_agg(f.rollup)::text FROM unnest($1::text[], $2::timestamptz[]) AS k (device_id, start) "  # noqa: S608 - names are quoted
         f"CROSS JOIN LATERAL (SELECT {', '.join(aggregates)} FROM ("
         f"SELECT {needed} FROM {readings_table_name(contract)} "
         "WHERE device_id = k.device_id AND event_time >= k.start AND event_time < k.start + interval '1 hour' "
         f"AND event_time >= '{day.isoformat()}' AND event_time < '{end.isoformat()}' "
         "ORDER BY event_time, message_id) r) g "
-        f"CROSS JOIN LATERAL (SELECT k.device_id, k.start, v.* FROM (VALUES {', '.join(values)}) "
+        f"CROSS JOIN LATERAL (SELECT ROW(k.device_id, k.start, {cells})::{hour_row} AS rollup FROM (VALUES {', '.join(values)}) "
         f"AS v ({', '.join(name for name, _ in COLUMNS[2:])}) WHERE v.count > 0) f"
     )
 
@@ -107,11 +109,8 @@ def delete_statement(contract: str, level: Level) -> str:
 
 def insert_statement(contract: str) -> str:
     """Inserts what `hours_statement` gave ($1)."""
-    columns = ", ".join(f"{name} {sql_type}" for name, sql_type in COLUMNS)
-    return (
-        f"INSERT INTO {rollup_table(contract, Level.HOUR).sql_name} ({_NAMES}) "  # noqa: S608 - names are quoted
-        f"SELECT {_NAMES} FROM json_to_recordset($1::json) AS r ({columns})"
-    )
+    table = rollup_table(contract, Level.HOUR).sql_name
+    return f"INSERT INTO {table} ({_NAMES}) SELECT {_NAMES} FROM unnest($1::text::{table}[]) AS r"  # noqa: S608 - names are quoted
 
 
 def days_statement(contract: str) -> str:
