@@ -1,13 +1,22 @@
 """Revisions over gRPC on a real Postgres: made while others read and write, activated, pinned, watched, deleted."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 import asyncpg
 import grpc
 import pytest
-from dataflow.validator.v1 import contract_pb2, contract_service_pb2, contract_service_pb2_grpc
+from dataflow.validator.v1 import (
+    contract_pb2,
+    contract_service_pb2,
+    contract_service_pb2_grpc,
+    quarantine_pb2,
+    reading_pb2,
+    reading_service_pb2,
+    reading_service_pb2_grpc,
+)
 from dataflow_mesh.postgres import Pool
 from dataflow_mesh.testing import PostgresCluster, in_process_server, postgres_cluster
 from dataflow_validator.catalog.contract_service import SERVICE, ContractServicer
@@ -16,9 +25,11 @@ from dataflow_validator.catalog.route_records import create_route
 from dataflow_validator.contracts.names import Column
 from dataflow_validator.contracts.spec import FieldType
 from dataflow_validator.errors import TableLockedError
+from dataflow_validator.quarantine.filters import wanted_of
 from dataflow_validator.readings.added_columns import actual_columns, add_columns
+from dataflow_validator.readings.service import ReadingServicer
 from dataflow_validator.testing import reason_of, validator_database, violations_of
-from google.protobuf import struct_pb2
+from google.protobuf import json_format, struct_pb2
 
 pytestmark = pytest.mark.postgres
 
@@ -31,6 +42,7 @@ class Setup:
     pool: Pool
     registry: Registry
     stub: "contract_service_pb2_grpc.ContractServiceAsyncStub"
+    readings: "reading_service_pb2_grpc.ReadingServiceAsyncStub"
 
     async def create(self, *, activate: bool = True, **options: object) -> contract_pb2.Contract:
         request = contract_service_pb2.CreateContractRequest(
@@ -87,9 +99,19 @@ async def setup(cluster: PostgresCluster) -> AsyncIterator[Setup]:
             ContractServicer(pool, registry, stopping),
             SERVICE,
         )
-        async with in_process_server([service]) as server:
+        readings = (
+            reading_service_pb2_grpc.add_ReadingServiceServicer_to_server,
+            ReadingServicer(pool),
+            "dataflow.validator.v1.ReadingService",
+        )
+        async with in_process_server([service, readings]) as server:
             watch = asyncio.create_task(registry.watch(pool, stopping))
-            yield Setup(pool, registry, contract_service_pb2_grpc.ContractServiceStub(server.channel))
+            yield Setup(
+                pool,
+                registry,
+                contract_service_pb2_grpc.ContractServiceStub(server.channel),
+                reading_service_pb2_grpc.ReadingServiceStub(server.channel),
+            )
             stopping.set()
             await watch
 
@@ -333,6 +355,9 @@ async def test_an_activation_minds_what_was_refused(setup: Setup, redrive: str) 
     else:
         assert [(advice.quarantined, advice.job_id)] == [(2, job["job_id"]) for job in jobs]
         assert jobs[0]["kind"] == "REPLAY_QUARANTINED"
+        read = json_format.ParseDict(json.loads(jobs[0]["request"])["filter"], quarantine_pb2.QuarantineFilter())
+        assert wanted_of(read) is not None
+        assert read.contract == "weather"
     assert not (await setup.activate(2)).redrive.quarantined
 
 
@@ -391,3 +416,33 @@ async def test_enum_values_make_a_revision(setup: Setup) -> None:
     assert list((await setup.revise(mode)).added_columns) == ["mode"]
     mode.enum.append(struct_pb2.Value(string_value="off"))
     assert list((await setup.revise(mode)).added_columns) == []
+
+
+async def test_readers_see_the_fields_of_all_revisions(setup: Setup) -> None:
+    """A field that only an old or only a new revision has is listed and aggregated, with the type of its column."""
+    await setup.create(compatibility=NONE)
+    await setup.revise(field("old", contract_pb2.FIELD_TYPE_INTEGER, max=1e30), activate=True)
+    await setup.revise(field("new"))
+    insert = (
+        "INSERT INTO readings.weather (device_id, event_time, receive_time, message_id, content_hash, revision, {}) "
+        "VALUES ($1, '2026-01-01', now(), gen_random_uuid(), 1, $2, $3)"
+    )
+    await setup.pool.execute(insert.format("old"), "a", 2, 10)
+    await setup.pool.execute(insert.format("new"), "b", 3, 0.5)
+    for active in (2, 3, 1):
+        await setup.activate(active)
+        listed = await setup.readings.ListReadings(
+            reading_service_pb2.ListReadingsRequest(filter=reading_pb2.ReadingFilter(contract="weather"))
+        )
+        assert [dict(reading.fields) for reading in listed.readings] == [
+            {"old": reading_pb2.Value(decimal_value="10")},
+            {"new": reading_pb2.Value(number_value=0.5)},
+        ]
+        aggregated = await setup.readings.AggregateReadings(
+            reading_service_pb2.AggregateReadingsRequest(
+                filter=reading_pb2.ReadingFilter(contract="weather"),
+                fields=["old", "new"],
+                aggregates=[reading_service_pb2.AGGREGATE_SUM],
+            )
+        )
+        assert {name: cells.sum for name, cells in aggregated.buckets[0].fields.items()} == {"old": 10.0, "new": 0.5}
