@@ -25,7 +25,6 @@ from dataflow_validator.readings.export_cut import Cut
 from dataflow_validator.readings.export_service import export_source, file_shape
 from dataflow_validator.readings.partitions import month_of
 from dataflow_validator.readings.selecting import chosen_columns, select_readings
-from dataflow_validator.readings.table import readings_table_name
 from dataflow_validator.time_messages import microseconds, moment_of, to_timestamp
 
 NAME: Final = "EXPORT_READINGS"
@@ -57,13 +56,11 @@ class ExportReadings:
         cut = await Cut.now(context.pool)
         contract, selection = await select_readings(context.pool, export.filter, "export.filter")
         fields = [column.field for column in chosen_columns(contract, export.fields)]
-        table = readings_table_name(contract.name)
-        bounds = [f"SELECT {edge}(event_time) FROM {table}" for edge in ("min", "max")]  # noqa: S608 - quoted
-        first, last = [await context.pool.fetchval(sql) for sql in bounds]
-        if first is None:
+        source = await export_source(context.pool, export, cut)
+        span = await source.span()
+        if span is None:
             return Plan([])
-        first = max(first, selection.start or first)
-        last = min(last, (selection.end or last + _DAY) - timedelta(microseconds=1))
+        first, last = span
         edges = _edges(first, last)
         common = {"cut": cut.to_dict(), "fields": fields, "after": None, "file": 0}
         return Plan(

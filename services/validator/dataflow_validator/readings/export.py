@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Protocol, TypeAlias
 
 from dataflow_mesh.postgres import Pool
 
 from dataflow_validator.catalog.contract_records import ContractRecord
-from dataflow_validator.contracts.names import Column, quote_identifier
-from dataflow_validator.contracts.spec import FieldType
+from dataflow_validator.contracts.names import Column
 from dataflow_validator.exports.table import Cells, TableColumn
-from dataflow_validator.pages import Row
 from dataflow_validator.readings.export_cut import Cut
-from dataflow_validator.readings.messages import NUMERIC_TYPES, ReadingShape, row_key
+from dataflow_validator.readings.messages import ReadingShape, row_key
 from dataflow_validator.readings.queries import Query, Selection
 from dataflow_validator.readings.row_pages import RowPages
 
@@ -23,8 +21,7 @@ Key: TypeAlias = tuple[datetime, str, str]
 """Where a page ended: event time or hour, device, message id or ""."""
 
 PAGE_ROWS: Final = 5_000
-_PAGE_BYTES: Final = 4 * 1024 * 1024
-_HOUR: Final = timedelta(hours=1)
+PAGE_BYTES: Final = 4 * 1024 * 1024
 _FEW_DEVICES: Final = 64
 
 
@@ -46,6 +43,9 @@ class ExportSource(Protocol):
     def pages(self, after: Key | None = None) -> AsyncGenerator[ExportPage, None]:
         """Yields the rows behind a key, in order."""
 
+    async def span(self) -> tuple[datetime, datetime] | None:
+        """Returns the first and the last moment of which there is something, whatever devices; `None` for nothing."""
+
 
 class ReadingRows:
     """Each reading, by event time, device and message id.
@@ -62,10 +62,15 @@ class ReadingRows:
         self, pool: Pool, contract: ContractRecord, selection: Selection, columns: Sequence[Column], cut: Cut
     ) -> None:
         self.columns = (*_ENVELOPE, *(_table_column(contract, column) for column in columns))
-        self._pages = RowPages(pool, _PAGE_BYTES)
+        self._pool = pool
+        self._pages = RowPages(pool, PAGE_BYTES)
         self._selection = selection
         self._shape = ReadingShape(columns)
         self._cut = cut
+
+    async def span(self) -> tuple[datetime, datetime] | None:
+        """Returns the first and the last event time."""
+        return await span_of_rows(self._pool, self._selection)
 
     async def pages(self, after: Key | None = None) -> AsyncGenerator[ExportPage, None]:
         """Yields the rows behind a key, in order."""
@@ -80,7 +85,7 @@ class ReadingRows:
 
     def _query(self, after: Key | None) -> Query:
         query = Query()
-        conditions = [*_bounds(query, self._selection), self._cut.condition(query)]
+        conditions = [*time_bounds(query, self._selection), self._cut.condition(query)]
         if after is not None:
             moment = query.argument(after[0], "timestamptz")
             key = f"{moment}, {query.argument(after[1], 'text')}, {query.argument(after[2], 'uuid')}"
@@ -100,83 +105,6 @@ class ReadingRows:
         if devices is not None:
             conditions.append(f"r.device_id = ANY ({query.argument(list(devices), 'text[]')})")
         query.sql = f"SELECT {columns} FROM {table} r WHERE {' AND '.join(conditions)} {order} {limit}"  # noqa: S608
-        return query
-
-
-class HourlyRows:
-    """Each hour and device: how many readings, and of each field count, and of numbers min, max, sum and average.
-
-    Computed from the rows, hour by hour.
-
-    Args:
-        pool: Where to take a connection from, for each page.
-        selection: Which rows.
-        columns: Which fields.
-        cut: As of which moment.
-    """
-
-    def __init__(self, pool: Pool, selection: Selection, columns: Sequence[Column], cut: Cut) -> None:
-        self._pool = pool
-        self._pages = RowPages(pool, _PAGE_BYTES)
-        self._selection = selection
-        self._cut = cut
-        self._cells: list[str] = []
-        described = [
-            TableColumn("device_id", "text"),
-            TableColumn("hour", "timestamptz"),
-            TableColumn("readings", "bigint"),
-        ]
-        for column in columns:
-            for name, sql, sql_type in _aggregates(column):
-                self._cells.append(sql)
-                unit = column.unit if sql_type == "double precision" else ""
-                described.append(TableColumn(f"{column.name}_{name}", sql_type, column.field, unit))
-        self.columns: Sequence[TableColumn] = described
-
-    async def pages(self, after: Key | None = None) -> AsyncGenerator[ExportPage, None]:
-        """Yields the rows behind a key, by hour and device."""
-        hour, device = (None, "") if after is None else (after[0], after[1])
-        if hour is None:
-            hour = await self._next_hour(None)
-        while hour is not None:
-            more = True
-            while more:
-                page = await self._pages.read(self._query(hour, device), PAGE_ROWS)
-                if page.rows:
-                    device = page.rows[-1][0]
-                    yield ExportPage(page.rows, (hour, device, ""))
-                more = page.more
-            hour, device = await self._next_hour(hour + _HOUR), ""
-
-    async def _next_hour(self, start: datetime | None) -> datetime | None:
-        """Returns the hour of the first row at or behind a time."""
-        query = Query()
-        conditions = _bounds(query, self._selection)
-        if start is not None:
-            conditions.append(f"r.event_time >= {query.argument(start, 'timestamptz')}")
-        if self._selection.device_ids is not None:
-            conditions.append(f"r.device_id = ANY ({query.argument(list(self._selection.device_ids), 'text[]')})")
-        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        row: Row | None = await self._pool.fetchrow(
-            f"SELECT date_trunc('hour', r.event_time) FROM {self._selection.table} r{where} ORDER BY r.event_time LIMIT 1",  # noqa: S608
-            *query.arguments,
-        )
-        return None if row is None else row[0]
-
-    def _query(self, hour: datetime, after: str) -> Query:
-        query = Query()
-        conditions = [*_bounds(query, self._selection), self._cut.condition(query)]
-        start = query.argument(hour, "timestamptz")
-        conditions.append(f"r.event_time >= {start}")
-        conditions.append(f"r.event_time < {query.argument(hour + _HOUR, 'timestamptz')}")
-        conditions.append(f"r.device_id > {query.argument(after, 'text')}")
-        if self._selection.device_ids is not None:
-            conditions.append(f"r.device_id = ANY ({query.argument(list(self._selection.device_ids), 'text[]')})")
-        cells = ", ".join(["r.device_id", f"{start} AS hour", "count(*) AS readings", *self._cells])
-        query.sql = (
-            f"SELECT {cells} FROM {self._selection.table} r WHERE {' AND '.join(conditions)} "  # noqa: S608
-            f"GROUP BY r.device_id ORDER BY r.device_id LIMIT {query.argument(PAGE_ROWS + 1, 'bigint')}"
-        )
         return query
 
 
@@ -200,25 +128,21 @@ def _table_column(contract: ContractRecord, column: Column) -> TableColumn:
     return TableColumn(column.name, column.sql_type, column.field, column.unit, digits)
 
 
-def _aggregates(column: Column) -> list[tuple[str, str, str]]:
-    name = f"r.{quote_identifier(column.name)}"
-    cells = [("count", f"count({name})", "bigint")]
-    if column.type in NUMERIC_TYPES:
-        edge = column.sql_type if column.type is FieldType.INTEGER else "double precision"
-        cells += [
-            ("min", f"min({name})", edge),
-            ("max", f"max({name})", edge),
-            # In numeric first: a sum may leave a double's range on its way and come back.
-            ("sum", f"sum({name}::numeric)::double precision", "double precision"),
-            ("avg", f"avg({name}::numeric)::double precision", "double precision"),
-        ]
-    return cells
-
-
-def _bounds(query: Query, selection: Selection) -> list[str]:
+def time_bounds(query: Query, selection: Selection) -> list[str]:
+    """Returns what a selection says of the event times of the rows `r`."""
     conditions = []
     if selection.start is not None:
         conditions.append(f"r.event_time >= {query.argument(selection.start, 'timestamptz')}")
     if selection.end is not None:
         conditions.append(f"r.event_time < {query.argument(selection.end, 'timestamptz')}")
     return conditions
+
+
+async def span_of_rows(pool: Pool, selection: Selection) -> tuple[datetime, datetime] | None:
+    """Returns the first and the last event time of a selection, whatever its devices; `None` where there is no row."""
+    query = Query()
+    bounds = time_bounds(query, selection)
+    where = f" WHERE {' AND '.join(bounds)}" if bounds else ""
+    edges = ", ".join(f"(SELECT {edge}(r.event_time) FROM {selection.table} r{where})" for edge in ("min", "max"))  # noqa: S608
+    row = await pool.fetchrow(f"SELECT {edges}", *query.arguments)
+    return None if row is None or row[0] is None else (row[0], row[1])

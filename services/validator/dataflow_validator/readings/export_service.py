@@ -17,8 +17,9 @@ from dataflow_validator.exports.formats import FileFormat, FileShape
 from dataflow_validator.jobs.messages import job_message
 from dataflow_validator.jobs.records import create_job
 from dataflow_validator.pages import Context
-from dataflow_validator.readings.export import ExportSource, HourlyRows, ReadingRows
+from dataflow_validator.readings.export import ExportSource, ReadingRows
 from dataflow_validator.readings.export_cut import Cut
+from dataflow_validator.readings.export_hours import HourlyRows
 from dataflow_validator.readings.selecting import chosen_columns, select_readings
 from dataflow_validator.readings.stream_limit import StreamLimit
 
@@ -105,7 +106,7 @@ async def export_source(pool: Pool, export: reading_stream_pb2.ReadingExport, cu
     columns = chosen_columns(contract, export.fields)
     cut = cut or await Cut.now(pool)
     if export.rows == reading_stream_pb2.EXPORT_ROWS_HOURLY:
-        return HourlyRows(pool, selection, columns, cut)
+        return HourlyRows(pool, contract.name, selection, columns, cut)
     return ReadingRows(pool, contract, selection, columns, cut)
 
 
