@@ -47,19 +47,21 @@ async def fill(pool: Pool, rows: int, devices: int, days: int) -> None:
     await Partitions().ensure(pool, "bench", {_START.date().replace(day=1), datetime(2024, 4, 1, tzinfo=UTC).date()})
     each = rows // days
     step = timedelta(days=1) / each
-    for day in range(days):
-        await pool.execute(
-            'INSERT INTO readings.bench (device_id, event_time, receive_time, message_id, content_hash, revision, temp, humidity, "count", label, ts) '
-            "SELECT 'device-' || lpad((n % $3)::text, 6, '0'), t, t, gen_random_uuid(), n, 1, "
-            "20 + 5 * sin(n), 50 + random(), n, 'state-' || n % 7, t "
-            "FROM (SELECT n, $1::timestamptz + n * $2::interval AS t FROM generate_series(0, $4::bigint - 1) n) g",
-            _START + timedelta(days=day),
-            step,
-            devices,
-            each,
-            timeout=3_600,
-        )
-    await pool.execute("VACUUM ANALYZE readings.bench", timeout=3_600)
+    async with pool.acquire() as connection:
+        await connection.execute("SET statement_timeout = 0")
+        for day in range(days):
+            await connection.execute(
+                'INSERT INTO readings.bench (device_id, event_time, receive_time, message_id, content_hash, revision, temp, humidity, "count", label, ts) '
+                "SELECT 'device-' || lpad((n % $3)::text, 6, '0'), t, t, gen_random_uuid(), n, 1, "
+                "20 + 5 * sin(n), 50 + random(), n, 'state-' || n % 7, t "
+                "FROM (SELECT n, $1::timestamptz + n * $2::interval AS t FROM generate_series(0, $4::bigint - 1) n) g",
+                _START + timedelta(days=day),
+                step,
+                devices,
+                each,
+                timeout=3_600,
+            )
+        await connection.execute("VACUUM ANALYZE readings.bench", timeout=3_600)
 
 
 async def median_ms(question: Callable[[], Awaitable[object]]) -> float:

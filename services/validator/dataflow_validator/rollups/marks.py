@@ -24,7 +24,8 @@ _MAX_DEVICES: Final = 1_000
 
 def hour_of(moment: datetime) -> datetime:
     """Returns the start of the hour that holds a moment, in UTC."""
-    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.replace(minute=0, second=0, microsecond=0)
 
 
 def hours_of(rows: Sequence[Sequence[Any]]) -> dict[datetime, set[str]]:
