@@ -87,7 +87,11 @@ class Workers:
                 if not await self._wait_for_work(stop):
                     continue
                 began = time.monotonic()
-                code = await self._live(stop)
+                try:
+                    code = await self._live(stop)
+                except OSError:
+                    _log.exception("the worker cannot be started", extra=fields("worker.not_started"))
+                    code = -1
                 if code != 0 and not stopping.is_set():
                     self.counts.deaths += 1
                     counter(names.VALIDATOR_WORKER_DEATHS).add(1)

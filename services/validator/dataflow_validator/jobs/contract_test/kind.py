@@ -127,9 +127,14 @@ class ContractTestJob:
                 if not records:
                     after = until
                     break
-                groups = [group for group in _groups(records) if group.xid < part.checkpoint["before_xid"]]
+                read = _groups(records)
+                messages = sum(group.messages for group in read)
+                groups = [
+                    group for group in read if group.xid < part.checkpoint["before_xid"] and group.may_hold(request)
+                ]
                 rows = await rows_of(connection, request.contract, [group.xid for group in groups])
-                messages = await items.judge(connection, groups, rows)
+                await items.judge(connection, groups, rows)
+                counts.numbers["messages"] += messages
                 done += messages
                 after = records[-1]["commit_time"]
                 context.memory["page"] = max(1, batches * _PAGE_MESSAGES // max(1, messages)) if messages else batches

@@ -32,6 +32,7 @@ from dataflow_validator.readings.rows import readings_table
 from dataflow_validator.rejudge.cases import Case, RowKey
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _XID_MASK: Final = 2**32 - 1
 
 Outcome = Accepted | Refused
@@ -59,6 +60,19 @@ class Group:
 
     xid: int
     batches: Sequence[Batch]
+
+    @property
+    def messages(self) -> int:
+        """So many messages."""
+        return sum(len(batch.messages) for batch in self.batches)
+
+    def may_hold(self, request: TestRequest) -> bool:
+        """Whether one of the messages was received when it is asked for."""
+        if request.start is None and request.end is None:
+            return True
+        start = -(2**63) if request.start is None else (request.start - _EPOCH) // _MICROSECOND
+        end = 2**63 if request.end is None else (request.end - _EPOCH) // _MICROSECOND
+        return any(start <= message.receive_time_us < end for batch in self.batches for message in batch.messages)
 
 
 async def rows_of(connection: Connection, contract: str, xids: Sequence[int]) -> dict[int, RowsOf]:
@@ -121,20 +135,16 @@ class LoggedItems:
         self._counts = counts
         self._narrows = request.narrows
 
-    async def judge(self, connection: Connection, groups: Sequence[Group], rows: Mapping[int, RowsOf]) -> int:
-        """Judges groups; returns how many messages they had."""
-        messages = 0
+    async def judge(self, connection: Connection, groups: Sequence[Group], rows: Mapping[int, RowsOf]) -> None:
+        """Judges and counts groups."""
         for group in groups:
             expected = rows.get(group.xid, RowsOf(0, 0, 0))
-            messages += sum(len(batch.messages) for batch in group.batches)
             if expected.revision:
                 await self._know([expected.revision])
             if not (expected.revision and self._all_rows(group, expected)):
                 await self._look_up(connection, group)
             # The lease is renewed meanwhile.
             await asyncio.sleep(0)
-        self._counts.numbers["messages"] += messages
-        return messages
 
     async def _know(self, revisions: Iterable[int]) -> None:
         for number in revisions:
