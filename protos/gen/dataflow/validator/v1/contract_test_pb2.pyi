@@ -207,7 +207,8 @@ Global___ContractTestSample: _TypeAlias = ContractTestSample  # noqa: Y015
 class ContractTestResult(_message.Message):
     """What a contract's revision, or one that is not yet saved, says of what was logged. Nothing was changed.
 
-    Each item counts once, however often it was sent and logged.
+    Each item counts once, however often it was sent and logged. The rows are taken as they are: where one key has several
+    contents, a Backfill may let another of them be the row, which its own dry run says.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -249,7 +250,7 @@ class ContractTestResult(_message.Message):
     unstorable: _builtins.int
     """Items that SQL cannot hold."""
     clauses_left_off: _builtins.int
-    """Places and clauses beyond these."""
+    """Reasons at places beyond these."""
     rows_unchanged: _builtins.int
     """Rows that would stay as they are, but for their revision."""
     rows_changed: _builtins.int
