@@ -217,3 +217,43 @@ async def test_pages_of_a_time_range_hold_what_was_received_in_it(setup: Setup) 
     start, end = (_BASE + timedelta(seconds=number) for number in (3, 8))
     assert sorted(await setup.listed(start_time=start, end_time=end)) == [3, 4, 5, 6, 7]
     assert await setup.listed(start_time=_BASE + timedelta(hours=1)) == []
+
+
+async def test_items_are_counted_by_their_root_cause(setup: Setup) -> None:
+    """By contract, kind, clause and field of the first reason; elements of arrays are one field."""
+    for number in range(5):
+        await setup.put(number, device=f"d{number % 2}", path=f"/list/{number}/v")
+    await setup.put(7, rule="type", path="/n")
+    await setup.put(8, kind="UNROUTED", contract="", rule="route", path="")
+    request = quarantine_service_pb2.SummarizeQuarantinedRequest()
+    summary = await setup.stub.SummarizeQuarantined(request)
+    assert [(group.contract, group.rule, group.path, group.items, group.devices) for group in summary.groups] == [
+        ("weather", "maximum", "/list/*/v", 5, 2),
+        ("", "route", "", 1, 1),
+        ("weather", "type", "/n", 1, 1),
+    ]
+    assert (summary.summarized, summary.complete, summary.total_items) == (7, True, 7)
+    first = summary.groups[0]
+    assert (first.first_receive_time.ToSeconds(), first.last_receive_time.ToSeconds()) == (
+        int(_BASE.timestamp()),
+        int(_BASE.timestamp()) + 4,
+    )
+    request.filter.rule = "type"
+    assert [group.items for group in (await setup.stub.SummarizeQuarantined(request)).groups] == [1]
+
+
+async def test_an_export_streams_items_with_their_bytes_and_goes_on_where_it_broke(setup: Setup) -> None:
+    """Oldest first, as lines that can be replayed."""
+    for number in range(450):
+        await setup.put(number, payload=b"\xff" if number == 449 else b"x" * 9_000, device="d1" if number % 2 else "d2")
+    request = quarantine_service_pb2.ExportQuarantinedRequest(filter=quarantine_pb2.QuarantineFilter(device_ids=["d1"]))
+    chunks = [chunk async for chunk in setup.stub.ExportQuarantined(request)]
+    assert len(chunks) > 1
+    lines = [json.loads(line) for chunk in chunks for line in chunk.data.splitlines()]
+    assert len(lines) == sum(chunk.items for chunk in chunks) == 225
+    assert (lines[0]["topic"], lines[0]["payload"], lines[0]["quarantine"]["device_id"]) == ("a/b", "x" * 9_000, "d1")
+    assert lines[-1]["payload_base64"] == "/w=="
+    assert lines[0]["quarantine"]["reasons"][0]["rule"] == "maximum"
+    request.after_quarantine_id = chunks[0].last_quarantine_id
+    rest = [chunk async for chunk in setup.stub.ExportQuarantined(request)]
+    assert b"".join(chunk.data for chunk in rest) == b"".join(chunk.data for chunk in chunks[1:])

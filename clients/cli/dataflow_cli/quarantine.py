@@ -2,13 +2,14 @@
 
 import sys
 from itertools import islice
-from typing import Any
+from typing import IO, Any
 
 import click
-from dataflow.validator.v1 import quarantine_pb2
+from dataflow.validator.v1 import quarantine_overview_pb2, quarantine_pb2
+from dataflow_client import DataflowError
 
 from dataflow_cli.context import Access, connection_options, json_option
-from dataflow_cli.output import as_document, moment, print_fields, print_json, print_table, word
+from dataflow_cli.output import as_document, moment, print_fields, print_json, print_table, size, word
 from dataflow_cli.quarantine_filter import filter_options
 from dataflow_cli.rejudge import purge, replay
 
@@ -52,6 +53,75 @@ def list_items(access: Access, wanted: quarantine_pb2.QuarantineFilter, limit: i
     )
     if limit and len(found) == limit:
         click.echo(f"The newest {limit}; --limit shows more.", err=True)
+
+
+@quarantine.command()
+@filter_options
+@json_option
+@connection_options
+def summary(access: Access, wanted: quarantine_pb2.QuarantineFilter, as_json: bool) -> None:
+    """Show how many items there are of each root cause, and what the limits removed."""
+    with access.client("validator") as client:
+        found = client.quarantine.summarize(wanted)
+    if as_json:
+        print_json(as_document(found))
+        return
+    print_table(
+        ("contract", "kind", "rule", "path", "items", "devices", "first received", "last received", "newest"),
+        [
+            (
+                f"{group.contract} r{group.revision}" if group.contract else "",
+                word(quarantine_pb2.QuarantineKind.DESCRIPTOR, group.kind, "QUARANTINE_KIND_"),
+                group.rule,
+                group.path,
+                group.items,
+                group.devices,
+                moment(group.first_receive_time),
+                moment(group.last_receive_time),
+                group.newest_quarantine_id,
+            )
+            for group in found.groups
+        ],
+        empty="nothing of that kind is in quarantine",
+    )
+    if not found.complete and found.groups:
+        click.echo(f"Of the newest {found.summarized:,}; a narrower filter shows more.", err=True)
+    click.echo(f"\n{found.total_items:,} items in quarantine, about {size(found.total_bytes)}")
+    if found.removed:
+        click.echo()
+        print_table(
+            ("device", "removed for", "items", "size", "since", "last"),
+            [
+                (
+                    removed.device_id or "(none)",
+                    word(quarantine_overview_pb2.RemovalCause.DESCRIPTOR, removed.cause, "REMOVAL_CAUSE_").lower(),
+                    removed.items,
+                    size(removed.size_bytes),
+                    moment(removed.first_time),
+                    moment(removed.last_time),
+                )
+                for removed in found.removed
+            ],
+        )
+
+
+@quarantine.command()
+@filter_options
+@click.option("--output", type=click.File("wb"), default="-", help="Where to write.  [default: standard output]")
+@click.option("--after", "after_id", default="", metavar="ID", help="Go on behind this item.")
+@connection_options
+def export(access: Access, wanted: quarantine_pb2.QuarantineFilter, output: IO[bytes], after_id: str) -> None:
+    """Write items as lines of JSON with their original bytes, which `dataflow replay` reads; the oldest first."""
+    items = 0
+    with access.client("validator") as client:
+        try:
+            for chunk in client.quarantine.export(wanted, after_quarantine_id=after_id):
+                output.write(chunk.data)
+                items, after_id = items + chunk.items, chunk.last_quarantine_id
+        except DataflowError:
+            click.echo(f"broke after {items:,} items; `--after {after_id or 0}` goes on", err=True)
+            raise
+    click.echo(f"{items:,} items", err=True)
 
 
 @quarantine.command()

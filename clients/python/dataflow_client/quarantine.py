@@ -10,6 +10,7 @@ from grpc import aio
 
 from dataflow_client.calls import AsyncCaller, Caller
 from dataflow_client.paging import async_items, items
+from dataflow_client.parked import EXPORT_SECONDS
 from dataflow_client.quarantine_jobs import AsyncQuarantineJobs, QuarantineJobs
 
 
@@ -37,6 +38,37 @@ class Quarantine(QuarantineJobs):
             quarantine_service_pb2.ListQuarantinedRequest(filter=quarantine_filter, page_size=page_size),
             lambda response: response.items,
         )
+
+    def summarize(
+        self, quarantine_filter: quarantine_pb2.QuarantineFilter | None = None
+    ) -> quarantine_service_pb2.SummarizeQuarantinedResponse:
+        """Returns how many items there are of each root cause, how large the quarantine is, what its limits removed.
+
+        Args:
+            quarantine_filter: Which items; None for all.
+
+        Raises:
+            DataflowError: The call failed.
+        """
+        request = quarantine_service_pb2.SummarizeQuarantinedRequest(filter=quarantine_filter)
+        return self._caller.unary(self._stub.SummarizeQuarantined, request)
+
+    def export(
+        self, quarantine_filter: quarantine_pb2.QuarantineFilter | None = None, *, after_quarantine_id: str = ""
+    ) -> Iterator[quarantine_service_pb2.ExportQuarantinedResponse]:
+        """Yields items as lines of JSON with their original bytes, the oldest first.
+
+        Args:
+            quarantine_filter: Which ones; None for all.
+            after_quarantine_id: Only those behind this one: where an export that broke goes on.
+
+        Raises:
+            DataflowError: The call failed; go on behind the last `last_quarantine_id`.
+        """
+        request = quarantine_service_pb2.ExportQuarantinedRequest(
+            filter=quarantine_filter, after_quarantine_id=after_quarantine_id
+        )
+        return self._caller.stream(self._stub.ExportQuarantined, request, timeout_seconds=EXPORT_SECONDS)
 
     def get(self, quarantine_id: str) -> quarantine_pb2.QuarantinedItem:
         """Returns one item with its bytes.
@@ -98,6 +130,37 @@ class AsyncQuarantine(AsyncQuarantineJobs):
             quarantine_service_pb2.ListQuarantinedRequest(filter=quarantine_filter, page_size=page_size),
             lambda response: response.items,
         )
+
+    async def summarize(
+        self, quarantine_filter: quarantine_pb2.QuarantineFilter | None = None
+    ) -> quarantine_service_pb2.SummarizeQuarantinedResponse:
+        """Returns how many items there are of each root cause, how large the quarantine is, what its limits removed.
+
+        Args:
+            quarantine_filter: Which items; None for all.
+
+        Raises:
+            DataflowError: The call failed.
+        """
+        request = quarantine_service_pb2.SummarizeQuarantinedRequest(filter=quarantine_filter)
+        return await self._caller.unary(self._stub.SummarizeQuarantined, request)
+
+    def export(
+        self, quarantine_filter: quarantine_pb2.QuarantineFilter | None = None, *, after_quarantine_id: str = ""
+    ) -> AsyncIterator[quarantine_service_pb2.ExportQuarantinedResponse]:
+        """Yields items as lines of JSON with their original bytes, the oldest first.
+
+        Args:
+            quarantine_filter: Which ones; None for all.
+            after_quarantine_id: Only those behind this one: where an export that broke goes on.
+
+        Raises:
+            DataflowError: The call failed; go on behind the last `last_quarantine_id`.
+        """
+        request = quarantine_service_pb2.ExportQuarantinedRequest(
+            filter=quarantine_filter, after_quarantine_id=after_quarantine_id
+        )
+        return self._caller.stream(self._stub.ExportQuarantined, request, timeout_seconds=EXPORT_SECONDS)
 
     async def get(self, quarantine_id: str) -> quarantine_pb2.QuarantinedItem:
         """Returns one item with its bytes.

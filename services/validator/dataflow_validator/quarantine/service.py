@@ -14,6 +14,7 @@ from dataflow_validator.parked.retry import ParkedRetry
 from dataflow_validator.parked.service import ParkedServicer
 from dataflow_validator.quarantine.export_service import QuarantineFileServicer
 from dataflow_validator.quarantine.filters import KIND_VALUES, MAX_ID, id_range, wanted_of
+from dataflow_validator.quarantine.overview_service import OverviewServicer
 from dataflow_validator.quarantine.queries import COLUMNS, quarantine_query
 from dataflow_validator.rejudge.service import RejudgeServicer
 from dataflow_validator.time_messages import to_timestamp
@@ -22,7 +23,7 @@ SERVICE: Final = "dataflow.validator.v1.QuarantineService"
 """Full name of the service."""
 
 
-class QuarantineServicer(ParkedServicer, QuarantineFileServicer, RejudgeServicer):
+class QuarantineServicer(ParkedServicer, OverviewServicer, QuarantineFileServicer, RejudgeServicer):
     """Shows what was not stored, and why; with what it inherits, what is parked.
 
     Args:
@@ -32,6 +33,7 @@ class QuarantineServicer(ParkedServicer, QuarantineFileServicer, RejudgeServicer
 
     def __init__(self, pool: Pool, parked_retry: ParkedRetry) -> None:
         ParkedServicer.__init__(self, pool, parked_retry)
+        OverviewServicer.__init__(self, pool)
         QuarantineFileServicer.__init__(self, pool)
         RejudgeServicer.__init__(self, pool)
 

@@ -27,10 +27,11 @@ from dataflow.access.v1 import role_pb2 as dataflow_dot_access_dot_v1_dot_role__
 from dataflow.validator.v1 import job_pb2 as dataflow_dot_validator_dot_v1_dot_job__pb2
 from dataflow.validator.v1 import parked_pb2 as dataflow_dot_validator_dot_v1_dot_parked__pb2
 from dataflow.validator.v1 import quarantine_pb2 as dataflow_dot_validator_dot_v1_dot_quarantine__pb2
+from dataflow.validator.v1 import quarantine_overview_pb2 as dataflow_dot_validator_dot_v1_dot_quarantine__overview__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.dataflow/validator/v1/quarantine_service.proto\x12\x15\x64\x61taflow.validator.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1d\x64\x61taflow/access/v1/role.proto\x1a\x1f\x64\x61taflow/validator/v1/job.proto\x1a\"dataflow/validator/v1/parked.proto\x1a&dataflow/validator/v1/quarantine.proto\x1a\x1fgoogle/protobuf/timestamp.proto\":\n\x11ListParkedRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"b\n\x12ListParkedResponse\x12\x33\n\x07\x62\x61tches\x18\x01 \x03(\x0b\x32\".dataflow.validator.v1.ParkedBatch\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"<\n\x12RetryParkedRequest\x12&\n\tbatch_ids\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\x08\x01\x10\x64\x18\x01\"\x05r\x03\xb0\x01\x01\"K\n\x13RetryParkedResponse\x12\x34\n\x07\x62\x61tches\x18\x01 \x03(\x0b\x32#.dataflow.validator.v1.RetriedBatch\"\x9e\x01\n\x13\x45xportParkedRequest\x12#\n\tbatch_ids\x18\x01 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\xe8\x07\"\x05r\x03\xb0\x01\x01\x12=\n\x06\x66ormat\x18\x02 \x01(\x0e\x32#.dataflow.validator.v1.ExportFormatB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12#\n\x0e\x61\x66ter_batch_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"v\n\x14\x45xportParkedResponse\x12\x31\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\".dataflow.validator.v1.ParkedBatch\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0c\n\x04last\x18\x03 \x01(\x08\x12\x0f\n\x07problem\x18\x04 \x01(\t\"x\n\x16ListQuarantinedRequest\x12\x37\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\'.dataflow.validator.v1.QuarantineFilter\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"i\n\x17ListQuarantinedResponse\x12\x35\n\x05items\x18\x01 \x03(\x0b\x32&.dataflow.validator.v1.QuarantinedItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"7\n\x15GetQuarantinedRequest\x12\x1e\n\rquarantine_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"N\n\x16GetQuarantinedResponse\x12\x34\n\x04item\x18\x01 \x01(\x0b\x32&.dataflow.validator.v1.QuarantinedItem\"\x96\x01\n\x1e\x45xportQuarantinedToFileRequest\x12\x37\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\'.dataflow.validator.v1.QuarantineFilter\x12\x1e\n\x04rate\x18\x02 \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x1b\n\nrequest_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\"J\n\x1f\x45xportQuarantinedToFileResponse\x12\'\n\x03job\x18\x01 \x01(\x0b\x32\x1a.dataflow.validator.v1.Job\"\xa1\x01\n\x18ReplayQuarantinedRequest\x12\x37\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\'.dataflow.validator.v1.QuarantineFilter\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\x12\x1e\n\x04rate\x18\x03 \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x1b\n\nrequest_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\"D\n\x19ReplayQuarantinedResponse\x12\'\n\x03job\x18\x01 \x01(\x0b\x32\x1a.dataflow.validator.v1.Job\"\x98\x02\n\x0f\x42\x61\x63kfillRequest\x12\x1b\n\x08\x63ontract\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x30\x12\x1d\n\x08revision\x18\x02 \x01(\rB\x0b\xbaH\x08*\x06\x18\xff\xff\xff\xff\x07\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1d\n\ndevice_ids\x18\x05 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x0f\n\x07\x64ry_run\x18\x06 \x01(\x08\x12\x1e\n\x04rate\x18\x07 \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x1b\n\nrequest_id\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18@\";\n\x10\x42\x61\x63kfillResponse\x12\'\n\x03job\x18\x01 \x01(\x0b\x32\x1a.dataflow.validator.v1.Job\"\xad\x01\n\x17PurgeQuarantinedRequest\x12\x37\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\'.dataflow.validator.v1.QuarantineFilter\x12\x0b\n\x03\x61ll\x18\x02 \x01(\x08\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\x12\x1e\n\x04rate\x18\x04 \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x1b\n\nrequest_id\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@\"C\n\x18PurgeQuarantinedResponse\x12\'\n\x03job\x18\x01 \x01(\x0b\x32\x1a.dataflow.validator.v1.Job*b\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45XPORT_FORMAT_BYTES\x10\x01\x12\x1a\n\x16\x45XPORT_FORMAT_MESSAGES\x10\x02\x32\xcb\x08\n\x11QuarantineService\x12z\n\x0fListQuarantined\x12-.dataflow.validator.v1.ListQuarantinedRequest\x1a..dataflow.validator.v1.ListQuarantinedResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12w\n\x0eGetQuarantined\x12,.dataflow.validator.v1.GetQuarantinedRequest\x1a-.dataflow.validator.v1.GetQuarantinedResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12}\n\x11ReplayQuarantined\x12/.dataflow.validator.v1.ReplayQuarantinedRequest\x1a\x30.dataflow.validator.v1.ReplayQuarantinedResponse\"\x05\x8a\xb5\x18\x01\x03\x12\x62\n\x08\x42\x61\x63kfill\x12&.dataflow.validator.v1.BackfillRequest\x1a\'.dataflow.validator.v1.BackfillResponse\"\x05\x8a\xb5\x18\x01\x03\x12z\n\x10PurgeQuarantined\x12..dataflow.validator.v1.PurgeQuarantinedRequest\x1a/.dataflow.validator.v1.PurgeQuarantinedResponse\"\x05\x8a\xb5\x18\x01\x04\x12k\n\nListParked\x12(.dataflow.validator.v1.ListParkedRequest\x1a).dataflow.validator.v1.ListParkedResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12n\n\x0bRetryParked\x12).dataflow.validator.v1.RetryParkedRequest\x1a*.dataflow.validator.v1.RetryParkedResponse\"\x08\x90\x02\x02\x8a\xb5\x18\x01\x03\x12s\n\x0c\x45xportParked\x12*.dataflow.validator.v1.ExportParkedRequest\x1a+.dataflow.validator.v1.ExportParkedResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x03\x30\x01\x12\x8f\x01\n\x17\x45xportQuarantinedToFile\x12\x35.dataflow.validator.v1.ExportQuarantinedToFileRequest\x1a\x36.dataflow.validator.v1.ExportQuarantinedToFileResponse\"\x05\x8a\xb5\x18\x01\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.dataflow/validator/v1/quarantine_service.proto\x12\x15\x64\x61taflow.validator.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1d\x64\x61taflow/access/v1/role.proto\x1a\x1f\x64\x61taflow/validator/v1/job.proto\x1a\"dataflow/validator/v1/parked.proto\x1a&dataflow/validator/v1/quarantine.proto\x1a/dataflow/validator/v1/quarantine_overview.proto\x1a\x1fgoogle/protobuf/timestamp.proto\":\n\x11ListParkedRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"b\n\x12ListParkedResponse\x12\x33\n\x07\x62\x61tches\x18\x01 \x03(\x0b\x32\".dataflow.validator.v1.ParkedBatch\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"<\n\x12RetryParkedRequest\x12&\n\tbatch_ids\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\x08\x01\x10\x64\x18\x01\"\x05r\x03\xb0\x01\x01\"K\n\x13RetryParkedResponse\x12\x34\n\x07\x62\x61tches\x18\x01 \x03(\x0b\x32#.dataflow.validator.v1.RetriedBatch\"\x9e\x01\n\x13\x45xportParkedRequest\x12#\n\tbatch_ids\x18\x01 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\xe8\x07\"\x05r\x03\xb0\x01\x01\x12=\n\x06\x66ormat\x18\x02 \x01(\x0e\x32#.dataflow.validator.v1.ExportFormatB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12#\n\x0e\x61\x66ter_batch_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"v\n\x14\x45xportParkedResponse\x12\x31\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\".dataflow.validator.v1.ParkedBatch\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0c\n\x04last\x18\x03 \x01(\x08\x12\x0f\n\x07problem\x18\x04 \x01(\t\"x\n\x16ListQuarantinedRequest\x12\x37\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\'.dataflow.validator.v1.QuarantineFilter\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"i\n\x17ListQuarantinedResponse\x12\x35\n\x05items\x18\x01 \x03(\x0b\x32&.dataflow.validator.v1.QuarantinedItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"V\n\x1bSummarizeQuarantinedRequest\x12\x37\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\'.dataflow.validator.v1.QuarantineFilter\"\xdc\x01\n\x1cSummarizeQuarantinedResponse\x12\x36\n\x06groups\x18\x01 \x03(\x0b\x32&.dataflow.validator.v1.QuarantineGroup\x12\x12\n\nsummarized\x18\x02 \x01(\x04\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08\x12\x13\n\x0btotal_items\x18\x04 \x01(\x04\x12\x13\n\x0btotal_bytes\x18\x05 \x01(\x04\x12\x34\n\x07removed\x18\x06 \x03(\x0b\x32#.dataflow.validator.v1.RemovedItems\"\x86\x01\n\x18\x45xportQuarantinedRequest\x12\x37\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\'.dataflow.validator.v1.QuarantineFilter\x12\x31\n\x13\x61\x66ter_quarantine_id\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[0-9]{0,18}$\"T\n\x19\x45xportQuarantinedResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\r\n\x05items\x18\x02 \x01(\r\x12\x1a\n\x12last_quarantine_id\x18\x03 \x01(\t\"7\n\x15GetQuarantinedRequest\x12\x1e\n\rquarantine_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"N\n\x16GetQuarantinedResponse\x12\x34\n\x04item\x18\x01 \x01(\x0b\x32&.dataflow.validator.v1.QuarantinedItem\"\x96\x01\n\x1e\x45xportQuarantinedToFileRequest\x12\x37\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\'.dataflow.validator.v1.QuarantineFilter\x12\x1e\n\x04rate\x18\x02 \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x1b\n\nrequest_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\"J\n\x1f\x45xportQuarantinedToFileResponse\x12\'\n\x03job\x18\x01 \x01(\x0b\x32\x1a.dataflow.validator.v1.Job\"\xa1\x01\n\x18ReplayQuarantinedRequest\x12\x37\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\'.dataflow.validator.v1.QuarantineFilter\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\x12\x1e\n\x04rate\x18\x03 \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x1b\n\nrequest_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\"D\n\x19ReplayQuarantinedResponse\x12\'\n\x03job\x18\x01 \x01(\x0b\x32\x1a.dataflow.validator.v1.Job\"\x98\x02\n\x0f\x42\x61\x63kfillRequest\x12\x1b\n\x08\x63ontract\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x30\x12\x1d\n\x08revision\x18\x02 \x01(\rB\x0b\xbaH\x08*\x06\x18\xff\xff\xff\xff\x07\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1d\n\ndevice_ids\x18\x05 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x0f\n\x07\x64ry_run\x18\x06 \x01(\x08\x12\x1e\n\x04rate\x18\x07 \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x1b\n\nrequest_id\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18@\";\n\x10\x42\x61\x63kfillResponse\x12\'\n\x03job\x18\x01 \x01(\x0b\x32\x1a.dataflow.validator.v1.Job\"\xad\x01\n\x17PurgeQuarantinedRequest\x12\x37\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\'.dataflow.validator.v1.QuarantineFilter\x12\x0b\n\x03\x61ll\x18\x02 \x01(\x08\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\x12\x1e\n\x04rate\x18\x04 \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x1b\n\nrequest_id\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@\"C\n\x18PurgeQuarantinedResponse\x12\'\n\x03job\x18\x01 \x01(\x0b\x32\x1a.dataflow.validator.v1.Job*b\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45XPORT_FORMAT_BYTES\x10\x01\x12\x1a\n\x16\x45XPORT_FORMAT_MESSAGES\x10\x02\x32\xdc\n\n\x11QuarantineService\x12z\n\x0fListQuarantined\x12-.dataflow.validator.v1.ListQuarantinedRequest\x1a..dataflow.validator.v1.ListQuarantinedResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12w\n\x0eGetQuarantined\x12,.dataflow.validator.v1.GetQuarantinedRequest\x1a-.dataflow.validator.v1.GetQuarantinedResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12}\n\x11ReplayQuarantined\x12/.dataflow.validator.v1.ReplayQuarantinedRequest\x1a\x30.dataflow.validator.v1.ReplayQuarantinedResponse\"\x05\x8a\xb5\x18\x01\x03\x12\x62\n\x08\x42\x61\x63kfill\x12&.dataflow.validator.v1.BackfillRequest\x1a\'.dataflow.validator.v1.BackfillResponse\"\x05\x8a\xb5\x18\x01\x03\x12z\n\x10PurgeQuarantined\x12..dataflow.validator.v1.PurgeQuarantinedRequest\x1a/.dataflow.validator.v1.PurgeQuarantinedResponse\"\x05\x8a\xb5\x18\x01\x04\x12\x89\x01\n\x14SummarizeQuarantined\x12\x32.dataflow.validator.v1.SummarizeQuarantinedRequest\x1a\x33.dataflow.validator.v1.SummarizeQuarantinedResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12\x82\x01\n\x11\x45xportQuarantined\x12/.dataflow.validator.v1.ExportQuarantinedRequest\x1a\x30.dataflow.validator.v1.ExportQuarantinedResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x03\x30\x01\x12k\n\nListParked\x12(.dataflow.validator.v1.ListParkedRequest\x1a).dataflow.validator.v1.ListParkedResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12n\n\x0bRetryParked\x12).dataflow.validator.v1.RetryParkedRequest\x1a*.dataflow.validator.v1.RetryParkedResponse\"\x08\x90\x02\x02\x8a\xb5\x18\x01\x03\x12s\n\x0c\x45xportParked\x12*.dataflow.validator.v1.ExportParkedRequest\x1a+.dataflow.validator.v1.ExportParkedResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x03\x30\x01\x12\x8f\x01\n\x17\x45xportQuarantinedToFile\x12\x35.dataflow.validator.v1.ExportQuarantinedToFileRequest\x1a\x36.dataflow.validator.v1.ExportQuarantinedToFileResponse\"\x05\x8a\xb5\x18\x01\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,6 +46,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPORTPARKEDREQUEST'].fields_by_name['format']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_EXPORTPARKEDREQUEST'].fields_by_name['after_batch_id']._loaded_options = None
   _globals['_EXPORTPARKEDREQUEST'].fields_by_name['after_batch_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_EXPORTQUARANTINEDREQUEST'].fields_by_name['after_quarantine_id']._loaded_options = None
+  _globals['_EXPORTQUARANTINEDREQUEST'].fields_by_name['after_quarantine_id']._serialized_options = b'\272H\021r\0172\r^[0-9]{0,18}$'
   _globals['_GETQUARANTINEDREQUEST'].fields_by_name['quarantine_id']._loaded_options = None
   _globals['_GETQUARANTINEDREQUEST'].fields_by_name['quarantine_id']._serialized_options = b'\272H\004r\002\020\001'
   _globals['_EXPORTQUARANTINEDTOFILEREQUEST'].fields_by_name['rate']._loaded_options = None
@@ -79,6 +82,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUARANTINESERVICE'].methods_by_name['Backfill']._serialized_options = b'\212\265\030\001\003'
   _globals['_QUARANTINESERVICE'].methods_by_name['PurgeQuarantined']._loaded_options = None
   _globals['_QUARANTINESERVICE'].methods_by_name['PurgeQuarantined']._serialized_options = b'\212\265\030\001\004'
+  _globals['_QUARANTINESERVICE'].methods_by_name['SummarizeQuarantined']._loaded_options = None
+  _globals['_QUARANTINESERVICE'].methods_by_name['SummarizeQuarantined']._serialized_options = b'\220\002\001\212\265\030\001\002'
+  _globals['_QUARANTINESERVICE'].methods_by_name['ExportQuarantined']._loaded_options = None
+  _globals['_QUARANTINESERVICE'].methods_by_name['ExportQuarantined']._serialized_options = b'\220\002\001\212\265\030\001\003'
   _globals['_QUARANTINESERVICE'].methods_by_name['ListParked']._loaded_options = None
   _globals['_QUARANTINESERVICE'].methods_by_name['ListParked']._serialized_options = b'\220\002\001\212\265\030\001\002'
   _globals['_QUARANTINESERVICE'].methods_by_name['RetryParked']._loaded_options = None
@@ -87,44 +94,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUARANTINESERVICE'].methods_by_name['ExportParked']._serialized_options = b'\220\002\001\212\265\030\001\003'
   _globals['_QUARANTINESERVICE'].methods_by_name['ExportQuarantinedToFile']._loaded_options = None
   _globals['_QUARANTINESERVICE'].methods_by_name['ExportQuarantinedToFile']._serialized_options = b'\212\265\030\001\003'
-  _globals['_EXPORTFORMAT']._serialized_start=2273
-  _globals['_EXPORTFORMAT']._serialized_end=2371
-  _globals['_LISTPARKEDREQUEST']._serialized_start=275
-  _globals['_LISTPARKEDREQUEST']._serialized_end=333
-  _globals['_LISTPARKEDRESPONSE']._serialized_start=335
-  _globals['_LISTPARKEDRESPONSE']._serialized_end=433
-  _globals['_RETRYPARKEDREQUEST']._serialized_start=435
-  _globals['_RETRYPARKEDREQUEST']._serialized_end=495
-  _globals['_RETRYPARKEDRESPONSE']._serialized_start=497
-  _globals['_RETRYPARKEDRESPONSE']._serialized_end=572
-  _globals['_EXPORTPARKEDREQUEST']._serialized_start=575
-  _globals['_EXPORTPARKEDREQUEST']._serialized_end=733
-  _globals['_EXPORTPARKEDRESPONSE']._serialized_start=735
-  _globals['_EXPORTPARKEDRESPONSE']._serialized_end=853
-  _globals['_LISTQUARANTINEDREQUEST']._serialized_start=855
-  _globals['_LISTQUARANTINEDREQUEST']._serialized_end=975
-  _globals['_LISTQUARANTINEDRESPONSE']._serialized_start=977
-  _globals['_LISTQUARANTINEDRESPONSE']._serialized_end=1082
-  _globals['_GETQUARANTINEDREQUEST']._serialized_start=1084
-  _globals['_GETQUARANTINEDREQUEST']._serialized_end=1139
-  _globals['_GETQUARANTINEDRESPONSE']._serialized_start=1141
-  _globals['_GETQUARANTINEDRESPONSE']._serialized_end=1219
-  _globals['_EXPORTQUARANTINEDTOFILEREQUEST']._serialized_start=1222
-  _globals['_EXPORTQUARANTINEDTOFILEREQUEST']._serialized_end=1372
-  _globals['_EXPORTQUARANTINEDTOFILERESPONSE']._serialized_start=1374
-  _globals['_EXPORTQUARANTINEDTOFILERESPONSE']._serialized_end=1448
-  _globals['_REPLAYQUARANTINEDREQUEST']._serialized_start=1451
-  _globals['_REPLAYQUARANTINEDREQUEST']._serialized_end=1612
-  _globals['_REPLAYQUARANTINEDRESPONSE']._serialized_start=1614
-  _globals['_REPLAYQUARANTINEDRESPONSE']._serialized_end=1682
-  _globals['_BACKFILLREQUEST']._serialized_start=1685
-  _globals['_BACKFILLREQUEST']._serialized_end=1965
-  _globals['_BACKFILLRESPONSE']._serialized_start=1967
-  _globals['_BACKFILLRESPONSE']._serialized_end=2026
-  _globals['_PURGEQUARANTINEDREQUEST']._serialized_start=2029
-  _globals['_PURGEQUARANTINEDREQUEST']._serialized_end=2202
-  _globals['_PURGEQUARANTINEDRESPONSE']._serialized_start=2204
-  _globals['_PURGEQUARANTINEDRESPONSE']._serialized_end=2271
-  _globals['_QUARANTINESERVICE']._serialized_start=2374
-  _globals['_QUARANTINESERVICE']._serialized_end=3473
+  _globals['_EXPORTFORMAT']._serialized_start=2856
+  _globals['_EXPORTFORMAT']._serialized_end=2954
+  _globals['_LISTPARKEDREQUEST']._serialized_start=324
+  _globals['_LISTPARKEDREQUEST']._serialized_end=382
+  _globals['_LISTPARKEDRESPONSE']._serialized_start=384
+  _globals['_LISTPARKEDRESPONSE']._serialized_end=482
+  _globals['_RETRYPARKEDREQUEST']._serialized_start=484
+  _globals['_RETRYPARKEDREQUEST']._serialized_end=544
+  _globals['_RETRYPARKEDRESPONSE']._serialized_start=546
+  _globals['_RETRYPARKEDRESPONSE']._serialized_end=621
+  _globals['_EXPORTPARKEDREQUEST']._serialized_start=624
+  _globals['_EXPORTPARKEDREQUEST']._serialized_end=782
+  _globals['_EXPORTPARKEDRESPONSE']._serialized_start=784
+  _globals['_EXPORTPARKEDRESPONSE']._serialized_end=902
+  _globals['_LISTQUARANTINEDREQUEST']._serialized_start=904
+  _globals['_LISTQUARANTINEDREQUEST']._serialized_end=1024
+  _globals['_LISTQUARANTINEDRESPONSE']._serialized_start=1026
+  _globals['_LISTQUARANTINEDRESPONSE']._serialized_end=1131
+  _globals['_SUMMARIZEQUARANTINEDREQUEST']._serialized_start=1133
+  _globals['_SUMMARIZEQUARANTINEDREQUEST']._serialized_end=1219
+  _globals['_SUMMARIZEQUARANTINEDRESPONSE']._serialized_start=1222
+  _globals['_SUMMARIZEQUARANTINEDRESPONSE']._serialized_end=1442
+  _globals['_EXPORTQUARANTINEDREQUEST']._serialized_start=1445
+  _globals['_EXPORTQUARANTINEDREQUEST']._serialized_end=1579
+  _globals['_EXPORTQUARANTINEDRESPONSE']._serialized_start=1581
+  _globals['_EXPORTQUARANTINEDRESPONSE']._serialized_end=1665
+  _globals['_GETQUARANTINEDREQUEST']._serialized_start=1667
+  _globals['_GETQUARANTINEDREQUEST']._serialized_end=1722
+  _globals['_GETQUARANTINEDRESPONSE']._serialized_start=1724
+  _globals['_GETQUARANTINEDRESPONSE']._serialized_end=1802
+  _globals['_EXPORTQUARANTINEDTOFILEREQUEST']._serialized_start=1805
+  _globals['_EXPORTQUARANTINEDTOFILEREQUEST']._serialized_end=1955
+  _globals['_EXPORTQUARANTINEDTOFILERESPONSE']._serialized_start=1957
+  _globals['_EXPORTQUARANTINEDTOFILERESPONSE']._serialized_end=2031
+  _globals['_REPLAYQUARANTINEDREQUEST']._serialized_start=2034
+  _globals['_REPLAYQUARANTINEDREQUEST']._serialized_end=2195
+  _globals['_REPLAYQUARANTINEDRESPONSE']._serialized_start=2197
+  _globals['_REPLAYQUARANTINEDRESPONSE']._serialized_end=2265
+  _globals['_BACKFILLREQUEST']._serialized_start=2268
+  _globals['_BACKFILLREQUEST']._serialized_end=2548
+  _globals['_BACKFILLRESPONSE']._serialized_start=2550
+  _globals['_BACKFILLRESPONSE']._serialized_end=2609
+  _globals['_PURGEQUARANTINEDREQUEST']._serialized_start=2612
+  _globals['_PURGEQUARANTINEDREQUEST']._serialized_end=2785
+  _globals['_PURGEQUARANTINEDRESPONSE']._serialized_start=2787
+  _globals['_PURGEQUARANTINEDRESPONSE']._serialized_end=2854
+  _globals['_QUARANTINESERVICE']._serialized_start=2957
+  _globals['_QUARANTINESERVICE']._serialized_end=4329
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ Looking into the quarantine, and into what is parked."""
 from collections import abc as _abc
 from dataflow.validator.v1 import job_pb2 as _job_pb2
 from dataflow.validator.v1 import parked_pb2 as _parked_pb2
+from dataflow.validator.v1 import quarantine_overview_pb2 as _quarantine_overview_pb2
 from dataflow.validator.v1 import quarantine_pb2 as _quarantine_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -280,6 +281,134 @@ class ListQuarantinedResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListQuarantinedResponse: _TypeAlias = ListQuarantinedResponse  # noqa: Y015
+
+@_typing.final
+class SummarizeQuarantinedRequest(_message.Message):
+    """Request of SummarizeQuarantined."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def filter(self) -> _quarantine_pb2.QuarantineFilter:
+        """Which ones; unset for all."""
+
+    def __init__(
+        self,
+        *,
+        filter: _quarantine_pb2.QuarantineFilter | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SummarizeQuarantinedRequest: _TypeAlias = SummarizeQuarantinedRequest  # noqa: Y015
+
+@_typing.final
+class SummarizeQuarantinedResponse(_message.Message):
+    """Response of SummarizeQuarantined."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUPS_FIELD_NUMBER: _builtins.int
+    SUMMARIZED_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    TOTAL_ITEMS_FIELD_NUMBER: _builtins.int
+    TOTAL_BYTES_FIELD_NUMBER: _builtins.int
+    REMOVED_FIELD_NUMBER: _builtins.int
+    summarized: _builtins.int
+    """Items that were looked at."""
+    complete: _builtins.bool
+    """Those were all of the filter, and these are all groups."""
+    total_items: _builtins.int
+    """Items in quarantine, whatever the filter."""
+    total_bytes: _builtins.int
+    """About how many bytes they take."""
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[_quarantine_overview_pb2.QuarantineGroup]:
+        """Most items first; at most 1,000."""
+
+    @_builtins.property
+    def removed(self) -> _containers.RepeatedCompositeFieldContainer[_quarantine_overview_pb2.RemovedItems]:
+        """What the limits removed, whatever the filter: the latest 100 devices and causes."""
+
+    def __init__(
+        self,
+        *,
+        groups: _abc.Iterable[_quarantine_overview_pb2.QuarantineGroup] | None = ...,
+        summarized: _builtins.int = ...,
+        complete: _builtins.bool = ...,
+        total_items: _builtins.int = ...,
+        total_bytes: _builtins.int = ...,
+        removed: _abc.Iterable[_quarantine_overview_pb2.RemovedItems] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "groups", b"groups", "removed", b"removed", "summarized", b"summarized", "total_bytes", b"total_bytes", "total_items", b"total_items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SummarizeQuarantinedResponse: _TypeAlias = SummarizeQuarantinedResponse  # noqa: Y015
+
+@_typing.final
+class ExportQuarantinedRequest(_message.Message):
+    """Request of ExportQuarantined."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    AFTER_QUARANTINE_ID_FIELD_NUMBER: _builtins.int
+    after_quarantine_id: _builtins.str
+    """Only those behind this id; empty to begin with the first."""
+    @_builtins.property
+    def filter(self) -> _quarantine_pb2.QuarantineFilter:
+        """Which ones; unset for all."""
+
+    def __init__(
+        self,
+        *,
+        filter: _quarantine_pb2.QuarantineFilter | None = ...,
+        after_quarantine_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_quarantine_id", b"after_quarantine_id", "filter", b"filter"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportQuarantinedRequest: _TypeAlias = ExportQuarantinedRequest  # noqa: Y015
+
+@_typing.final
+class ExportQuarantinedResponse(_message.Message):
+    """Response of ExportQuarantined."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    LAST_QUARANTINE_ID_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    """Whole lines; about 1 MiB, more where one item is larger."""
+    items: _builtins.int
+    """How many lines."""
+    last_quarantine_id: _builtins.str
+    """The last item among them: where to go on."""
+    def __init__(
+        self,
+        *,
+        data: _builtins.bytes = ...,
+        items: _builtins.int = ...,
+        last_quarantine_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "items", b"items", "last_quarantine_id", b"last_quarantine_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportQuarantinedResponse: _TypeAlias = ExportQuarantinedResponse  # noqa: Y015
 
 @_typing.final
 class GetQuarantinedRequest(_message.Message):

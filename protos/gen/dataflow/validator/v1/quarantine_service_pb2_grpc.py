@@ -60,6 +60,16 @@ class QuarantineServiceStub:
                 request_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.PurgeQuarantinedRequest.SerializeToString,
                 response_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.PurgeQuarantinedResponse.FromString,
                 _registered_method=True)
+        self.SummarizeQuarantined = channel.unary_unary(
+                '/dataflow.validator.v1.QuarantineService/SummarizeQuarantined',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.SummarizeQuarantinedRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.SummarizeQuarantinedResponse.FromString,
+                _registered_method=True)
+        self.ExportQuarantined = channel.unary_stream(
+                '/dataflow.validator.v1.QuarantineService/ExportQuarantined',
+                request_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ExportQuarantinedRequest.SerializeToString,
+                response_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ExportQuarantinedResponse.FromString,
+                _registered_method=True)
         self.ListParked = channel.unary_unary(
                 '/dataflow.validator.v1.QuarantineService/ListParked',
                 request_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ListParkedRequest.SerializeToString,
@@ -135,6 +145,26 @@ class QuarantineServiceServicer:
 
         INVALID_ARGUMENT (INVALID_REQUEST): the filter is empty, and `all` is not set.
         ALREADY_EXISTS (REQUEST_ID_REUSED): the request_id made another job.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SummarizeQuarantined(self, request, context):
+        """How many items there are of each root cause, most first; how large the quarantine is, and what its limits removed.
+
+        Looks at the newest 1,000,000 items of the filter; `complete` says whether that was all.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportQuarantined(self, request, context):
+        """Streams items by id, the oldest first, as lines of JSON with their original bytes, which `dataflow replay` reads: topic,
+        payload or payload_base64, message_id, device_id, receive_time; and what the quarantine knows, under "quarantine".
+        Nothing changes; what is quarantined after it began is not part of it.
+
+        To go on after a broken call, give the last `last_quarantine_id`. A slow reader slows the stream.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -218,6 +248,16 @@ def add_QuarantineServiceServicer_to_server(servicer, server):
                     servicer.PurgeQuarantined,
                     request_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.PurgeQuarantinedRequest.FromString,
                     response_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.PurgeQuarantinedResponse.SerializeToString,
+            ),
+            'SummarizeQuarantined': grpc.unary_unary_rpc_method_handler(
+                    servicer.SummarizeQuarantined,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.SummarizeQuarantinedRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.SummarizeQuarantinedResponse.SerializeToString,
+            ),
+            'ExportQuarantined': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportQuarantined,
+                    request_deserializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ExportQuarantinedRequest.FromString,
+                    response_serializer=dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ExportQuarantinedResponse.SerializeToString,
             ),
             'ListParked': grpc.unary_unary_rpc_method_handler(
                     servicer.ListParked,
@@ -376,6 +416,60 @@ class QuarantineService:
             '/dataflow.validator.v1.QuarantineService/PurgeQuarantined',
             dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.PurgeQuarantinedRequest.SerializeToString,
             dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.PurgeQuarantinedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SummarizeQuarantined(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.validator.v1.QuarantineService/SummarizeQuarantined',
+            dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.SummarizeQuarantinedRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.SummarizeQuarantinedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportQuarantined(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/dataflow.validator.v1.QuarantineService/ExportQuarantined',
+            dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ExportQuarantinedRequest.SerializeToString,
+            dataflow_dot_validator_dot_v1_dot_quarantine__service__pb2.ExportQuarantinedResponse.FromString,
             options,
             channel_credentials,
             insecure,

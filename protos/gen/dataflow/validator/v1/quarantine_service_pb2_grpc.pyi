@@ -67,6 +67,18 @@ class QuarantineServiceStub:
     INVALID_ARGUMENT (INVALID_REQUEST): the filter is empty, and `all` is not set.
     ALREADY_EXISTS (REQUEST_ID_REUSED): the request_id made another job.
     """
+    SummarizeQuarantined: _grpc.UnaryUnaryMultiCallable[_quarantine_service_pb2.SummarizeQuarantinedRequest, _quarantine_service_pb2.SummarizeQuarantinedResponse]
+    """How many items there are of each root cause, most first; how large the quarantine is, and what its limits removed.
+
+    Looks at the newest 1,000,000 items of the filter; `complete` says whether that was all.
+    """
+    ExportQuarantined: _grpc.UnaryStreamMultiCallable[_quarantine_service_pb2.ExportQuarantinedRequest, _quarantine_service_pb2.ExportQuarantinedResponse]
+    """Streams items by id, the oldest first, as lines of JSON with their original bytes, which `dataflow replay` reads: topic,
+    payload or payload_base64, message_id, device_id, receive_time; and what the quarantine knows, under "quarantine".
+    Nothing changes; what is quarantined after it began is not part of it.
+
+    To go on after a broken call, give the last `last_quarantine_id`. A slow reader slows the stream.
+    """
     ListParked: _grpc.UnaryUnaryMultiCallable[_quarantine_service_pb2.ListParkedRequest, _quarantine_service_pb2.ListParkedResponse]
     """Parked batches, by id: those that were made first come first.
 
@@ -141,6 +153,18 @@ class QuarantineServiceAsyncStub(QuarantineServiceStub):
 
     INVALID_ARGUMENT (INVALID_REQUEST): the filter is empty, and `all` is not set.
     ALREADY_EXISTS (REQUEST_ID_REUSED): the request_id made another job.
+    """
+    SummarizeQuarantined: _aio.UnaryUnaryMultiCallable[_quarantine_service_pb2.SummarizeQuarantinedRequest, _quarantine_service_pb2.SummarizeQuarantinedResponse]  # type: ignore[assignment]
+    """How many items there are of each root cause, most first; how large the quarantine is, and what its limits removed.
+
+    Looks at the newest 1,000,000 items of the filter; `complete` says whether that was all.
+    """
+    ExportQuarantined: _aio.UnaryStreamMultiCallable[_quarantine_service_pb2.ExportQuarantinedRequest, _quarantine_service_pb2.ExportQuarantinedResponse]  # type: ignore[assignment]
+    """Streams items by id, the oldest first, as lines of JSON with their original bytes, which `dataflow replay` reads: topic,
+    payload or payload_base64, message_id, device_id, receive_time; and what the quarantine knows, under "quarantine".
+    Nothing changes; what is quarantined after it began is not part of it.
+
+    To go on after a broken call, give the last `last_quarantine_id`. A slow reader slows the stream.
     """
     ListParked: _aio.UnaryUnaryMultiCallable[_quarantine_service_pb2.ListParkedRequest, _quarantine_service_pb2.ListParkedResponse]  # type: ignore[assignment]
     """Parked batches, by id: those that were made first come first.
@@ -243,6 +267,30 @@ class QuarantineServiceServicer(metaclass=_abc_1.ABCMeta):
 
         INVALID_ARGUMENT (INVALID_REQUEST): the filter is empty, and `all` is not set.
         ALREADY_EXISTS (REQUEST_ID_REUSED): the request_id made another job.
+        """
+
+    @_abc_1.abstractmethod
+    def SummarizeQuarantined(
+        self,
+        request: _quarantine_service_pb2.SummarizeQuarantinedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quarantine_service_pb2.SummarizeQuarantinedResponse, _abc.Awaitable[_quarantine_service_pb2.SummarizeQuarantinedResponse]]:
+        """How many items there are of each root cause, most first; how large the quarantine is, and what its limits removed.
+
+        Looks at the newest 1,000,000 items of the filter; `complete` says whether that was all.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportQuarantined(
+        self,
+        request: _quarantine_service_pb2.ExportQuarantinedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_quarantine_service_pb2.ExportQuarantinedResponse], _abc.AsyncIterator[_quarantine_service_pb2.ExportQuarantinedResponse]]:
+        """Streams items by id, the oldest first, as lines of JSON with their original bytes, which `dataflow replay` reads: topic,
+        payload or payload_base64, message_id, device_id, receive_time; and what the quarantine knows, under "quarantine".
+        Nothing changes; what is quarantined after it began is not part of it.
+
+        To go on after a broken call, give the last `last_quarantine_id`. A slow reader slows the stream.
         """
 
     @_abc_1.abstractmethod
