@@ -1,6 +1,7 @@
 """WatchReadings over gRPC, on a real Postgres: no gap, no repeat, whatever commits in which order."""
 
 import asyncio
+import dataclasses
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack, aclosing
@@ -21,8 +22,9 @@ from dataflow.validator.v1 import (
 from dataflow_mesh.postgres import Connection, Pool
 from dataflow_mesh.testing import PostgresCluster, in_process_server, postgres_cluster
 from dataflow_validator.catalog.contract_records import create_contract
+from dataflow_validator.catalog.revision_records import create_revision
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType, UnknownFields
-from dataflow_validator.readings import watch_service
+from dataflow_validator.readings import watch, watch_service
 from dataflow_validator.readings.service import SERVICE, ReadingServicer
 from dataflow_validator.testing import reason_of, validator_database
 from google.protobuf import json_format
@@ -445,3 +447,51 @@ def _set(value: reading_pb2.Value, field: reading_columns_pb2.FieldColumn, place
             value.decimal_value = str(Decimal(field.texts[place]))
         case _:
             raise AssertionError(field.kind)
+
+
+async def test_a_revision_that_comes_meanwhile_brings_its_columns(setup: Setup) -> None:
+    """Rows of a newer revision have its new field, in a watch that began before there was one."""
+    await setup.put(1)
+    call = setup.watch(**_BEGINNING)
+    async with aclosing(_responses(call)) as responses:
+        async for response in responses:
+            if response.readings:
+                break
+        wider = dataclasses.replace(_SPEC, fields=(*_SPEC.fields, FieldSpec("gust", FieldType.NUMBER, required=False)))
+        async with setup.pool.acquire() as connection:
+            await create_revision(connection, wider, activate=True)
+        await setup.pool.execute(
+            "INSERT INTO readings.weather (device_id, event_time, receive_time, message_id, content_hash, revision, gust) "
+            "VALUES ('d', $1, $1, gen_random_uuid(), 0, 2, 7.5)",
+            _BASE,
+        )
+        async for response in responses:
+            if response.readings:
+                break
+    assert {name: value.number_value for name, value in response.readings[0].fields.items()} == {"gust": 7.5}
+
+
+async def test_a_watch_whose_reads_are_slow_brings_the_index_up_to_date(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a read takes long, pages that vacuum has not looked at yet are summarised."""
+    monkeypatch.setattr(watch, "_SLOW_SECONDS", 0.0)
+    await setup.pool.execute(
+        "INSERT INTO readings.weather (device_id, event_time, receive_time, message_id, content_hash, revision, label) "
+        "SELECT 'd', $1::timestamptz, $1, gen_random_uuid(), 0, 1, repeat('x', 1000) FROM generate_series(1, 3000)",
+        _BASE,
+    )
+    call = setup.watch(**_BEGINNING)
+    unsummarised = (
+        "SELECT sum(brin_summarize_new_values(i.indexrelid)) FROM pg_partition_tree('readings.weather') t "
+        "JOIN pg_index i ON i.indrelid = t.relid JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam "
+        "WHERE a.amname = 'brin' AND t.isleaf"
+    )
+    async with aclosing(_responses(call)) as responses:
+        async for response in responses:
+            if not response.readings and not response.more and response.lag.ToTimedelta() < timedelta(seconds=5):
+                break
+        async for response in responses:
+            if not response.readings:
+                break
+    assert await setup.pool.fetchval(unsummarised) == 0

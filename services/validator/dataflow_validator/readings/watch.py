@@ -23,7 +23,7 @@ from dataflow_validator.readings.messages import ReadingShape, row_key
 from dataflow_validator.readings.queries import Selection
 from dataflow_validator.readings.row_pages import RowPages
 from dataflow_validator.readings.watch_cursor import Position
-from dataflow_validator.readings.watch_queries import SUMMARIZE, count_query, watch_query
+from dataflow_validator.readings.watch_queries import INDEXES, SUMMARIZE, count_query, watch_query
 
 _LOG = logging.getLogger(__name__)
 
@@ -163,7 +163,9 @@ class Watch:
             return
         self._summarized_at = time.monotonic()
         try:
-            await self._pool.execute(SUMMARIZE, self._selection.table)
+            # One by one: a table's lock, though it lets rows in and out, keeps a new column waiting.
+            for row in await self._pool.fetch(INDEXES, self._selection.table):
+                await self._pool.execute(SUMMARIZE, row["index"])
         except asyncpg.PostgresError as error:
             # Somebody else's lock, or not our table: reading goes on, only slower.
             _LOG.info("an index was not brought up to date", extra=fields("watch_summarize", error=str(error)))

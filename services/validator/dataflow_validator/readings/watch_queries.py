@@ -14,15 +14,18 @@ XID: Final = "((r.stored_xid::text)::bigint)"
 XID_NAME: Final = "stored_xid_number"
 """The column of `watch_query` that follows the shape's."""
 
-SUMMARIZE: Final = """
-SELECT brin_summarize_new_values(i.indexrelid)
+INDEXES: Final = """
+SELECT i.indexrelid::bigint AS index
 FROM pg_partition_tree($1::regclass) AS t
 JOIN pg_index i ON i.indrelid = t.relid
 JOIN pg_class c ON c.oid = i.indexrelid
 JOIN pg_am a ON a.oid = c.relam AND a.amname = 'brin'
 WHERE t.isleaf
 """
-"""Brings the index up to date: vacuum does so only when a fifth of a table is new, and until then all of that is read."""
+"""The BRIN indexes of all partitions of a table."""
+
+SUMMARIZE: Final = "SELECT brin_summarize_new_values($1::bigint::oid::regclass)"
+"""Brings an index up to date: vacuum does so only when a fifth of a table is new, and until then all of that is read."""
 
 STORED_SINCE: Final = """
 SELECT coalesce(max((stored_xid::text)::bigint), 0)
