@@ -67,11 +67,19 @@ def import_document(access: Access, file: Path, name: str, activate: bool, as_js
 @click.command("export")
 @click.argument("name")
 @click.option("--revision", type=click.IntRange(0, 2**31 - 1), default=0, help="Which one.  [default: the active one]")
+@json_option
 @connection_options
-def export_document(access: Access, name: str, revision: int) -> None:
-    """Write the contract NAME as a JSON Schema document; `contract import` makes an equal one of it."""
+def export_document(access: Access, name: str, revision: int, as_json: bool) -> None:
+    """Write the contract NAME as a JSON Schema document; `contract import` makes an equal one of it.
+
+    The document is JSON either way; --json writes it on one line.
+    """
     with access.client("validator") as client:
-        print_json(client.contracts.export_json_schema(name, revision))
+        document = client.contracts.export_json_schema(name, revision)
+    if as_json:
+        click.echo(json.dumps(document, ensure_ascii=False))
+        return
+    print_json(document)
 
 
 @click.command()
@@ -87,8 +95,7 @@ def export_document(access: Access, name: str, revision: int) -> None:
 @connection_options
 def judge(
     access: Access,
-    name: str | None,
-    payload: Path,
+    words: tuple[str, ...],
     spec_file: Path | None,
     revision: int,
     topic: str,
@@ -96,13 +103,12 @@ def judge(
     as_json: bool,
 ) -> None:
     """Judge the file PAYLOAD (- for standard input) by the contract NAME; ends with 1 if an item would not be stored."""
-    if (name is None) == (spec_file is None):
-        raise click.UsageError("give a contract's NAME, or --spec FILE")
-    rules = name if spec_file is None else _spec(spec_file)
+    if len(words) != (2 if spec_file is None else 1):
+        raise click.UsageError("give a contract's NAME and the file PAYLOAD, or --spec FILE and the file PAYLOAD")
+    rules = words[0] if spec_file is None else _spec(spec_file)
+    payload = _bytes(Path(words[-1]))
     with access.client("validator") as client:
-        judged = client.contracts.judge(
-            rules or "", _bytes(payload), revision=revision, topic=topic, device_id=device_id
-        )
+        judged = client.contracts.judge(rules, payload, revision=revision, topic=topic, device_id=device_id)
     if as_json:
         print_json(
             {"revision": judged.revision, "item_count": judged.item_count, "items": [*map(_document, judged.items)]}
