@@ -119,16 +119,16 @@ def _rule_changes(old: FieldSpec, new: FieldSpec) -> Iterator[Change]:
         if item.name in {"name", "has_default"}:
             continue
         if item.name == "default":
-            before = old.default if old.has_default else _NONE
-            after = new.default if new.has_default else _NONE
+            # Null is a default, too.
+            before = json_text(old.default) if old.has_default else None
+            after = json_text(new.default) if new.has_default else None
         if before is after or (type(before) is type(after) and before == after):
             continue
         words = _FIELD_WORDS.get(item.name, item.name.replace("_", " "))
         yield _change(new.name, item.name, f"field {new.name!r}: {words}", _text(before), _text(after))
 
 
-_NONE: Final = object()
-_UNSET: Final = (None, (), "", _NONE)
+_UNSET: Final = (None, (), "")
 
 
 def _text(value: object) -> str:

@@ -17,6 +17,7 @@ from dataflow_validator.contracts.compatibility.findings import (
     Report,
 )
 from dataflow_validator.contracts.compatibility.judges import Judge
+from dataflow_validator.contracts.compatibility.nodes import BIGINT
 from dataflow_validator.contracts.compatibility.phrases import CLAUSES, known, phrase
 from dataflow_validator.contracts.compatibility.proof import ANY_MEMBER, Gap, Proof
 from dataflow_validator.contracts.compatibility.search import Search
@@ -105,13 +106,9 @@ class _OneWay:
             left.spec, right.spec, by_place or _coerce_alike(left.spec, right.spec)
         ):
             self._add(Gap((), clause, None, facts, right_nodes[0]), before, after)
-        seen: set[tuple[tuple[str, ...], str]] = set()
-        for gap in gaps:
-            key = (gap.path, CLAUSES.get(gap.word, gap.word))
-            if key not in seen and len(self.findings) < _MAX_FINDINGS:
-                seen.add(key)
-                after = "required" if gap.word == "required" else phrase(gap.word, gap.rule)
-                self._add(gap, known(gap.facts, gap.word), after)
+        for gap in _worth_telling(gaps)[:_MAX_FINDINGS]:
+            after = "required" if gap.word == "required" else phrase(gap.word, gap.rule)
+            self._add(gap, known(gap.facts, gap.word), after)
         self._probe(probes, list(proof.pardoned))
         for path, rule in proof.pardoned.items():
             self._exempt(path, self._search.at(Gap(path, "type", None, facts, rule), limit=300))
@@ -136,14 +133,14 @@ class _OneWay:
     def _probe(self, probes: int, pardoned: list[tuple[str, ...]]) -> None:
         if any(finding.counter_example is not None for finding in self.findings):
             return
-        for example, paths in self._search.probe(probes, pardoned):
+        for example, reasons in self._search.probe(probes, pardoned):
             if self.findings:
                 first = self.findings[0]
                 message = first.message.partition(": not proven")[0]
                 said = f"{message}: items that the old revision {_ACCEPTS[self._direction]}, such as {_short(example.payload)}"
                 self.findings[0] = dataclasses.replace(first, message=said, counter_example=example)
             else:
-                self._find(paths[0], "schema", "accepted", "refused", example)
+                self._find(*reasons[0], "accepted", "refused", example)
             return
 
     def _exempt(self, path: tuple[str, ...], example: CounterExample | None) -> None:
@@ -159,6 +156,23 @@ class _OneWay:
                 "this one among them"
             )
         self.exemptions.append(Exemption(self._direction, pointer, said, example))
+
+
+def _worth_telling(gaps: Sequence[Gap]) -> list[Gap]:
+    """Leave out what only repeats: a rule twice at a place, deeper in a recursion, or that a wrong type brings along."""
+    told: dict[tuple[tuple[str, ...], str], Gap] = {}
+    for gap in gaps:
+        clause = CLAUSES.get(gap.word, gap.word)
+        repeats = any(
+            other.goal.schema is gap.goal.schema
+            and other.word == gap.word
+            and len(other.path) < len(gap.path)
+            and gap.path[: len(other.path) - 1] == other.path[:-1]
+            for other in told.values()
+        )
+        if (gap.path, clause) not in told and not repeats:
+            told[gap.path, clause] = gap
+    return [gap for gap in told.values() if gap.word != BIGINT or (gap.path, "type") not in told]
 
 
 _ACCEPTS = {

@@ -6,7 +6,8 @@ from math import ceil, floor
 from typing import Final, NamedTuple
 
 from dataflow_validator.contracts.compatibility.holds import every, found, holds, type_of
-from dataflow_validator.contracts.compatibility.nodes import Node, root
+from dataflow_validator.contracts.compatibility.nodes import BIGINT, Node, root
+from dataflow_validator.contracts.names import BIGINT_MAX, BIGINT_MIN
 from dataflow_validator.contracts.spec import Json
 
 ALL_TYPES: Final = frozenset({"null", "boolean", "integer", "number", "string", "array", "object"})
@@ -135,6 +136,9 @@ class Facts:
                     high, high_open = bound, is_open
         if "number" not in self.types:
             # Only whole numbers are left.
+            if self.get(BIGINT):
+                low, low_open = (BIGINT_MIN, False) if low is None or low < BIGINT_MIN else (low, low_open)
+                high, high_open = (BIGINT_MAX, False) if high is None or high > BIGINT_MAX else (high, high_open)
             if low is not None and abs(low) < float("inf"):
                 low, low_open = (floor(low) + 1 if low_open else ceil(low)), False
             if high is not None and abs(high) < float("inf"):

@@ -212,6 +212,7 @@ class Sampler:
         made += [text_of(size, self._random) for size in sizes_near(both, "minLength", "maxLength")]
         for size in sizes_near(both, "minItems", "maxItems"):
             made.append([self.value(facts.element(index)) for index in range(min(size, 200))])
+        made += [self._object_of(facts, size) for size in sizes_near(both, "minProperties", "maxProperties")[:8]]
         made += [option for node in both if isinstance(enum := node.get("enum"), list) for option in enum[:50]]
         made += [node.get("const") for node in both if node.has("const")]
         for node in both:
@@ -224,6 +225,17 @@ class Sampler:
                 made += [text for _ in range(4) if (text := sample_pattern(pattern, self._random)) is not None]
         made += [str(value) for value in made if isinstance(value, int | float) and not isinstance(value, bool)]
         return [*made, *_ZOO, *[self.value(Facts([goal])) for _ in range(4)]]
+
+    def _object_of(self, facts: Facts, size: int) -> Json:
+        """Make up an object of so many members, as far as the required ones leave room."""
+        made = self._object(facts, (), _MAX_DEPTH)
+        other = facts.other_members()
+        for number in range(min(size, 200) - len(made)):
+            made[f"m{number}"] = self.value(other, depth=_MAX_DEPTH)
+        spare = [name for name in made if name not in facts.required]
+        for name in spare[: max(0, len(made) - size)]:
+            del made[name]
+        return made
 
     def _moments_near(self, rule: list[Json], seconds: int) -> Json:
         moment = self._moment(rule)

@@ -8,6 +8,7 @@ from dataflow_validator.contracts.compatibility.facts import Facts
 from dataflow_validator.contracts.compatibility.findings import CounterExample
 from dataflow_validator.contracts.compatibility.judges import Judge, is_storable
 from dataflow_validator.contracts.compatibility.nodes import Node
+from dataflow_validator.contracts.compatibility.phrases import CLAUSES
 from dataflow_validator.contracts.compatibility.proof import ANY_MEMBER, Gap
 from dataflow_validator.contracts.compatibility.samples import Sampler
 from dataflow_validator.contracts.outcome import Refused
@@ -18,6 +19,8 @@ _BASES: Final = 5
 _BASE_TRIES: Final = 40
 _MAX_JUDGED: Final = 6_000
 _MAX_REASONS: Final = 5
+_TRIES_FOR_BETTER: Final = 200
+"""How many more items are judged once there is an example, for one that shows the very rule."""
 
 _GONE: Final = object()
 """Stands for a member that is taken out."""
@@ -49,11 +52,11 @@ class Search:
         self._sampler = Sampler(Random(seed))  # noqa: S311 - examples, not secrets
         self.judged = 0
 
-    def verify(self, item: Json) -> tuple[CounterExample, list[str]] | None:
+    def verify(self, item: Json) -> tuple[CounterExample, list[tuple[str, str]]] | None:
         """Judge an item by both contracts.
 
         Returns:
-            The example and the places that the right contract objects to; `None` where it is no example.
+            The example, and the places that the right contract objects to with the rule; `None` where it is no example.
         """
         if not is_storable(item):
             return None
@@ -68,7 +71,7 @@ class Search:
         example = CounterExample(
             payload.decode(), tuple(f"{why.path}: {why.message}" for why in reasons[:_MAX_REASONS])
         )
-        return example, [why.path for why in reasons]
+        return example, [(why.path, why.rule) for why in reasons]
 
     def at(self, gap: Gap, *, limit: int = 1_500) -> CounterExample | None:
         """Look for an item that shows a gap in a proof.
@@ -76,20 +79,32 @@ class Search:
         Args:
             gap: The rule that was not proven.
             limit: How many items to judge at most.
-        """
-        fallback: CounterExample | None = None
-        stop = self.judged + min(limit, max(0, _MAX_JUDGED - self.judged))
-        for item in self._candidates(gap):
-            if self.judged >= stop:
-                break
-            if (found := self.verify(item)) is not None:
-                example, paths = found
-                if any(_is_near(path, gap.path) for path in paths):
-                    return example
-                fallback = fallback or example
-        return fallback
 
-    def probe(self, count: int, pardoned: Sequence[tuple[str, ...]] = ()) -> Iterator[tuple[CounterExample, list[str]]]:
+        Returns:
+            Best an item that is refused for this rule at this place, else for another rule there, else anywhere.
+        """
+        fallback: tuple[int, CounterExample] | None = None
+        stop = self.judged + min(limit, max(0, _MAX_JUDGED - self.judged))
+        wanted = CLAUSES.get(gap.word, gap.word)
+        tries_left = _TRIES_FOR_BETTER
+        for item in self._candidates(gap):
+            if self.judged >= stop or (fallback is not None and tries_left <= 0):
+                break
+            tries_left -= fallback is not None
+            if (found := self.verify(item)) is None:
+                continue
+            example, reasons = found
+            near = [rule for path, rule in reasons if _is_near(path, gap.path)]
+            if wanted in near:
+                return example
+            rank = 1 if near else 2
+            if fallback is None or rank < fallback[0]:
+                fallback = (rank, example)
+        return None if fallback is None else fallback[1]
+
+    def probe(
+        self, count: int, pardoned: Sequence[tuple[str, ...]] = ()
+    ) -> Iterator[tuple[CounterExample, list[tuple[str, str]]]]:
         """Judge made-up items of the left contract; yield those that the right one refuses.
 
         Args:
