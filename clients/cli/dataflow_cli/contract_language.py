@@ -83,8 +83,7 @@ def export_document(access: Access, name: str, revision: int, as_json: bool) -> 
 
 
 @click.command()
-@click.argument("name", required=False)
-@click.argument("payload", type=_FILE)
+@click.argument("words", nargs=-1, required=True, metavar="[NAME] PAYLOAD")
 @click.option(
     "--spec", "spec_file", type=_FILE, help="Rules that nobody has saved, as `contract import --json` prints."
 )
