@@ -1,6 +1,7 @@
 -- name: insert_marks
 INSERT INTO validator.rollup_mark (contract, hour, devices)
-SELECT contract, hour, devices::text[] FROM unnest($1::text[], $2::timestamptz[], $3::text[]) AS m (contract, hour, devices);
+SELECT contract, date_trunc('hour', hour), devices::text[]
+FROM unnest($1::text[], $2::timestamptz[], $3::text[]) AS m (contract, hour, devices);
 
 -- name: columns
 -- The fields of all revisions. $1: the contract's table, quoted; $2: the columns that every reading has.
