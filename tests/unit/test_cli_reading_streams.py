@@ -9,7 +9,14 @@ from typing import Any
 import grpc
 import pytest
 from click.testing import CliRunner, Result
-from dataflow.validator.v1 import reading_pb2, reading_stream_pb2
+from dataflow.validator.v1 import (
+    device_data_pb2,
+    file_export_pb2,
+    job_pb2,
+    quarantine_service_pb2,
+    reading_pb2,
+    reading_stream_pb2,
+)
 from dataflow_cli.root import dataflow
 from dataflow_client.testing import Failure, Script, serving
 
@@ -134,3 +141,38 @@ def test_an_export_that_is_not_whole_leaves_no_file(stack: Stack, tmp_path: Path
     result = stack.run("readings", "export", "weather", "--output", str(tmp_path / "out.csv"))
     assert result.exit_code == 3
     assert not [path for path in tmp_path.iterdir() if "out.csv" in path.name]
+
+
+@pytest.mark.parametrize(
+    ("method", "member", "arguments"),
+    [
+        ("ExportReadingsToFile", "readings_export", ("readings", "export", "weather", "--to-file")),
+        (
+            "ExportQuarantinedToFile",
+            "quarantine_export",
+            ("quarantine", "export", "--contract", "weather", "--to-file"),
+        ),
+    ],
+)
+def test_exports_to_files_show_what_the_job_wrote(
+    stack: Stack, method: str, member: str, arguments: tuple[str, ...]
+) -> None:
+    """The command waits for its job, lists the files, and fails where the job did."""
+    response: Any = {
+        "ExportReadingsToFile": reading_stream_pb2.ExportReadingsToFileResponse,
+        "ExportQuarantinedToFile": quarantine_service_pb2.ExportQuarantinedToFileResponse,
+    }[method]
+    files = file_export_pb2.FileExportResult(
+        directory="/exports/j", rows=5, files=[device_data_pb2.ExportedFile(name="part-00000-00000.csv", rows=5)]
+    )
+    done = job_pb2.Job(job_id="j", state=job_pb2.JOB_STATE_SUCCEEDED)
+    getattr(done, member).CopyFrom(files)
+    stack.script.on(method, response(job=done))
+    result = stack.run(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "part-00000-00000.csv" in result.output
+    assert stack.script.requests(method)[0].request_id
+    error = job_pb2.JobError(reason="EXPORT_UNAVAILABLE", message="set export_dir")
+    stack.script.on(method, response(job=job_pb2.Job(job_id="j", state=job_pb2.JOB_STATE_FAILED, error=error)))
+    result = stack.run(*arguments)
+    assert (result.exit_code, "set export_dir" in result.output) == (1, True)

@@ -9,6 +9,8 @@ from dataflow.validator.v1 import quarantine_overview_pb2, quarantine_pb2
 from dataflow_client import DataflowError
 
 from dataflow_cli.context import Access, connection_options, json_option
+from dataflow_cli.exported_files import show_files
+from dataflow_cli.job_progress import check_job, finish_job, show_job, wait_option
 from dataflow_cli.output import as_document, moment, print_fields, print_json, print_table, size, word
 from dataflow_cli.quarantine_filter import filter_options
 from dataflow_cli.rejudge import purge, replay
@@ -109,9 +111,28 @@ def summary(access: Access, wanted: quarantine_pb2.QuarantineFilter, as_json: bo
 @filter_options
 @click.option("--output", type=click.File("wb"), default="-", help="Where to write.  [default: standard output]")
 @click.option("--after", "after_id", default="", metavar="ID", help="Go on behind this item.")
+@click.option(
+    "--to-file", is_flag=True, help="Files in the validators' export_dir, written by a job that outlives this command."
+)
+@wait_option
+@click.option("--json", "as_json", is_flag=True, help="With --to-file: machine-readable output.")
 @connection_options
-def export(access: Access, wanted: quarantine_pb2.QuarantineFilter, output: IO[bytes], after_id: str) -> None:
+def export(
+    access: Access,
+    wanted: quarantine_pb2.QuarantineFilter,
+    output: IO[bytes],
+    after_id: str,
+    to_file: bool,
+    wait: bool,
+    as_json: bool,
+) -> None:
     """Write items as lines of JSON with their original bytes, which `dataflow replay` reads; the oldest first."""
+    if to_file:
+        with access.client("validator") as client:
+            job = finish_job(client, client.quarantine.export_to_file(wanted), wait=wait)
+        show_job(job, as_json=as_json, result=show_files)
+        check_job(job)
+        return
     items = 0
     with access.client("validator") as client:
         try:

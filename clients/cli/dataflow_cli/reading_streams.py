@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import click
-from dataflow.validator.v1 import file_export_pb2, job_pb2, reading_pb2, reading_stream_pb2
+from dataflow.validator.v1 import reading_pb2, reading_stream_pb2
 from dataflow_client import reading_filter
 from dataflow_client.reading_streams import Format
 
 from dataflow_cli.context import Access, connection_options, json_option
+from dataflow_cli.exported_files import show_files
 from dataflow_cli.job_progress import check_job, finish_job, show_job, wait_option
 from dataflow_cli.moments import Moment
-from dataflow_cli.output import print_json_line, print_table, size, text
+from dataflow_cli.output import print_json_line, text
 from dataflow_cli.reading_output import document, which
 
 
@@ -157,18 +158,6 @@ def _print_done(done: reading_stream_pb2.ExportTrailer, *, as_json: bool, err: b
         print_json_line({"rows": done.rows, "bytes": done.bytes, "sha256": done.sha256}, err=err)
     else:
         click.echo(f"{done.rows} rows, {done.bytes} bytes", err=True)
-
-
-def show_files(job: job_pb2.Job) -> None:
-    """Prints the files that an export job wrote."""
-    result: file_export_pb2.FileExportResult = getattr(job, job.WhichOneof("result") or "readings_export")
-    click.echo(f"{result.rows} rows, {size(result.size_bytes)}" + (f" in {result.directory}" if result.files else ""))
-    if result.files:
-        click.echo()
-        print_table(
-            ("file", "rows", "size", "sha256"),
-            [(file.name, file.rows, size(file.size_bytes), file.sha256) for file in result.files],
-        )
 
 
 def _keep(cursor_file: Path, cursor: str) -> None:
