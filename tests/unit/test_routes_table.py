@@ -1,5 +1,8 @@
 """Routes: matching, specificity, ties and device rules."""
 
+import itertools
+import random
+
 import pytest
 from dataflow_validator.catalog.routes import (
     Route,
@@ -236,3 +239,33 @@ def test_device_rules_find_the_device(rule: str, found: object) -> None:
 def test_device_ids_are_exact_text(found: object, device_id: str | None) -> None:
     """Any Unicode, bounded, storable, compared exactly; integers in decimal digits."""
     assert device_id_of(found) == device_id
+
+
+_ALPHABET = ("a", "b", "", "$s")
+_TOPICS = ["/".join(levels) for length in range(1, 5) for levels in itertools.product((*_ALPHABET, "z"), repeat=length)]
+_FILTERS = [
+    "/".join(levels) for length in range(1, 4) for levels in itertools.product((*_ALPHABET, "+"), repeat=length)
+] + ["/".join([*levels, "#"]) for length in range(3) for levels in itertools.product((*_ALPHABET, "+"), repeat=length)]
+
+
+def test_overlap_and_specificity_agree_with_all_small_topics() -> None:
+    """Against a reference that enumerates: filters overlap when a topic matches both; the narrower of two is the greater."""
+    taken = {one: frozenset(topic for topic in _TOPICS if matches(one, topic)) for one in _FILTERS if one}
+    dice = random.Random(11)
+    pairs = dice.sample(list(itertools.combinations(taken, 2)), 12_000)
+    ties = 0
+    for one, other in pairs:
+        common = taken[one] & taken[other]
+        assert overlap(one, other) is bool(common), (one, other)
+        tie = bool(common) and specificity(one) == specificity(other)
+        ties += tie
+        if taken[one] < taken[other]:
+            assert specificity(one) > specificity(other), (one, other)
+        if tie:
+            with pytest.raises(RouteError):
+                RouteTable([route(one), route(other)])
+        else:
+            table = RouteTable([route(one), route(other)])
+            for topic in dice.sample(sorted(common), min(3, len(common))):
+                assert table.matching(topic)[0] == table.resolve(topic)
+    assert ties > 50
