@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
-import asyncpg
 import grpc
 import pytest
 from dataflow.validator.v1 import (
@@ -17,7 +16,7 @@ from dataflow.validator.v1 import (
     reading_service_pb2,
     reading_service_pb2_grpc,
 )
-from dataflow_mesh.postgres import Pool
+from dataflow_mesh.postgres import Connection, Pool
 from dataflow_mesh.testing import PostgresCluster, in_process_server, postgres_cluster
 from dataflow_validator.catalog.contract_service import SERVICE, ContractServicer
 from dataflow_validator.catalog.registry import Registry
@@ -132,7 +131,7 @@ def spec(*more: contract_pb2.Field, temp_max: float | None = None, identity: str
     )
 
 
-async def insert_row(connection: asyncpg.Connection, revision: int = 1) -> None:
+async def insert_row(connection: Connection, revision: int = 1) -> None:
     await connection.execute(
         "INSERT INTO readings.weather (device_id, event_time, receive_time, message_id, content_hash, revision) "
         "VALUES ('d', now(), now(), gen_random_uuid(), 1, $1)",

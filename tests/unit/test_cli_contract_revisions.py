@@ -12,7 +12,7 @@ from dataflow_cli.root import dataflow
 from dataflow_client import Client
 from dataflow_client.contract_revisions import contract_options
 from dataflow_client.targets import Connection, Targets
-from dataflow_client.testing import Failure, Script, serving
+from dataflow_client.testing import Failure, Part, Script, serving
 
 FIELDS = [{"name": "co2", "type": "number", "max": 10}]
 
@@ -136,7 +136,7 @@ def test_delete_asks_and_says_what_stays(stack: Stack) -> None:
 def test_a_watch_goes_on_where_its_stream_broke(stack: Stack) -> None:
     """The next stream begins after the last change that was seen."""
 
-    def change(sequence: int, kind: contract_pb2.ContractChangeKind.ValueType) -> object:
+    def change(sequence: int, kind: contract_pb2.ContractChangeKind.ValueType) -> Part:
         made = contract_pb2.ContractChange(sequence=sequence, kind=kind, name="room", revision=sequence)
         return contract_service_pb2.WatchContractsResponse(change=made)
 

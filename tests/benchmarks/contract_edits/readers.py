@@ -40,7 +40,7 @@ class Readers:
                     await connection.fetch(f'SELECT * FROM readings."{CONTRACT}" LIMIT 1000')
                     await asyncio.sleep(seconds)
                 self.transactions += 1
-                await asyncio.sleep(seconds / 10)
+                await asyncio.sleep(seconds / 3)
         finally:
             await connection.close(timeout=5)
 

@@ -16,6 +16,7 @@ import os
 import statistics
 import sys
 import time
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from typing import Any, Final
 import asyncpg
 from dataflow_client import AsyncClient
 from dataflow_client.contract_revisions import contract_options
-from dataflow_client.errors import TableLockedError
+from dataflow_client.errors import DeadlineExceededError, TableLockedError
 from dataflow_client.targets import Connection, Targets
 from dataflow_stack.testing import LocalStack
 
@@ -161,12 +162,12 @@ async def _edit(client: AsyncClient, settings: Settings, edits: list[Edit]) -> t
         due += 1 / settings.pace
         await asyncio.sleep(max(0.0, due - time.monotonic()))
         spec = spec_of(rules_of(number + 2, settings.field_every))
-        began = time.time()
+        began, request_id = time.time(), str(uuid.uuid4())
         while True:
             try:
-                revision = (await client.contracts.revise(CONTRACT, spec)).revision.revision
+                revision = (await client.contracts.revise(CONTRACT, spec, request_id=request_id)).revision.revision
                 break
-            except TableLockedError:
+            except (TableLockedError, DeadlineExceededError):
                 locked += 1
         creating.append((time.time() - began) * 1000)
         asked = time.time()

@@ -29,8 +29,11 @@ QUEUE_MS: Final = 100
 """How long a try may stand in front of others in the table's lock queue; longer than a store transaction takes."""
 
 _ALTER_MS: Final = 2_000
-_SHORT_SECONDS: Final = 0.25
-"""A transaction older than this is not about to end."""
+_SHORT_SECONDS: Final = 1.0
+"""A transaction that has been at work for longer than this is not about to end."""
+
+_IDLE_SECONDS: Final = 0.25
+"""Nor is one that is older than this and waits for its client."""
 
 _TRY_SECONDS: Final = 5.0
 _RETRY_AFTER_SECONDS: Final = 5.0
@@ -44,16 +47,18 @@ class LockHolder:
         pid: Its process id in Postgres; `None` for a prepared transaction.
         name: Its application name.
         seconds: How old its transaction is; `None` if we may not see that.
+        idle: It waits for its client.
     """
 
     pid: int | None
     name: str
     seconds: float | None
+    idle: bool = False
 
     @property
     def ends_soon(self) -> bool:
         """Whether it looks like one of the short transactions that come and go."""
-        return self.seconds is not None and self.seconds < _SHORT_SECONDS
+        return self.seconds is not None and self.seconds < (_IDLE_SECONDS if self.idle else _SHORT_SECONDS)
 
     def __str__(self) -> str:
         age = "of an age that we may not see" if self.seconds is None else f"open for {self.seconds:.1f} s"
@@ -72,7 +77,7 @@ _TYPE_NAMES: Final = {"timestamp with time zone": "timestamptz"}
 async def lock_holders(connection: Connection, contract: str) -> list[LockHolder]:
     """Reads who has a lock on a contract's table, the longest transaction first."""
     rows = await connection.fetch(statements("columns")["holders"], readings_table_name(contract))
-    return [LockHolder(row["pid"], row["name"], row["seconds"]) for row in rows]
+    return [LockHolder(row["pid"], row["name"], row["seconds"], row["idle"]) for row in rows]
 
 
 async def add_columns(

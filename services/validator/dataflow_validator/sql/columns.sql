@@ -14,7 +14,8 @@ SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 
 -- users' sessions their times are null. Read without locking anything itself.
 SELECT l.pid AS pid,
        coalesce(nullif(a.application_name, ''), a.backend_type, 'a prepared transaction') AS name,
-       extract(epoch FROM clock_timestamp() - a.xact_start)::double precision AS seconds
+       extract(epoch FROM clock_timestamp() - a.xact_start)::double precision AS seconds,
+       coalesce(a.state LIKE 'idle in transaction%', false) AS idle
 FROM pg_locks l
 LEFT JOIN pg_stat_activity a ON a.pid = l.pid
 WHERE l.locktype = 'relation' AND l.granted
@@ -22,7 +23,7 @@ WHERE l.locktype = 'relation' AND l.granted
     AND l.pid IS DISTINCT FROM pg_backend_pid()
     AND (l.relation = to_regclass($1)
          OR l.relation IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = to_regclass($1)))
-GROUP BY 1, 2, 3
+GROUP BY 1, 2, 3, 4
 ORDER BY seconds DESC NULLS FIRST;
 
 -- name: known
