@@ -213,3 +213,17 @@ async def test_a_purge_deletes_what_the_filter_chooses_and_is_audited(open_house
         ("tester", "PurgeQuarantined"),
         ("tester", "PurgeQuarantined finished"),
     ]
+
+
+async def test_a_resend_of_what_takes_its_key_back_leaves_quarantine(open_house: Open) -> None:
+    """The first came as a message and as an element, both refused; a later one was accepted: the first is the row, once."""
+    house = await open_house([spec("a", maximum=40)])
+    item = {"device_id": "d", "ts": "2026-09-20T10:00:00Z", "key": "k", "n": 50}
+    later = {"topic": "a/x", "payload": {**item, "n": 20}}
+    await house.tell(batch({"topic": "a/x", "payload": item}, {"topic": "a/x", "payload": [{}, item]}, later))
+    await house.revise(spec("a", maximum=100))
+    result = await house.run("REPLAY_QUARANTINED", {"filter": {}})
+    assert result["swapped"] == 1
+    assert await house.pool.fetchval('SELECT n FROM readings."a"') == 50
+    kept = await house.pool.fetch("SELECT kind FROM validator.quarantine ORDER BY kind")
+    assert [row["kind"] for row in kept] == ["CONFLICT", "REFUSED"]

@@ -25,7 +25,7 @@ from dataflow_validator.jobs.context import JobContext
 from dataflow_validator.jobs.kind import DONE, Json, Part
 from dataflow_validator.readings.rows import readings_table
 from dataflow_validator.rejudge import foreseen
-from dataflow_validator.rejudge.cases import Case, RowKey
+from dataflow_validator.rejudge.cases import ENTRY_COLUMNS, Case, Entry, RowKey
 from dataflow_validator.rejudge.deciding import Changes, Lane
 from dataflow_validator.rejudge.judging import ITEM_COLUMNS, judge_page, rules_of
 from dataflow_validator.rejudge.logged import Choice, judge_logged
@@ -39,6 +39,11 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NIL: Final = UUID(int=0)
 _MOST_BATCHES: Final = 256
 _MEMORY: Final = "contested"
+
+_RESENDS: Final = f"""SELECT {ENTRY_COLUMNS} FROM validator.quarantine q
+    JOIN unnest($1::text[], $2::uuid[], $3::bigint[]) AS k (contract, message_id, content_hash)
+      ON q.contract = k.contract AND q.message_id = k.message_id AND q.content_hash = k.content_hash
+    ORDER BY q.quarantine_id FOR UPDATE OF q"""  # noqa: S608 - constants
 
 STAGE: Final = "contested"
 """The checkpoint's `stage`."""
@@ -213,9 +218,19 @@ async def _swap(
         if not rivals or state is None or state.content_hash != winner.content_hash:
             continue
         _take_back(changes, min(rivals, key=_place), case, winner, state.stored_xid)
+    await _drop_resends(connection, changes)
     await write(connection, changes)
     await connection.execute(_SQL["settle_contested"], context.job_id, ids)
     return len(changes.deletes)
+
+
+async def _drop_resends(connection: Connection, changes: Changes) -> None:
+    """Take along what has the id and the content of an item that becomes the row: the same, sent once more."""
+    keys = {(name, row[3], row[4]) for (name, _), lane in changes.inserts.items() for row in lane.rows}
+    if keys:
+        for record in await connection.fetch(_RESENDS, *zip(*keys, strict=True)):
+            entry = Entry(*record)
+            changes.gone.setdefault(entry.quarantine_id, entry)
 
 
 def _take_back(changes: Changes, first: Case, later: Case, winner: Winner, xid: str) -> None:
