@@ -11,6 +11,8 @@ import argparse
 import asyncio
 import json
 import os
+import sys
+import time
 from contextlib import aclosing
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +21,7 @@ from uuid import UUID
 
 from dataflow.validator.v1 import reading_stream_pb2
 from dataflow_client import AsyncClient, reading_filter
+from dataflow_client.errors import UnavailableError
 
 _MAX_READINGS = 2_000
 
@@ -89,7 +92,13 @@ def main() -> None:
     parser.add_argument("--columns", action="store_true")
     parser.add_argument("--device", action="append", default=[])
     options = parser.parse_args()
-    asyncio.run(follow(options.file, options.contract, options.device, columns=options.columns))
+    while True:
+        try:
+            asyncio.run(follow(options.file, options.contract, options.device, columns=options.columns))
+        except UnavailableError as error:
+            # Begun while no validator answers: as its supervisor would, begin again.
+            print(f"{options.file.name}: {error}", file=sys.stderr)
+            time.sleep(1.0)
 
 
 if __name__ == "__main__":
