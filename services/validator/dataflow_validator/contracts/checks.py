@@ -88,6 +88,7 @@ def _contract_problems(spec: ContractSpec) -> Iterator[Problem]:
     if spec.event_time is not None:
         yield from _event_time_problems(spec, by_name.get(spec.event_time), known)
     yield from _window_problems(spec)
+    yield from _member_problems(spec)
 
 
 def _column_problems(spec: ContractSpec) -> Iterator[Problem]:
@@ -101,6 +102,22 @@ def _column_problems(spec: ContractSpec) -> Iterator[Problem]:
         if other != field.name:
             wrong = f"fields {other!r} and {field.name!r} both mean the column {column!r}: keep one of them"
             yield Problem(wrong, f"fields[{index}].name")
+
+
+def _member_problems(spec: ContractSpec) -> Iterator[Problem]:
+    """Name pointer fields whose place is a member that another field has rules for: one of the two would be lost."""
+    members: dict[tuple[str, ...], str] = {}
+    for field in spec.fields:
+        if field.members and not list(_field_name_problems(field, "", "")):
+            members |= {(*field.tokens, member.name): field.name for member in field.members}
+    for index, field in enumerate(spec.fields):
+        if members and not list(_field_name_problems(field, "", "")):
+            around = next(
+                (field.tokens[:end] for end in range(1, len(field.tokens) + 1) if field.tokens[:end] in members), None
+            )
+            if around is not None:
+                wrong = f"field {field.name!r} and a member of field {members[around]!r} both rule one place: keep one of them"
+                yield Problem(wrong, f"fields[{index}].name")
 
 
 def _event_time_problems(spec: ContractSpec, field: FieldSpec | None, known: str) -> Iterator[Problem]:
