@@ -132,7 +132,7 @@ def _show(item: contract_language_pb2.JudgedItem, *, many: bool) -> None:
                 "device": item.device_id,
                 "event time": f"{moment(item.event_time)}{zone}",
                 "message id": item.message_id,
-                **{name: _shown(plain(item.fields[name])) for name in item.fields},
+                **{name: _shown(plain(item.fields[name])) for name in sorted(item.fields)},
                 "extra": _shown(MessageToDict(item.extra)) if item.HasField("extra") else None,
             }
         )

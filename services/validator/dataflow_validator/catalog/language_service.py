@@ -21,6 +21,7 @@ from dataflow_validator.contracts.judge import compile_contract
 from dataflow_validator.contracts.outcome import Accepted, Arrival, Refused
 from dataflow_validator.contracts.parse import read_document
 from dataflow_validator.contracts.spec import ContractSpec
+from dataflow_validator.errors import ContractInvalidError
 from dataflow_validator.pages import Context
 from dataflow_validator.time_messages import from_timestamp
 
@@ -51,7 +52,11 @@ class LanguageServicer(contract_service_pb2_grpc.ContractServiceServicer):
             # In a thread: a document of a megabyte takes a while, and live data goes on.
             imported = await asyncio.to_thread(_imported, request.document)
         except ContractError as error:
-            raise invalid_contract("", error) from error
+            count = len(error.problems)
+            raise ContractInvalidError(
+                f"the document cannot become a contract: {count} problem{'' if count == 1 else 's'}, in the violations",
+                violations=[("document", str(problem)) for problem in error.problems],
+            ) from error
         return contract_language_pb2.ImportJsonSchemaResponse(
             spec=spec_message(imported.spec),
             name=imported.spec.name,
