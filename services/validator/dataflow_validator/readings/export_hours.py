@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import asyncpg
 from dataflow_mesh.postgres import Pool
 
 from dataflow_validator.contracts.names import Column, quote_identifier
@@ -21,12 +23,20 @@ from dataflow_validator.readings.row_pages import RowPages
 from dataflow_validator.rollups.tables import READINGS, Level, kind_of, read_horizon, rollup_table
 
 _HOUR: Final = timedelta(hours=1)
+_HOUR_MS: Final = 28_000
+"""An hour of many devices is read as a whole; connections that answer RPCs are cut off at 30 s."""
+
+_QUICK_SECONDS: Final = 0.3
+_MOST_HOURS: Final = 24 * 366
+"""Hours are read together as long as that is quick and gives few rows."""
+
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class HourlyRows:
     """Each hour and device: how many readings, and of each field count, and of numbers min, max, sum and average.
 
-    Computed from the rows, hour by hour, as of the cut; hours whose rows retention has removed come from the rollups that
+    Computed from the rows, some hours at a time, as of the cut; hours whose rows retention has removed come from the rollups that
     are left of them, where the selection takes the whole hour.
 
     Args:
@@ -39,7 +49,7 @@ class HourlyRows:
 
     def __init__(self, pool: Pool, contract: str, selection: Selection, columns: Sequence[Column], cut: Cut) -> None:
         self._pool = pool
-        self._pages = RowPages(pool, export.PAGE_BYTES)
+        self._pages = RowPages(pool, export.PAGE_BYTES, statement_ms=_HOUR_MS)
         self._selection = selection
         self._cut = cut
         self._contract = contract
@@ -73,20 +83,35 @@ class HourlyRows:
     async def pages(self, after: export.Key | None = None) -> AsyncGenerator[export.ExportPage, None]:
         """Yields the rows behind a key, by hour and device."""
         await self._read_horizon()
-        hour, device = (None, "") if after is None else (after[0], after[1])
-        if hour is None:
-            hour = await self._next_hour(None)
-        while hour is not None:
-            more = True
-            while more:
-                rolled = self._rows_from is not None and hour < self._rows_from
-                query = self._rolled_query(hour, device) if rolled else self._query(hour, device)
-                page = await self._pages.read(query, export.PAGE_ROWS)
-                if page.rows:
-                    device = page.rows[-1][0]
-                    yield export.ExportPage(page.rows, (hour, device, ""))
-                more = page.more
-            hour, device = await self._next_hour(hour + _HOUR), ""
+        start = await self._next_hour(None) if after is None else after[0]
+        key = (datetime.min.replace(tzinfo=UTC), "") if after is None else (after[0], after[1])
+        hours = 1
+        while start is not None:
+            end = self._end(start, hours)
+            began = time.monotonic()
+            try:
+                page = await self._pages.read(self._query(start, end, key), export.PAGE_ROWS)
+            except asyncpg.QueryCanceledError:
+                if hours == 1:
+                    raise
+                hours = max(1, hours // 16)
+                continue
+            if page.rows:
+                key = page.rows[-1][1], page.rows[-1][0]
+                yield export.ExportPage(page.rows, (*key, ""))
+            if page.more:
+                start = key[0]
+                continue
+            quick = time.monotonic() - began < _QUICK_SECONDS
+            hours = (
+                min(2 * hours, _MOST_HOURS) if quick and len(page.rows) < export.PAGE_ROWS // 2 else max(1, hours // 2)
+            )
+            start = await self._next_hour(end)
+
+    def _end(self, start: datetime, hours: int) -> datetime:
+        """Returns where a slice of hours ends: on one side of what retention has removed."""
+        end = start + min(hours * _HOUR, _LAST - start)
+        return self._rows_from if self._rows_from is not None and start < self._rows_from < end else end
 
     async def _read_horizon(self) -> None:
         async with self._pool.acquire() as connection:
@@ -134,31 +159,26 @@ class HourlyRows:
             conditions.append(f"r.device_id = ANY ({query.argument(list(self._selection.device_ids), 'text[]')})")
         return conditions
 
-    def _rolled_query(self, hour: datetime, after: str) -> Query:
+    def _query(self, start: datetime, end: datetime, after: tuple[datetime, str]) -> Query:
+        rolled = self._rows_from is not None and start < self._rows_from
         query = Query()
-        start = query.argument(hour, "timestamptz")
-        conditions = [f"r.start = {start}", f"r.device_id > {query.argument(after, 'text')}", *self._whole_hours(query)]
-        readings = f"max(r.count) FILTER (WHERE r.field = '{READINGS}')"
-        cells = ", ".join(["r.device_id", f"{start} AS hour", f"{readings} AS readings", *self._kept])
+        first, last = query.argument(start, "timestamptz"), query.argument(end, "timestamptz")
+        key = f"({query.argument(after[0], 'timestamptz')}, {query.argument(after[1], 'text')})"
+        if rolled:
+            moment, hour, table = "r.start", "r.start", self._rollups
+            readings, cells = f"max(r.count) FILTER (WHERE r.field = '{READINGS}')", self._kept
+            conditions = self._whole_hours(query)
+        else:
+            moment, hour, table = "r.event_time", "date_trunc('hour', r.event_time)", self._selection.table
+            readings, cells = "count(*)", self._cells
+            conditions = [*time_bounds(query, self._selection), self._cut.condition(query)]
+            if self._selection.device_ids is not None:
+                conditions.append(f"r.device_id = ANY ({query.argument(list(self._selection.device_ids), 'text[]')})")
+        conditions += [f"{moment} >= {first}", f"{moment} < {last}", f"({hour}, r.device_id) > {key}"]
+        selected = ", ".join(["r.device_id", f"{hour} AS hour", f"{readings} AS readings", *cells])
         query.sql = (
-            f"SELECT {cells} FROM {self._rollups} r WHERE {' AND '.join(conditions)} "  # noqa: S608
-            f"GROUP BY r.device_id ORDER BY r.device_id LIMIT {query.argument(export.PAGE_ROWS + 1, 'bigint')}"
-        )
-        return query
-
-    def _query(self, hour: datetime, after: str) -> Query:
-        query = Query()
-        conditions = [*time_bounds(query, self._selection), self._cut.condition(query)]
-        start = query.argument(hour, "timestamptz")
-        conditions.append(f"r.event_time >= {start}")
-        conditions.append(f"r.event_time < {query.argument(hour + _HOUR, 'timestamptz')}")
-        conditions.append(f"r.device_id > {query.argument(after, 'text')}")
-        if self._selection.device_ids is not None:
-            conditions.append(f"r.device_id = ANY ({query.argument(list(self._selection.device_ids), 'text[]')})")
-        cells = ", ".join(["r.device_id", f"{start} AS hour", "count(*) AS readings", *self._cells])
-        query.sql = (
-            f"SELECT {cells} FROM {self._selection.table} r WHERE {' AND '.join(conditions)} "  # noqa: S608
-            f"GROUP BY r.device_id ORDER BY r.device_id LIMIT {query.argument(export.PAGE_ROWS + 1, 'bigint')}"
+            f"SELECT {selected} FROM {table} r WHERE {' AND '.join(conditions)} "  # noqa: S608 - quoted
+            f"GROUP BY 2, 1 ORDER BY 2, 1 LIMIT {query.argument(export.PAGE_ROWS + 1, 'bigint')}"
         )
         return query
 

@@ -33,9 +33,11 @@ class RowPages:
     Args:
         pool: Where to take a connection from, for each page.
         max_bytes: Bytes of texts of one page, about; a single row may be longer.
+        statement_ms: How long Postgres may work on one page.
     """
 
-    def __init__(self, pool: Pool, max_bytes: int) -> None:
+    def __init__(self, pool: Pool, max_bytes: int, *, statement_ms: int = STATEMENT_TIMEOUT_MS) -> None:
+        self._statement_ms = statement_ms
         self._pool = pool
         self._max_bytes = max_bytes
         self._prefetch = 64
@@ -48,12 +50,12 @@ class RowPages:
             max_rows: Rows of the page at most.
 
         Raises:
-            asyncpg.QueryCanceledError: It took longer than `STATEMENT_TIMEOUT_MS`.
+            asyncpg.QueryCanceledError: It took longer than it may.
         """
         rows: list[Row] = []
         size = 0
         async with self._pool.acquire() as connection, connection.transaction(readonly=True):
-            await connection.execute(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}")
+            await connection.execute(f"SET LOCAL statement_timeout = {self._statement_ms}")
             async for row in connection.cursor(query.sql, *query.arguments, prefetch=self._prefetch):
                 size += _ROW_BYTES + sum(len(value) for value in row if type(value) is str or type(value) is bytes)
                 if len(rows) == max_rows or (rows and size > self._max_bytes):
