@@ -14,7 +14,7 @@ import orjson
 import pytest
 from dataflow.ring.v1.batch_pb2 import Batch
 from dataflow_mesh.postgres import Pool
-from dataflow_mesh.testing import PostgresCluster
+from dataflow_mesh.testing import PostgresCluster, postgres_cluster
 from dataflow_ring import keys
 from dataflow_ring.batch import new_batch_id, pack
 from dataflow_ring.consume import Entry, Origin
@@ -118,12 +118,18 @@ def counts(job: JobRecord) -> dict[str, int]:
     return {key: job.result[key] for key in EXPECTED}
 
 
+@asynccontextmanager
+async def filled(cluster: PostgresCluster) -> AsyncIterator[Bench]:
+    """Make a database with a raw log of its own."""
+    async with validator_database(cluster) as pool:
+        made = Bench(pool, cluster.dsn_of(await pool.fetchval("SELECT current_database()")))
+        await made.fill()
+        yield made
+
+
 @pytest.fixture
 async def bench(postgres_server: PostgresCluster) -> AsyncIterator[Bench]:
-    async with validator_database(postgres_server) as pool:
-        database = await pool.fetchval("SELECT current_database()")
-        made = Bench(pool, postgres_server.dsn_of(database))
-        await made.fill()
+    async with filled(postgres_server) as made:
         yield made
 
 
@@ -189,6 +195,20 @@ async def test_two_workers_share_the_parts(bench: Bench, monkeypatch: pytest.Mon
         await bench.pool.execute("UPDATE validator.job SET rate = NULL")
         job = await bench.end(job_id)
     assert holders == {"one", "two"}
+    assert counts(job) == EXPECTED
+
+
+async def test_job_goes_on_when_postgres_is_back() -> None:
+    """Killed in the middle and started again; the worker lives on and counts nothing twice."""
+    with postgres_cluster() as cluster:
+        async with filled(cluster) as own, own.workers("one") as workers:
+            job_id = await own.begin()
+            await own.reach(job_id, 500)
+            worker = workers.counts.pid
+            await asyncio.to_thread(cluster.kill)
+            await asyncio.to_thread(cluster.start)
+            job = await own.end(job_id)
+            assert workers.counts.pid == worker
     assert counts(job) == EXPECTED
 
 

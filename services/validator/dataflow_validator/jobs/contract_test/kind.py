@@ -191,8 +191,8 @@ async def _summarise(connection: Connection, contract: str) -> None:
 
 async def _count_rows(connection: Connection, request: TestRequest, before_xid: int) -> int:
     """Counts the rows that a complete raw log would give."""
-    conditions = ["(stored_xid::text)::bigint < $1"]
-    arguments: list[object] = [before_xid]
+    conditions = ["stored_xid < $1::text::xid8"]
+    arguments: list[object] = [str(before_xid)]
     if request.start is not None:
         arguments.append(request.start)
         conditions.append(f"receive_time >= ${len(arguments)}")

@@ -90,7 +90,7 @@ async def rows_of(connection: Connection, contract: str, xids: Sequence[int]) ->
         connection.fetch(
             f"""SELECT (stored_xid::text)::bigint AS xid, revision, count(*) AS rows, bit_xor(content_hash) AS contents
                 FROM {readings_table(contract)} WHERE ((stored_xid::text)::bigint) BETWEEN $1 AND $2
-                GROUP BY 1, 2""",  # noqa: S608 - a contract's name is an identifier
+                GROUP BY stored_xid, revision""",  # noqa: S608 - a contract's name is an identifier
             min(xids),
             max(xids),
         ),
