@@ -207,8 +207,7 @@ class Sampler:
     def near(self, facts: Facts, goal: Node) -> list[Json]:
         """Make up values that may tell facts and a goal apart: made from either, at the edges of both, and of every type."""
         both = [*facts.nodes, *Facts([goal]).nodes]
-        made: list[Json] = [self.value(facts) for _ in range(12)]
-        made += list(numbers_near(both))
+        made: list[Json] = [*numbers_near(both)]
         made += [text_of(size, self._random) for size in sizes_near(both, "minLength", "maxLength")]
         for size in sizes_near(both, "minItems", "maxItems"):
             made.append([self.value(facts.element(index)) for index in range(min(size, 200))])
@@ -224,7 +223,9 @@ class Sampler:
             if isinstance(pattern := node.get("pattern"), str):
                 made += [text for _ in range(4) if (text := sample_pattern(pattern, self._random)) is not None]
         made += [str(value) for value in made if isinstance(value, int | float) and not isinstance(value, bool)]
-        return [*made, *_ZOO, *[self.value(Facts([goal])) for _ in range(4)]]
+        # What is plain comes first: the first that shows the gap is what people see.
+        made += [*_ZOO, *[self.value(facts) for _ in range(12)], *[self.value(Facts([goal])) for _ in range(4)]]
+        return made
 
     def _object_of(self, facts: Facts, size: int) -> Json:
         """Make up an object of so many members, as far as the required ones leave room."""

@@ -1,6 +1,7 @@
 """Looks for items that one contract accepts and another refuses. What is found has been judged by both."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from random import Random
 from typing import Final
 
@@ -17,6 +18,7 @@ from dataflow_validator.contracts.spec import Json
 
 _BASES: Final = 5
 _BASE_TRIES: Final = 40
+_TRIES_WITHOUT_BASE: Final = 150
 _MAX_JUDGED: Final = 6_000
 _MAX_REASONS: Final = 5
 _TRIES_FOR_BETTER: Final = 200
@@ -96,11 +98,21 @@ class Search:
             example, reasons = found
             near = [rule for path, rule in reasons if _is_near(path, gap.path)]
             if wanted in near:
-                return example
+                return self._plainer(item, gap, len(reasons)) or example
             rank = 1 if near else 2
             if fallback is None or rank < fallback[0]:
                 fallback = (rank, example)
         return None if fallback is None else fallback[1]
+
+    def _plainer(self, item: Json, gap: Gap, count: int) -> CounterExample | None:
+        """Leave out what an example does not need, member by member, as long as nothing else is wrong with it."""
+        best: CounterExample | None = None
+        for name in list(item) if isinstance(item, dict) else ():
+            if isinstance(item, dict) and not (gap.path and name == gap.path[0]):
+                rest: Json = {key: value for key, value in item.items() if key != name}
+                if (found := self.verify(rest)) is not None and len(found[1]) <= count:
+                    item, best, count = rest, found[0], len(found[1])
+        return best
 
     def probe(
         self, count: int, pardoned: Sequence[tuple[str, ...]] = ()
@@ -120,6 +132,13 @@ class Search:
 
     def _candidates(self, gap: Gap) -> Iterator[Json]:
         bases = list(self._bases(gap.path))
+        if not bases:
+            # Nothing that was made up is accepted: perhaps nothing is, and more of it would not help.
+            yield from islice(self._values_at(gap, [{}]), _TRIES_WITHOUT_BASE)
+            return
+        yield from self._values_at(gap, bases)
+
+    def _values_at(self, gap: Gap, bases: Sequence[Json]) -> Iterator[Json]:
         values: list[object] = [_GONE] if gap.word == "required" else list(self._sampler.near(gap.facts, gap.goal))
         if gap.word in {"required", "properties", "dependentRequired"}:
             values += [_GONE]
@@ -143,8 +162,6 @@ class Search:
                     found += 1
                 if found >= _BASES:
                     return
-        if not found:
-            yield {}
 
 
 def _with(item: Json, path: tuple[str, ...], value: object) -> Json:
