@@ -11,7 +11,7 @@ from dataflow_mesh.testing import PostgresCluster
 from dataflow_validator.contracts.spec import ConflictRule, ContractSpec
 from dataflow_validator.jobs.records import create_job, get_job
 from dataflow_validator.ledger.recount import recount
-from dataflow_validator.rejudge import settling
+from dataflow_validator.rejudge import settling, tables
 from dataflow_validator.rejudge.page import Page
 from dataflow_validator.testing import validator_database
 
@@ -110,7 +110,7 @@ async def test_a_worker_that_dies_between_writing_and_committing_repeats_and_los
     healed, always = await refused_and_healed(open_house, 6)
     async with healed.pool.acquire() as connection:
         job = await create_job(connection, "REPLAY_QUARANTINED", {"filter": {}}, request_id="", created_by="tester")
-    write, steps = settling.write, 0
+    write, steps = tables.write, 0
 
     async def dies(*arguments: Any) -> None:
         nonlocal steps
@@ -227,3 +227,19 @@ async def test_a_resend_of_what_takes_its_key_back_leaves_quarantine(open_house:
     assert await house.pool.fetchval('SELECT n FROM readings."a"') == 50
     kept = await house.pool.fetch("SELECT kind FROM validator.quarantine ORDER BY kind")
     assert [row["kind"] for row in kept] == ["CONFLICT", "REFUSED"]
+
+
+async def test_a_resend_as_another_element_goes_to_quarantine_with_its_row(open_house: Open) -> None:
+    """Refused from the start, a message and the same item within an array would both have been in quarantine."""
+    item = {"device_id": "d", "ts": "2026-09-20T10:00:00Z", "key": "k", "n": 50}
+    history = [batch({"topic": "a/x", "payload": item}), batch({"topic": "a/x", "payload": [{}, item]}, at=1)]
+    healed, always = await open_house([spec("a", maximum=100)]), await open_house([spec("a", maximum=40)])
+    for told in history:
+        await healed.tell(told)
+        await always.tell(told)
+    await healed.revise(spec("a", maximum=40))
+    foreseen = await healed.run("BACKFILL", {"contract": "a"}, dry_run=True)
+    assert counts(await healed.run("BACKFILL", {"contract": "a"})) == counts(foreseen)
+    assert await healed.state("a") == await always.state("a")
+    await healed.run("BACKFILL", {"contract": "a"})
+    assert await healed.state("a") == await always.state("a")

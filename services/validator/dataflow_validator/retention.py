@@ -117,7 +117,8 @@ class Retention:
             + await self._prune("prune_default_ledger", settings.ledger_days)
             + await self._prune("prune_default_ledger_minute", settings.ledger_minute_days)
             + await self._prune("prune_ledger_boot", max(_BOOT_DAYS, settings.ledger_days + 1))
-            + await self._prune("prune_ledger_open", settings.ledger_minute_days),
+            + await self._prune("prune_ledger_open", settings.ledger_minute_days)
+            + await self._prune("prune_ledger_change", settings.ledger_days + 1),
         )
         await self._pool.execute(statements("retention")["prune_suspect"], settings.batch_horizon.total_seconds())
         if done != Round(dropped=[]):

@@ -24,6 +24,9 @@ from dataflow_validator.rejudge.cases import Case, Entry, QuarantineKey, RowKey
 SeenKey: TypeAlias = tuple[str, str, UUID]
 """Contract, device, message id."""
 
+SentKey: TypeAlias = tuple[str, UUID, int]
+"""Contract, message id, content hash: the same item, however often and as whatever element it was sent."""
+
 
 class Became(StrEnum):
     """What became of an item; the keys of the counts."""
@@ -72,11 +75,18 @@ class Found:
         rows: By key; those that are not there are left out.
         seen: Content hash of the first item with an id, where the contract has no event time.
         taken: Keys of items in quarantine.
+        sent: The same items, as whatever element.
     """
 
     rows: dict[RowKey, RowState] = field(default_factory=dict)
     seen: dict[SeenKey, int] = field(default_factory=dict)
     taken: set[QuarantineKey] = field(default_factory=set)
+    sent: set[SentKey] = field(default_factory=set)
+
+    def take(self, key: QuarantineKey) -> None:
+        """Note an item in quarantine."""
+        self.taken.add(key)
+        self.sent.add((key[0], key[1], key[3]))
 
 
 @dataclass(slots=True)
@@ -242,15 +252,18 @@ class Decider:
         """Write down how an item stands in quarantine from now on; one of its key may be there already."""
         entry = case.entry
         if entry is None:
-            if not case.replaced:
-                return became if became is Became.CONFLICT else Became.ABSENT
-            return became if self._comes(row) else Became.DUPLICATE
+            # Refused, and in quarantine as another element: it was a resend of a row that has just gone there.
+            again = not self._keeps and became is Became.REFUSED
+            again &= (row.contract, row.message_id, row.content_hash) in self._found.sent
+            if case.replaced or again:
+                return became if self._comes(row) else Became.DUPLICATE if case.replaced else Became.ABSENT
+            return became if became is Became.CONFLICT else Became.ABSENT
         key = (row.contract, row.message_id, row.element, row.content_hash)
         if key != entry.key:
             if key in self._found.taken:
                 self._leaves(entry)
                 return Became.DUPLICATE
-            self._found.taken.add(key)
+            self._found.take(key)
         elif (row.contract, row.revision, row.kind, row.device_id) == entry[1:5]:
             return became
         self.changes.changed[entry.quarantine_id] = entry, row
@@ -260,6 +273,6 @@ class Decider:
         key = (row.contract, row.message_id, row.element, row.content_hash)
         if key in self._found.taken:
             return False
-        self._found.taken.add(key)
+        self._found.take(key)
         self.changes.new.append(row)
         return True

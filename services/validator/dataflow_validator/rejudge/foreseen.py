@@ -10,7 +10,7 @@ from uuid import UUID
 from dataflow_mesh.postgres import Connection
 
 from dataflow_validator.rejudge.cases import Case, QuarantineKey, RowKey
-from dataflow_validator.rejudge.deciding import Changes, Found, RowState, SeenKey
+from dataflow_validator.rejudge.deciding import Changes, Found, RowState, SeenKey, SentKey
 from dataflow_validator.statements import statements
 
 _SQL: Final = statements("rejudge")
@@ -29,6 +29,10 @@ def _item_digest(key: QuarantineKey) -> UUID:
     return _digest("item", key[0], key[1].hex, str(key[2]), str(key[3]))
 
 
+def _sent_digest(key: SentKey) -> UUID:
+    return _digest("sent", key[0], key[1].hex, str(key[2]))
+
+
 def _digest(*parts: str) -> UUID:
     # Neither names nor device ids hold NUL.
     return UUID(bytes=blake2b("\0".join(parts).encode(), digest_size=16).digest())
@@ -43,7 +47,8 @@ async def overlay(connection: Connection, job_id: UUID, cases: Sequence[Case], f
             for key in case.row_keys:
                 seen[_seen_digest((key[0], key[1], key[3]))] = (key[0], key[1], key[3])
     items = {_item_digest(key): key for key in map(_item_key, cases)}
-    records = await connection.fetch(_SQL["foreseen"], job_id, [*rows, *seen, *items])
+    sent = {_sent_digest((key[0], key[1], key[3])): (key[0], key[1], key[3]) for key in items.values()}
+    records = await connection.fetch(_SQL["foreseen"], job_id, [*rows, *seen, *items, *sent])
     for record in records:
         digest, content_hash = record["key"], record["content_hash"]
         if (row := rows.get(digest)) is not None:
@@ -57,7 +62,9 @@ async def overlay(connection: Connection, job_id: UUID, cases: Sequence[Case], f
             else:
                 found.seen[remembered] = content_hash
         elif (item := items.get(digest)) is not None:
-            found.taken.add(item)
+            found.take(item)
+        elif (same := sent.get(digest)) is not None:
+            found.sent.add(same)
 
 
 async def remember(connection: Connection, job_id: UUID, changes: Changes) -> None:
@@ -79,6 +86,7 @@ async def remember(connection: Connection, job_id: UUID, changes: Changes) -> No
     )
     for item in rows:
         written[_item_digest(item)] = item[3], 0
+        written[_sent_digest((item[0], item[1], item[3]))] = item[3], 0
     if written:
         hashes, revisions = zip(*written.values(), strict=True)
         await connection.execute(_SQL["foresee"], job_id, list(written), hashes, revisions)

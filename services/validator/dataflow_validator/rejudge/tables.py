@@ -15,8 +15,8 @@ from dataflow_validator.failure import of_lane
 from dataflow_validator.judged import QuarantineRow
 from dataflow_validator.quarantine.rows import quarantine_columns
 from dataflow_validator.readings.rows import insert_statement, readings_table
-from dataflow_validator.rejudge.cases import Case, Entry, QuarantineKey, RowKey
-from dataflow_validator.rejudge.deciding import Changes, Found, Lane, RowState, SeenKey
+from dataflow_validator.rejudge.cases import Case, Entry, RowKey
+from dataflow_validator.rejudge.deciding import Changes, Found, Lane, RowState, SeenKey, SentKey
 from dataflow_validator.rejudge.update import update_statement
 from dataflow_validator.rollups.marks import hours_of, mark_hours
 from dataflow_validator.statements import statements
@@ -119,14 +119,14 @@ def _seen_key(case: Case) -> SeenKey:
 
 
 async def _find_taken(connection: Connection, found: Found, cases: Sequence[Case]) -> None:
-    keys: set[QuarantineKey] = set()
+    keys: set[SentKey] = set()
     for case in cases:
-        key = (case.contract.spec.name, case.message_id, case.outcome.element, case.content_hash)
-        if case.entry is None or case.entry.key != key:
-            keys.add(key)
+        name, message_id, content_hash = case.contract.spec.name, case.message_id, case.content_hash
+        if case.entry is None or case.entry.key != (name, message_id, case.outcome.element, content_hash):
+            keys.add((name, message_id, content_hash))
     if keys:
-        records = await connection.fetch(_SQL["taken"], *zip(*keys, strict=True))
-        found.taken = {(r["contract"], r["message_id"], r["element"], r["content_hash"]) for r in records}
+        for r in await connection.fetch(_SQL["taken"], *zip(*keys, strict=True)):
+            found.take((r["contract"], r["message_id"], r["element"], r["content_hash"]))
 
 
 async def write(connection: Connection, changes: Changes) -> None:

@@ -17,11 +17,11 @@ SELECT pg_snapshot_xmin(pg_current_snapshot()) >= $1::text::xid8;
 SELECT quarantine_id FROM validator.quarantine WHERE quarantine_id = ANY ($1::bigint[]) ORDER BY quarantine_id FOR UPDATE;
 
 -- name: taken
--- Keys of quarantined items among those given.
-SELECT q.contract, q.message_id, q.element, q.content_hash
-FROM unnest($1::text[], $2::uuid[], $3::integer[], $4::bigint[]) AS k (contract, message_id, element, content_hash)
+-- Keys of quarantined items that have one of the given ids, with the same content, as whatever element.
+SELECT DISTINCT q.contract, q.message_id, q.element, q.content_hash
+FROM unnest($1::text[], $2::uuid[], $3::bigint[]) AS k (contract, message_id, content_hash)
 JOIN validator.quarantine q
-    ON q.contract = k.contract AND q.message_id = k.message_id AND q.element = k.element AND q.content_hash = k.content_hash;
+    ON q.contract = k.contract AND q.message_id = k.message_id AND q.content_hash = k.content_hash;
 
 -- name: remember_seen
 -- In key order, against deadlocks.

@@ -19,6 +19,11 @@ DELETE FROM validator.ledger_boot WHERE ctid = ANY (ARRAY(
 DELETE FROM validator.ledger_open WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM validator.ledger_open WHERE since < now() - make_interval(days => $1) LIMIT $2));
 
+-- name: prune_ledger_change
+-- What they change was counted before them: the ledger has none of it any more.
+DELETE FROM validator.ledger_change WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM validator.ledger_change WHERE change_time < now() - make_interval(days => $1) LIMIT $2));
+
 -- name: prune_batch
 DELETE FROM validator.batch WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM validator.batch WHERE commit_time < now() - make_interval(secs => $1) LIMIT $2));
