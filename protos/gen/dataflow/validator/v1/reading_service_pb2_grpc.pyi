@@ -60,8 +60,8 @@ class ReadingServiceStub:
     """Readings as they are stored: each that the filter takes, once, behind a cursor; for ever.
 
     Ordered by transaction: nothing is missed because it was committed out of order, and nothing comes twice behind the
-    same cursor. A row that a Backfill judged again comes again, with its new revision and the same key; a row that is
-    deleted is not mentioned. The first response has no readings and says where the watch begins; so does one after each
+    same cursor. A row that a Backfill or a replay judged again comes again with the same key: with its new revision, or with
+    the content of another item that contested the key and came first. A row that is deleted is not mentioned. The first response has no readings and says where the watch begins; so does one after each
     silence (`heartbeat`). To go on after a broken call, also at another validator, send the last `cursor`.
     A slow reader slows its own stream only: nothing is dropped, and nothing in the database waits for it.
     Transactions that stay open, of anybody, hold all watches back: `held_back` says by how much.
@@ -127,8 +127,8 @@ class ReadingServiceAsyncStub(ReadingServiceStub):
     """Readings as they are stored: each that the filter takes, once, behind a cursor; for ever.
 
     Ordered by transaction: nothing is missed because it was committed out of order, and nothing comes twice behind the
-    same cursor. A row that a Backfill judged again comes again, with its new revision and the same key; a row that is
-    deleted is not mentioned. The first response has no readings and says where the watch begins; so does one after each
+    same cursor. A row that a Backfill or a replay judged again comes again with the same key: with its new revision, or with
+    the content of another item that contested the key and came first. A row that is deleted is not mentioned. The first response has no readings and says where the watch begins; so does one after each
     silence (`heartbeat`). To go on after a broken call, also at another validator, send the last `cursor`.
     A slow reader slows its own stream only: nothing is dropped, and nothing in the database waits for it.
     Transactions that stay open, of anybody, hold all watches back: `held_back` says by how much.
@@ -215,8 +215,8 @@ class ReadingServiceServicer(metaclass=_abc_1.ABCMeta):
         """Readings as they are stored: each that the filter takes, once, behind a cursor; for ever.
 
         Ordered by transaction: nothing is missed because it was committed out of order, and nothing comes twice behind the
-        same cursor. A row that a Backfill judged again comes again, with its new revision and the same key; a row that is
-        deleted is not mentioned. The first response has no readings and says where the watch begins; so does one after each
+        same cursor. A row that a Backfill or a replay judged again comes again with the same key: with its new revision, or with
+        the content of another item that contested the key and came first. A row that is deleted is not mentioned. The first response has no readings and says where the watch begins; so does one after each
         silence (`heartbeat`). To go on after a broken call, also at another validator, send the last `cursor`.
         A slow reader slows its own stream only: nothing is dropped, and nothing in the database waits for it.
         Transactions that stay open, of anybody, hold all watches back: `held_back` says by how much.
