@@ -244,3 +244,40 @@ def test_a_mangled_export_is_refused_or_read_without_it(member: Any) -> None:
     document = {"type": "object", "properties": {"a": {"type": "integer"}}, "x-dataflow-contract": member}
     with suppress(ContractError):
         assert import_json_schema(document).spec.fields
+
+
+@pytest.mark.parametrize("draft", ["http://json-schema.org/draft-07/schema#", "http://json-schema.org/schema#"])
+def test_an_older_draft_is_read_where_nothing_differs(draft: str) -> None:
+    """What tools write for draft 7 is a contract, with a warning that says how it was read."""
+    document = {
+        "$schema": draft,
+        "type": "object",
+        "properties": {"id": {"$ref": "#/definitions/n"}},
+        "definitions": {"n": {"$schema": draft, "type": "integer", "minimum": 1}},
+    }
+    imported = import_json_schema(document)
+    assert imported.spec.fields == (FieldSpec("id", FieldType.INTEGER, required=False, min=1),)
+    assert imported.warnings[0].path == "/$schema"
+    raw = import_json_schema({**document, "minProperties": 1}).spec
+    assert not compile_contract(replace(raw, name="older"), 1).is_valid({"id": 0})
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"items": [{"type": "integer"}]},
+        {"dependencies": {"a": ["b"]}},
+        {"additionalItems": False},
+        {"$ref": "#/definitions/n", "minimum": 1},
+        {"$id": "#here"},
+    ],
+)
+def test_an_older_draft_is_refused_where_it_means_something_else(part: dict[str, Any]) -> None:
+    """Nothing is read in another sense than it was written in."""
+    document = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "properties": {"a": part},
+        "definitions": {"n": {}},
+    }
+    with pytest.raises(ContractError, match="convert the schema"):
+        import_json_schema(document)

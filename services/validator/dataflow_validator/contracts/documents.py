@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Final, TypeVar
 
+from dataflow_validator.contracts.dialects import as_current
 from dataflow_validator.contracts.errors import ContractError
 from dataflow_validator.contracts.exchange_out import CONTRACT_MEMBER, FIELD_MEMBER
 from dataflow_validator.contracts.names import column_name
@@ -208,7 +209,8 @@ def from_json_schema_document(document: object, *, name: str = "") -> ContractSp
     `oneOf`) gives a column of that type, `format: date-time` a timestamp. An object that declares its properties, and
     declares nothing of others, becomes the columns of its properties, up to `MAX_DERIVED_DEPTH` levels and
     `MAX_DERIVED_FIELDS` columns; below that, and for other objects, arrays, unions and everything else, one jsonb. The
-    derived fields add no rule: the schema alone judges.
+    derived fields add no rule: the schema alone judges. A schema of draft 6, 7 or 2019-09 is read as one of 2020-12 where
+    that means the same.
 
     Args:
         document: The parsed schema. A DataFlow contract file, `{"name", "fields", "json_schema"}`, is unwrapped: taken as a
@@ -232,6 +234,7 @@ def from_json_schema_document(document: object, *, name: str = "") -> ContractSp
         document = {key: value for key, value in document.items() if key != CONTRACT_MEMBER}
     if not isinstance(document, dict):
         raise ContractError(["a JSON Schema is a JSON object"])
+    document = as_current(document)
     if problems := schema_limits(document):
         raise ContractError(problems)
     columns = _properties(document, References(document), (), frozenset(), iter(range(_MAX_PROPERTIES)))

@@ -15,7 +15,7 @@ from dataflow_validator.contracts.exchange_fields import InexpressibleError, rea
 from dataflow_validator.contracts.exchange_out import BOTH, CONTRACT_MEMBER, PLAIN, RAW, export_json_schema
 from dataflow_validator.contracts.names import column_of
 from dataflow_validator.contracts.references import References
-from dataflow_validator.contracts.schema import RAW_ID, compile_schema, schema_limits
+from dataflow_validator.contracts.schema import DIALECT, RAW_ID, compile_schema, schema_limits
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, Json, UnknownFields
 
 MAX_WARNINGS: Final = 100
@@ -72,14 +72,18 @@ def import_json_schema(document: object, *, name: str = "") -> Imported:
         return _checked(_both(whole.json_schema, member, settings))
     if form == RAW:
         return _checked(_raw(whole, member, settings))
+    older: list[Problem] = []
+    written_for = document.get("$schema")
+    if isinstance(written_for, str) and written_for.rstrip("#") != DIALECT:
+        older = [Problem(f"written for {written_for}, read as 2020-12: nothing in it differs", "/$schema")]
     compile_schema(whole)  # remote references and the like are told before anything is made of the document
     try:
         spec, warnings = _plain(whole.json_schema, settings, exported=form == PLAIN)
     except InexpressibleError as why:
         kept = Problem(f"kept as JSON Schema, since a field list cannot say this: {why}", why.path)
         spec = _with(whole, settings)
-        return Imported(spec, (kept, *_notes(spec))[:MAX_WARNINGS])
-    return Imported(spec, tuple(warnings[:MAX_WARNINGS]))
+        return Imported(spec, (*older, kept, *_notes(spec))[:MAX_WARNINGS])
+    return Imported(spec, (*older, *warnings)[:MAX_WARNINGS])
 
 
 def _plain(
