@@ -11,16 +11,25 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from dataflow.ring.v1.batch_pb2 import Batch
 from dataflow_mesh.postgres import Connection, Pool
 from dataflow_mesh.testing import PostgresCluster
+from dataflow_ring import keys
+from dataflow_ring.batch import new_batch_id, new_boot_id, pack
+from dataflow_ring.consume import Entry, Origin
 from dataflow_validator.catalog.contract_records import create_contract
+from dataflow_validator.catalog.registry import Registry
+from dataflow_validator.catalog.route_records import create_route
+from dataflow_validator.catalog.rules import Rules
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType
+from dataflow_validator.judged import judge_batch
 from dataflow_validator.readings.partitions import Partitions, months_of
 from dataflow_validator.rollups import worker as worker_module
 from dataflow_validator.rollups.marks import mark
 from dataflow_validator.rollups.tables import begin_rollups
 from dataflow_validator.rollups.testing import differences
 from dataflow_validator.rollups.worker import RollupWorker, SettleRule
+from dataflow_validator.store import store
 from dataflow_validator.testing import validator_database
 
 pytestmark = pytest.mark.postgres
@@ -128,6 +137,31 @@ async def test_late_changed_and_removed_rows_are_in_the_rollups(database: Databa
     assert await database.differences() == []
     assert await database.count('rollup."weather:hour"', "device_id = 'd2'") == 0
     assert await database.count('rollup."weather:day"', "device_id = 'd2'") == 0
+
+
+async def test_the_store_transaction_marks_what_it_stores(database: Database) -> None:
+    """The hours and devices of new rows are marked with them, those of duplicates are not."""
+    async with database.pool.acquire() as connection:
+        await create_route(connection, "w/+", "weather", "topic:2")
+        registry = Registry()
+        await registry.refresh(connection)
+    batch = Batch(batch_id=new_batch_id(), bridge_id="b", boot_id=new_boot_id(), sequence=1)
+    for device, time in (("a", "2024-01-30T10:59:59Z"), ("b", "2024-01-30T11:00:00Z"), ("a", "2024-01-30T11:30:00Z")):
+        batch.messages.add(
+            topic=f"w/{device}", payload=b'{"ts": "%s"}' % time.encode(), receive_time_us=1_790_000_000_000_000
+        )
+    for _ in range(2):  # the second time under another id, as a resend is
+        batch.batch_id = new_batch_id()
+        entry = Entry("n", keys.BATCHES, b"1-1", batch.batch_id, pack(batch), Origin.NEW)
+        async with database.pool.acquire() as connection:
+            await store(connection, [judge_batch(entry, batch, Rules(registry.current))])
+    rows = await database.pool.fetch("SELECT hour, devices FROM validator.rollup_mark ORDER BY hour")
+    assert [tuple(row) for row in rows] == [
+        (_BASE + timedelta(hours=10), ["a"]),
+        (_BASE + timedelta(hours=11), ["a", "b"]),
+    ]
+    await database.worker.settle()
+    assert await database.differences() == []
 
 
 async def test_a_difference_is_found(database: Database) -> None:

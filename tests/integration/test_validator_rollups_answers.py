@@ -16,6 +16,8 @@ from dataflow_mesh.postgres import Pool
 from dataflow_mesh.testing import PostgresCluster, in_process_server
 from dataflow_validator.catalog.contract_records import create_contract
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType
+from dataflow_validator.readings import aggregate_service
+from dataflow_validator.readings.aggregate_ranges import Sources
 from dataflow_validator.readings.partitions import Partitions, months_of
 from dataflow_validator.readings.service import SERVICE, ReadingServicer
 from dataflow_validator.rollups.marks import mark, mark_hours
@@ -106,7 +108,7 @@ def aggregate_request(
     request = reading_service_pb2.AggregateReadingsRequest(
         filter=reading_pb2.ReadingFilter(contract="weather", device_ids=devices),
         fields=fields,
-        aggregates=[f"AGGREGATE_{function}" for function in functions],
+        aggregates=[reading_service_pb2.Aggregate.Value(f"AGGREGATE_{function}") for function in functions],
         **parts,
     )
     if start is not None:
@@ -236,6 +238,26 @@ async def test_answers_are_of_one_moment(setup: Setup) -> None:
     assert await setup.check() in (_MIXED, _ROLLUPS)
 
 
+async def test_what_is_committed_in_between_is_in_no_part_of_an_answer(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that come after it was decided what to read from where are not seen where rows are read."""
+    await setup.put(random.Random(9), 200, days=1)
+    await setup.worker.settle()
+    request: dict[str, Any] = {"start": _BASE + timedelta(minutes=1), "functions": ["COUNT"]}
+    before = (await setup.ask(**request))[0]
+    assert before.origin.source == _MIXED
+    decide = aggregate_service._sources
+
+    async def decide_and_write(*arguments: Any) -> Sources:
+        decided = await decide(*arguments)
+        await setup.put(random.Random(10), 100, days=0.04)  # within the first hour, of which rows are read
+        return decided
+
+    monkeypatch.setattr(aggregate_service, "_sources", decide_and_write)
+    assert (await setup.ask(**request))[0].buckets == before.buckets
+
+
 async def test_sums_that_rollups_do_not_hold_come_from_rows(setup: Setup) -> None:
     """A sum whose parts pass the range of doubles is answered from rows, exactly."""
     async with setup.pool.acquire() as connection, connection.transaction():
@@ -256,9 +278,9 @@ async def test_what_rows_can_tell_equals_an_oracle(setup: Setup) -> None:
     """Percentiles, median, deviation, distinct values and the mode, in all and by the value of a field."""
     await setup.put(random.Random(5), 400)
     rows = await setup.pool.fetch('SELECT temp, count, label, "on" FROM readings.weather')
-    request = {"fields": ["temp"], "functions": ["MEDIAN", "STDDEV", "DISTINCT"], "percentiles": [0.1, 0.95]}
-    cells = (await setup.ask(**request))[0].buckets[0].fields["temp"]
-    values = sorted(row["temp"] for row in rows if row["temp"] is not None)
+    request: dict[str, Any] = {"functions": ["MEDIAN", "STDDEV", "DISTINCT"], "percentiles": [0.1, 0.95]}
+    cells = (await setup.ask(fields=["temp"], **request))[0].buckets[0].fields["temp"]
+    values: list[float] = sorted(row["temp"] for row in rows if row["temp"] is not None)
     mean = math.fsum(values) / len(values)
 
     def percentile(p: float) -> float:

@@ -73,7 +73,7 @@ class Setup:
                 filter=reading_pb2.ReadingFilter(contract="weather"),
                 fields=["temp"],
                 aggregates=[reading_service_pb2.AGGREGATE_SUM],
-                source=source,
+                source=reading_service_pb2.AggregateSource.Value(source),
             )
         )
 
