@@ -146,6 +146,9 @@ class LoggedItems:
             # The lease is renewed meanwhile.
             await asyncio.sleep(0)
 
+    def _may_change(self, before: CompiledContract, after: CompiledContract) -> bool:
+        return before is not after and self._candidate.may_change_values(before, after)
+
     async def _know(self, revisions: Iterable[int]) -> None:
         for number in revisions:
             if number not in self._revisions:
@@ -153,25 +156,27 @@ class LoggedItems:
 
     def _all_rows(self, group: Group, expected: RowsOf) -> bool:
         """Judges and counts a group of which each item is a row of one revision; counts nothing where that is not so."""
-        resolve = self._candidate.resolve
+        resolve, compiled = self._candidate.resolve, self._candidate.compiled
         before = self._revisions[expected.revision]
-        may_change = self._candidate.may_change_values
-        narrows = self._narrows
+        # What the candidate accepts needs no second look, unless its values may be others.
+        plain = not self._narrows and not self._may_change(before, compiled)
         items = contents = accepted = 0
         odd: list[tuple[Arrival, bool, DeviceRule, CompiledContract, Outcome]] = []
         last_us, receive_time = 0, _EPOCH
         for batch in group.batches:
             batch_id = batch.batch_id
             for position, message in enumerate(batch.messages):
-                resolved = resolve(message.topic)
+                topic = message.topic
+                resolved = resolve(topic)
                 if resolved is None:
                     continue
                 contract, rule = resolved
-                if message.receive_time_us != last_us:
-                    last_us = message.receive_time_us
+                microseconds = message.receive_time_us
+                if microseconds != last_us:
+                    last_us = microseconds
                     receive_time = _EPOCH + timedelta(microseconds=last_us)
                 arrival = Arrival(
-                    message.topic,
+                    topic,
                     message.device_id or None,
                     message.payload,
                     receive_time,
@@ -188,14 +193,14 @@ class LoggedItems:
                 several = len(outcomes) > 1
                 if several and arrival.message_sha1 is not None:
                     outcomes = left_of(message, outcomes)
+                items += len(outcomes)
                 for outcome in outcomes:
-                    items += 1
                     if type(outcome) is Accepted:
                         contents ^= outcome.row[4]  # type: ignore[operator]  # the content hash
-                        if narrows or (contract is not before and may_change(before, contract)):
-                            odd.append((arrival, several, rule, contract, outcome))
-                        else:
+                        if plain and contract is compiled:
                             accepted += 1
+                        else:
+                            odd.append((arrival, several, rule, contract, outcome))
                     elif type(outcome) is Refused:
                         contents ^= outcome.content_hash
                         odd.append((arrival, several, rule, contract, outcome))
@@ -311,7 +316,7 @@ class LoggedItems:
         outcome: Accepted,
         before: CompiledContract,
     ) -> dict[str, tuple[object, object]]:
-        if before is contract or not self._candidate.may_change_values(before, contract):
+        if not self._may_change(before, contract):
             return {}
         was = before.judge(arrival, rule)
         same = next((one for one in was if isinstance(one, Accepted) and one.element == outcome.element), None)
