@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import timedelta
 from pathlib import Path
@@ -45,16 +46,23 @@ def _cut(path: Path) -> str:
 
 
 def _rows(response: reading_stream_pb2.WatchReadingsResponse) -> list[list[object]]:
-    """Returns device, event time in µs, message id and revision of each reading."""
+    """Returns device, event time in µs, message id, revision and value of each reading."""
     rows: list[list[object]] = [
-        [reading.device_id, reading.event_time.ToMicroseconds(), reading.message_id, reading.revision]
+        [
+            reading.device_id,
+            reading.event_time.ToMicroseconds(),
+            reading.message_id,
+            reading.revision,
+            reading.fields["value"].number_value,
+        ]
         for reading in response.readings
     ]
     columns = response.columns
+    values: Sequence[float] = next((field.numbers for field in columns.fields if field.field == "value"), [])
     for place in range(columns.count):
         message_id = str(UUID(bytes=columns.message_ids[16 * place : 16 * place + 16]))
         device = columns.devices[columns.device_indexes[place]]
-        rows.append([device, columns.event_times_us[place], message_id, columns.revisions[place]])
+        rows.append([device, columns.event_times_us[place], message_id, columns.revisions[place], values[place]])
     return rows
 
 

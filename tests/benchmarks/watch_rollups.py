@@ -3,8 +3,8 @@
 Against a real local stack. Eight writers publish new, late, resent, conflicting and refused messages. Validators and
 followers are killed at random, a second revision is activated with a replay of what the first refused, a third with a
 Backfill of every row. At the end each follower, over all its lives, must have seen every row of the table at least once, no
-row twice except with a higher revision (a Backfill's), in the order of transactions; and the rollups must equal a full
-recomputation.
+row twice except one that was judged again (a higher revision, or other content where two items contested one key), in the
+order of transactions; and the rollups must equal a full recomputation.
 
 Run: ``python -m tests.benchmarks.watch_rollups [--seconds S] [--rate R] [--out FILE]``. Exit code 1 when anything differs.
 """
@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import asyncpg
 from dataflow.validator.v1 import contract_pb2, job_pb2, quarantine_pb2
@@ -61,6 +61,31 @@ class Options:
     validators: int = 3
     kill_seconds: float = 6.0
     seed: int = 7
+
+
+Key: TypeAlias = tuple[str, int, str]
+"""Device, event time in µs, message id."""
+
+
+class Version(NamedTuple):
+    """What a row says: two items may contest one key, and healing may let the one win that came first."""
+
+    revision: int
+    value: float
+
+
+class Taken(NamedTuple):
+    """A row as a follower took it."""
+
+    key: Key
+    version: Version
+
+
+class Row(NamedTuple):
+    """A row as it stands in the end."""
+
+    version: Version
+    xid: int
 
 
 @dataclass(slots=True)
@@ -104,9 +129,13 @@ class Follower:
             self.process.send_signal(signal.SIGKILL)
             await self.process.wait()
 
-    def taken(self) -> list[tuple[str, int, str, int]]:
-        """Returns all rows in the order in which they were taken: device, event time, message id, revision."""
-        return [(row[0], row[1], row[2], row[3]) for line in whole_lines(self.path) for row in line["rows"]]
+    def taken(self) -> list[Taken]:
+        """Returns all rows in the order in which they were taken."""
+        return [
+            Taken((row[0], row[1], row[2]), Version(row[3], row[4]))
+            for line in whole_lines(self.path)
+            for row in line["rows"]
+        ]
 
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
@@ -298,10 +327,8 @@ class Trial:
         )
         return report
 
-    async def _settled(
-        self, connection: asyncpg.Connection[asyncpg.Record]
-    ) -> dict[tuple[str, int, str], tuple[int, int]]:
-        """Waits until everything acknowledged is stored and no job works; returns revision and transaction by key."""
+    async def _settled(self, connection: asyncpg.Connection[asyncpg.Record]) -> dict[Key, Row]:
+        """Waits until everything acknowledged is stored; returns the rows by key."""
         before, until = -1, time.monotonic() + _SETTLE_SECONDS
         while True:
             # The ring is empty when the ledger has each sequence that was acknowledged, and stops growing.
@@ -312,10 +339,15 @@ class Trial:
                 break
             await asyncio.sleep(3.0)
         rows = await connection.fetch(
-            f"SELECT device_id, (extract(epoch FROM event_time) * 1000000)::bigint AS micros, message_id::text, revision, "
+            f"SELECT device_id, (extract(epoch FROM event_time) * 1000000)::bigint AS micros, message_id::text, revision, value, "
             f"(stored_xid::text)::bigint AS xid FROM readings.{CONTRACT}"
         )
-        return {(row["device_id"], row["micros"], row["message_id"]): (row["revision"], row["xid"]) for row in rows}
+        return {
+            (row["device_id"], row["micros"], row["message_id"]): Row(
+                Version(row["revision"], row["value"]), row["xid"]
+            )
+            for row in rows
+        }
 
     async def _rolled(self, connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:
         """Waits for the rollup worker and compares with a full recomputation."""
@@ -326,14 +358,14 @@ class Trial:
                 return found
             await asyncio.sleep(1.0)
 
-    async def _caught_up(self, follower: Follower, rows: dict[tuple[str, int, str], tuple[int, int]]) -> dict[str, Any]:
+    async def _caught_up(self, follower: Follower, rows: dict[Key, Row]) -> dict[str, Any]:
         """Waits until a follower has taken what is there, and judges all that it took."""
         wanted = {key: row for key, row in rows.items() if not follower.device_ids or key[0] in follower.device_ids}
         until = time.monotonic() + _SETTLE_SECONDS
         while True:
             taken = follower.taken()
-            newest = {(device, micros, message_id): revision for device, micros, message_id, revision in taken}
-            behind = sum(newest.get(key) != revision for key, (revision, _) in wanted.items())
+            newest = dict(taken)
+            behind = sum(newest.get(key) != row.version for key, row in wanted.items())
             if not behind or time.monotonic() > until:
                 break
             await asyncio.sleep(0.5)
@@ -344,31 +376,29 @@ class Trial:
         return {**os.environ, "DATAFLOW_VALIDATOR": self._target, "DATAFLOW_TOKEN_FILE": self._token_file}
 
 
-def _judged(
-    taken: Sequence[tuple[str, int, str, int]], wanted: dict[tuple[str, int, str], tuple[int, int]]
-) -> dict[str, int]:
+def _judged(taken: Sequence[Taken], wanted: dict[Key, Row]) -> dict[str, int]:
     """Counts what must not be: rows never taken, taken ones that are none, repeats, and steps back in the order."""
-    revisions: dict[tuple[str, int, str], int] = {}
-    repeated = again = disordered = 0
+    newest: dict[Key, Version] = {}
+    repeated = judged_again = replaced = disordered = 0
     last_xid = 0
-    for device, micros, message_id, revision in taken:
-        key = (device, micros, message_id)
-        if key in revisions:
-            if revision <= revisions[key]:
-                repeated += 1
-            else:
-                again += 1
-        revisions[key] = revision
+    for key, version in taken:
+        before = newest.get(key)
+        if before is not None:
+            judged_again += version.revision > before.revision
+            replaced += version.revision <= before.revision and version.value != before.value
+            repeated += version.revision <= before.revision and version.value == before.value
+        newest[key] = version
         row = wanted.get(key)
         # Only of the version that is still there the transaction is known.
-        if row is not None and row[0] == revision:
-            disordered += row[1] < last_xid
-            last_xid = max(last_xid, row[1])
+        if row is not None and row.version == version:
+            disordered += row.xid < last_xid
+            last_xid = max(last_xid, row.xid)
     return {
-        "missing": sum(revisions.get(key) != revision for key, (revision, _) in wanted.items()),
-        "foreign": sum(key not in wanted for key in revisions),
+        "missing": sum(newest.get(key) != row.version for key, row in wanted.items()),
+        "foreign": sum(key not in wanted for key in newest),
         "repeated": repeated,
-        "judged_again": again,
+        "judged_again": judged_again,
+        "replaced": replaced,
         "disordered": disordered,
     }
 
