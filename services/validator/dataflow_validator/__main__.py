@@ -69,6 +69,7 @@ _COMMAND_SECONDS: Final = 15.0
 _ANSWER_MILLISECONDS: Final = 30_000
 _ROLLUP_CONNECTIONS: Final = 2
 _ROLLUP_MILLISECONDS: Final = 600_000
+_ROLLUP_IDLE_MILLISECONDS: Final = 20_000
 
 
 async def serve(process: Process, settings: ValidatorSettings) -> None:
@@ -141,7 +142,8 @@ async def serve(process: Process, settings: ValidatorSettings) -> None:
                 settings.postgres_dsn,
                 application_name=f"{settings.validator_id}-rollups",
                 max_size=_ROLLUP_CONNECTIONS,
-                limits=Limits(statement_ms=_ROLLUP_MILLISECONDS),
+                # Nobody waits for its locks: it may lose the processor for a while.
+                limits=Limits(statement_ms=_ROLLUP_MILLISECONDS, idle_in_transaction_ms=_ROLLUP_IDLE_MILLISECONDS),
             )
         )
         process.spawn(RollupWorker(rollups).run(process.stopping), name="rollups", may_end=True)
