@@ -294,6 +294,16 @@ async def test_what_was_routed_otherwise_when_it_came_is_found(setup: Setup) -> 
     assert "s/other" in left
 
 
+async def test_what_had_no_route_when_it_came_goes_with_its_device(setup: Setup) -> None:
+    """A route that was made later says whose it is: the ledger counted it under no device."""
+    await setup.send(message("late/pump-7", reading(1)), message("late/other", reading(1)))
+    await setup.contract("by_topic", "late/+", "topic:2")
+    done = (await setup.delete("pump-7")).device_deletion
+    assert (done.messages, done.unfound_items) == (1, 0)
+    rows = await setup.pool.fetch("SELECT bytes FROM validator.raw_log")
+    assert [one.topic for row in rows for one in unpack(row["bytes"]).messages] == ["", "late/other"]
+
+
 async def test_counts_of_the_ledger_stay_the_same_without_the_name(setup: Setup) -> None:
     """Minutes and batches count the device's items under no name."""
     await fill(setup, "pump-7")

@@ -5,7 +5,8 @@ from types import MappingProxyType
 
 import pytest
 from dataflow.ring.v1.batch_pb2 import Batch, Message
-from dataflow_ring.batch import is_erased, new_batch_id, new_boot_id, pack, unpack
+from dataflow_ring import keys
+from dataflow_ring.batch import decompress, is_erased, new_batch_id, new_boot_id, pack, unpack
 from dataflow_ring.consume import Entry, Origin
 from dataflow_validator.catalog.registry import Catalog
 from dataflow_validator.catalog.routes import Route, RouteTable
@@ -13,6 +14,7 @@ from dataflow_validator.catalog.rules import Rules
 from dataflow_validator.contracts.device import DeviceRule
 from dataflow_validator.contracts.judge import compile_contract
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType
+from dataflow_validator.devices.logged import may_name
 from dataflow_validator.devices.owned import Owned, erase, owned_by
 from dataflow_validator.judged import JudgedBatch, judge_batch
 from dataflow_validator.rejudge.logged import Choice, judge_logged
@@ -47,20 +49,31 @@ def item(device: str, second: int = 0, value: object = 1.5) -> dict[str, object]
     return {"id": device, "t": f"2024-01-01T00:00:{second:02}Z", "v": value}
 
 
-def message(content: object, topic: str = "s/x", **more: str) -> Message:
-    return Message(topic=topic, payload=json.dumps(content).encode(), receive_time_us=1_700_000_000_000_000, **more)
+def message(
+    content: object, topic: str = "s/x", device_id: str = "", message_id: str = "", source: str = ""
+) -> Message:
+    return Message(
+        topic=topic,
+        payload=json.dumps(content).encode(),
+        receive_time_us=1_700_000_000_000_000,
+        device_id=device_id,
+        message_id=message_id,
+        source=source,
+    )
 
 
 def judged(given: Batch, by: Rules) -> JudgedBatch:
     data = pack(given)
-    entry = Entry("n1", "batches", b"1-0", given.batch_id, data, Origin.SUSPECT)
+    entry = Entry("n1", keys.BATCHES, b"1-0", given.batch_id, data, Origin.SUSPECT)
     return judge_batch(entry, unpack(data), by)
 
 
-def outcome(result: JudgedBatch) -> tuple[list[object], list[object]]:
+def outcome(result: JudgedBatch) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
     """What is stored and refused, by values."""
     rows = [row for lane in result.lanes.values() for row in lane.rows]
-    refused = [(row.device_id, row.payload, row.message_id, row.element, row.message_sha1) for row in result.refused]
+    refused: list[tuple[object, ...]] = [
+        (row.device_id, row.payload, row.message_id, row.element, row.message_sha1) for row in result.refused
+    ]
     return rows, refused
 
 
@@ -84,8 +97,8 @@ def test_others_are_judged_as_before_when_a_device_is_erased() -> None:
     erase(given, owned_by("a", given, by))
     after = judged(given, by)
     rows, refused = outcome(after)
-    assert rows == [row for row in before[0] if row[0] != "a"]  # type: ignore[index]
-    assert refused == [row for row in before[1] if row[0] != "a"]  # type: ignore[index]
+    assert rows == [row for row in before[0] if row[0] != "a"]
+    assert refused == [row for row in before[1] if row[0] != "a"]
     assert after.items == 4
     assert [is_erased(one) for one in given.messages] == [True, False, False, True, False]
     assert b'"a"' not in given.SerializeToString()
@@ -99,7 +112,7 @@ def test_two_devices_of_one_array_are_erased_one_after_the_other() -> None:
     before = outcome(judged(given, by))
     erase(given, owned_by("a", given, by))
     erase(given, owned_by("b", given, by))
-    assert outcome(judged(given, by))[0] == [row for row in before[0] if row[0] == "c"]  # type: ignore[index]
+    assert outcome(judged(given, by))[0] == [row for row in before[0] if row[0] == "c"]
     erase(given, owned_by("c", given, by))
     assert is_erased(given.messages[0])
 
@@ -146,3 +159,20 @@ def test_a_backfill_judges_what_is_left_of_a_batch_as_before() -> None:
     after = [case.outcome for case in judge_logged(given, by.resolve, {}, everything)]
     assert len(before) == 6
     assert after == [before[2], before[3], before[5]]
+
+
+@pytest.mark.parametrize(
+    ("device", "payload", "expected"),
+    [
+        ("pump-7", '{"id": "pump-7"}', True),
+        ("pump-7", '{"id": "pump-8"}', False),
+        ("pump-7", '{"id": "pump\\u002d7"}', True),
+        ("pump-7", '{"path": "a\\/b", "quote": "\\""}', False),
+        ("a/b", '{"id": "a\\/b"}', True),
+        ("7", '{"id": 6}', True),
+    ],
+)
+def test_batches_that_cannot_name_a_device_are_told_by_their_bytes(device: str, payload: str, expected: bool) -> None:
+    """However the name may be spelled."""
+    given = batch(Message(topic="t", payload=payload.encode()))
+    assert may_name(device, decompress(pack(given))) is expected

@@ -46,6 +46,21 @@ def pack(batch: Batch) -> bytes:
     return _compressor.compress(batch.SerializeToString())
 
 
+def decompress(data: bytes) -> bytes:
+    """Return the bytes that `unpack` parses: whoever looks for a text in many batches need not parse them all.
+
+    Raises:
+        BatchUnreadableError: Not a zstd frame, or too large.
+    """
+    try:
+        # max_output_size binds only frames that do not say their size: the others are believed, and made room for.
+        if zstandard.frame_content_size(data) > MAX_UNPACKED_BYTES:
+            raise BatchUnreadableError(f"not a batch: it would have more than {MAX_UNPACKED_BYTES} bytes")
+        return _decompressor.decompress(data, max_output_size=MAX_UNPACKED_BYTES)
+    except zstandard.ZstdError as error:
+        raise BatchUnreadableError(f"not a batch: {error}") from error
+
+
 def unpack(data: bytes) -> Batch:
     """Return the batch in the bytes of a stream entry.
 
@@ -54,11 +69,8 @@ def unpack(data: bytes) -> Batch:
             another number of messages than it says.
     """
     try:
-        # max_output_size binds only frames that do not say their size: the others are believed, and made room for.
-        if zstandard.frame_content_size(data) > MAX_UNPACKED_BYTES:
-            raise BatchUnreadableError(f"not a batch: it would have more than {MAX_UNPACKED_BYTES} bytes")
-        batch = Batch.FromString(_decompressor.decompress(data, max_output_size=MAX_UNPACKED_BYTES))
-    except (zstandard.ZstdError, DecodeError) as error:
+        batch = Batch.FromString(decompress(data))
+    except DecodeError as error:
         raise BatchUnreadableError(f"not a batch: {error}") from error
     if not FORMAT_VERSION - 1 <= batch.format_version <= FORMAT_VERSION or batch.format_version == 0:
         raise BatchUnreadableError(f"format version {batch.format_version}, this reader knows {FORMAT_VERSION}")

@@ -9,8 +9,8 @@ SELECT batch_id FROM validator.raw_log ORDER BY batch_id DESC LIMIT 1;
 -- name: logged_batches
 -- The next $3 batches of the raw log by id, behind $1 and up to $2, and what the ledger counted of device $4 in each: null
 -- where the ledger does not know the batch any more.
-SELECT r.batch_id, r.commit_time, l.items
-FROM (SELECT batch_id, commit_time FROM validator.raw_log WHERE batch_id > $1 AND batch_id <= $2 ORDER BY batch_id LIMIT $3) r
+SELECT r.batch_id, r.commit_time, r.bytes, l.items
+FROM (SELECT batch_id, commit_time, bytes FROM validator.raw_log WHERE batch_id > $1 AND batch_id <= $2 ORDER BY batch_id LIMIT $3) r
 LEFT JOIN validator.batch b ON b.batch_id = r.batch_id
 LEFT JOIN LATERAL (
     SELECT sum((SELECT coalesce(sum((o.value ->> $4)::bigint), 0)
@@ -19,9 +19,6 @@ LEFT JOIN LATERAL (
     WHERE l.bridge_id = b.bridge_id AND l.boot_id = b.boot_id AND l.sequence = b.sequence AND l.batch_id = b.batch_id
 ) l ON true
 ORDER BY r.batch_id;
-
--- name: logged_bytes
-SELECT batch_id, bytes FROM validator.raw_log WHERE batch_id = $1 AND commit_time = $2;
 
 -- name: replace_logged
 UPDATE validator.raw_log SET bytes = $3 WHERE batch_id = $1 AND commit_time = $2;
