@@ -254,8 +254,11 @@ async def test_what_was_stored_before_is_in_it_once_and_nothing_else(
     assert numbers == list(range(0, 400, 2))
 
 
-async def test_rows_that_a_backfill_rewrites_meanwhile_are_in_it(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A row that was there before is not left out because a Backfill stored it anew."""
+@pytest.mark.parametrize("kind", ["BACKFILL", "REPLAY_QUARANTINED"])
+async def test_rows_that_a_job_rewrites_meanwhile_are_in_it(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A row that was there before is not left out because a job stored it anew."""
     monkeypatch.setattr(export_module, "PAGE_ROWS", 10)
     await setup.put(range(1_000))
     call = setup.stub.ExportReadings(
@@ -267,7 +270,8 @@ async def test_rows_that_a_backfill_rewrites_meanwhile_are_in_it(setup: Setup, m
     await anext(responses)
     await setup.pool.execute(
         "INSERT INTO validator.job (kind, state, request, request_digest, created_by, start_time) "
-        "VALUES ('BACKFILL', 'RUNNING', '{}', '', 'test', clock_timestamp())"
+        "VALUES ($1, 'RUNNING', '{}', '', 'test', clock_timestamp())",
+        kind,
     )
     await setup.pool.execute("UPDATE readings.weather SET revision = 2, stored_xid = pg_current_xact_id()")
     await setup.pool.execute("UPDATE validator.job SET state = 'SUCCEEDED', end_time = clock_timestamp()")

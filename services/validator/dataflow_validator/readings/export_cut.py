@@ -1,8 +1,9 @@
 """The moment that an export shows: what was stored before it, whatever is stored while the export reads.
 
 An export reads page by page, each page in a transaction of its own, and asks of each row whether the snapshot of its
-beginning saw the row's transaction. A Backfill that rewrites rows meanwhile gives them new transactions: from the moment
-on in which one works on rows, what it rewrites is taken although it is new, so that no row of before is left out.
+beginning saw the row's transaction. A Backfill that rewrites rows meanwhile gives them new transactions (and so does a
+replay, where two items contested one key): while one works on rows, or has since the beginning, what is new is taken, too,
+so that no row of before is left out.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dataflow_validator.time_messages import microseconds, moment_of
 _CUT: Final = "SELECT pg_current_snapshot()::text AS snapshot, clock_timestamp() AS moment"
 
 _REWRITTEN: Final = (
-    "(SELECT EXISTS (SELECT FROM validator.job j WHERE j.kind = 'BACKFILL' AND NOT j.dry_run "
+    "(SELECT EXISTS (SELECT FROM validator.job j WHERE j.kind IN ('BACKFILL', 'REPLAY_QUARANTINED') AND NOT j.dry_run "
     "AND j.start_time IS NOT NULL AND (j.end_time IS NULL OR j.end_time >= {moment})))"
 )
 

@@ -129,10 +129,9 @@ class ReadingServiceServicer:
         """Readings, or hourly aggregates of them, as the bytes of one CSV or Parquet file.
 
         In order: a header, the bytes in parts, a trailer with their SHA-256; without the trailer the file is not whole.
-        What was stored before the call is in it once; what is stored while it runs is not (but what a Backfill rewrites
-        meanwhile is there in its new or its old form, and rows of others that come in at the same time may be, too).
-        A broken call cannot be resumed: for large files there is
-        ExportReadingsToFile. A slow reader slows the export;
+        What was stored before the call is in it once; what is stored while it runs is not (but what a Backfill or
+        replay rewrites meanwhile is there in its new or its old form, and others that come in at the same time may be, too).
+        A broken call cannot be resumed: for large files there is ExportReadingsToFile. A slow reader slows the export;
         between two pages nothing in the database is held.
         CSV: null is an empty cell, an empty text is ""; moments are RFC 3339 with microseconds; binary is base64. Texts that
         begin with =, +, -, @ are formulas to a spreadsheet: `escape_formulas`.
