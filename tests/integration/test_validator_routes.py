@@ -200,7 +200,7 @@ async def test_a_resolved_topic_says_why_its_route_wins(setup: Setup) -> None:
         await setup.create(filter_)
     answer = await setup.stub.ResolveTopic(route_service_pb2.ResolveTopicRequest(topic="a/b/c"))
     assert [(match.route.filter, match.why) for match in answer.matches] == [
-        ("a/+/c", "the most specific: 2 literal levels, 3 levels in all"),
+        ("a/+/c", "the most specific: 2 of 3 levels literal"),
         ("+/b/#", "fewer literal levels than 'a/+/c': 1, not 2"),
         ("a/#", "fewer literal levels than 'a/+/c': 1, not 2"),
         ("#", "fewer literal levels than 'a/+/c': 0, not 2"),

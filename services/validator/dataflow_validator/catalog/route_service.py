@@ -183,7 +183,7 @@ def _matching(route: Route, record: route_records.RouteRecord, winner: Route) ->
 def _why(route: Route, winner: Route) -> str:
     literal, closed, levels = specificity(route.topic_filter)
     if route is winner:
-        return f"the most specific: {literal} literal levels{'' if closed else ', open end'}, {levels} levels in all"
+        return f"the most specific: {literal} of {levels} levels literal{'' if closed else ', open end'}"
     other_literal, other_closed, other_levels = specificity(winner.topic_filter)
     if literal != other_literal:
         return f"fewer literal levels than {winner.topic_filter!r}: {literal}, not {other_literal}"
