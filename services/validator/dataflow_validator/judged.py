@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from dataflow.ring.v1.batch_pb2 import Batch, Message
 from dataflow_ring.batch import is_erased
-from dataflow_ring.consume import Entry
 
 from dataflow_validator.catalog.rules import Rules
 from dataflow_validator.contracts.canonical import bytes_hash
@@ -21,6 +20,9 @@ from dataflow_validator.contracts.outcome import Accepted, Arrival, Refused
 from dataflow_validator.contracts.parse import is_storable
 from dataflow_validator.contracts.reasons import Reason, reason
 from dataflow_validator.elements import SplitMessage
+
+if TYPE_CHECKING:
+    from dataflow_ring.consume import Entry
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNROUTED = MessageIds("")
