@@ -15,7 +15,7 @@ from dataflow_validator.contracts import (
     UnknownFields,
     from_json_schema_document,
 )
-from dataflow_validator.contracts.compatibility import Comparison, Direction, Mode, check, compare
+from dataflow_validator.contracts.compatibility import Comparison, Direction, Mode, check, compare, compared_by
 from dataflow_validator.contracts.compatibility.judges import Judge
 from dataflow_validator.contracts.spec import BinaryEncoding
 
@@ -292,6 +292,14 @@ def test_a_report_counts_the_revisions_that_its_mode_counts() -> None:
     assert not report.is_compatible
     assert check(earlier, new, Mode.NONE).compared == ()
     assert not check(earlier, one(S), Mode.NONE, {"v": "double precision"}).is_compatible
+
+
+def test_a_mode_compares_once_with_rules_that_came_back() -> None:
+    """Who goes back and forth between two sets of rules pays for two comparisons."""
+    earlier = [(1, one(N)), (2, one(S)), (3, one(N)), (4, one(S))]
+    assert [number for number, _ in compared_by(Mode.FULL_TRANSITIVE, earlier)] == [4, 3]
+    assert [number for number, _ in compared_by(Mode.FULL, earlier)] == [4]
+    assert compared_by(Mode.NONE, earlier) == []
 
 
 def test_the_same_question_gets_the_same_answer() -> None:

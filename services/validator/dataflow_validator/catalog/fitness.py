@@ -2,7 +2,14 @@
 
 from collections.abc import Sequence
 
-from dataflow_validator.contracts.compatibility import Mode, Problem, column_problems, compare, fixed_problems
+from dataflow_validator.contracts.compatibility import (
+    Mode,
+    Problem,
+    column_problems,
+    compare,
+    compared_by,
+    fixed_problems,
+)
 from dataflow_validator.contracts.spec import ContractSpec
 from dataflow_validator.errors import RevisionIncompatibleError
 
@@ -19,7 +26,7 @@ def mode_findings(before: Sequence[tuple[int, ContractSpec]], new: ContractSpec,
     """
     return [
         Problem(f"fields{finding.path}", f"against revision {revision}, {finding.direction}: {finding.message}")
-        for revision, old in (before if mode.directions else ())
+        for revision, old in compared_by(mode, sorted(before, key=lambda one: one[0]))
         for finding in compare(old, new, mode.directions).findings
     ]
 
@@ -41,7 +48,7 @@ def refuse_unfit(new: ContractSpec, revision: int, findings: Sequence[Problem], 
     count = len(findings)
     raise RevisionIncompatibleError(
         f"the revision of contract {new.name!r} may not follow revision {revision}: {count} finding"
-        f"{'' if count == 1 else 's'}, in the violations",
+        f"{'' if count == 1 else 's'}, in the violations; CheckCompatibility gives them whole",
         metadata={"contract": new.name, "revision": str(revision), "mode": mode.value},
         violations=[(f"spec.{finding.path}", finding.message) for finding in findings],
     )

@@ -2,7 +2,7 @@
 
 from dataflow_validator.contracts.compatibility.changes import Change, ChangeKind, changes
 from dataflow_validator.contracts.compatibility.columns import column_problems, fixed_problems
-from dataflow_validator.contracts.compatibility.compare import check, compare
+from dataflow_validator.contracts.compatibility.compare import check, compare, compared_by
 from dataflow_validator.contracts.compatibility.findings import (
     Compared,
     Comparison,
@@ -31,5 +31,6 @@ __all__ = [
     "check",
     "column_problems",
     "compare",
+    "compared_by",
     "fixed_problems",
 ]

@@ -83,9 +83,30 @@ def check(
         ContractError: A revision does not compile.
     """
     problems = [*fixed_problems(earlier[-1][1], new), *column_problems(columns or {}, new)]
-    counted = earlier[::-1] if mode.is_transitive else earlier[-1:]
-    compared = [Compared(number, compare(old, new, mode.directions)) for number, old in counted if mode.directions]
+    counted = compared_by(mode, earlier)
+    compared = [Compared(number, compare(old, new, mode.directions)) for number, old in counted]
     return Report(mode, tuple(compared), tuple(problems))
+
+
+def compared_by(mode: Mode, earlier: Sequence[tuple[int, ContractSpec]]) -> list[tuple[int, ContractSpec]]:
+    """Give the revisions that a mode compares with, newest first; of those with the same rules only the newest.
+
+    Args:
+        mode: The mode.
+        earlier: All earlier revisions with their numbers, oldest first.
+    """
+    if not mode.directions:
+        return []
+    if not mode.is_transitive:
+        return list(earlier[-1:])
+    seen: set[str] = set()
+    counted = []
+    for number, spec in reversed(earlier):
+        written = json.dumps(spec.to_dict(), sort_keys=True)
+        if written not in seen:
+            seen.add(written)
+            counted.append((number, spec))
+    return counted
 
 
 class _OneWay:
@@ -231,4 +252,4 @@ def _mentions(spec: ContractSpec, name: str) -> bool:
     return spec.json_schema is not None and json.dumps(name) in json.dumps(spec.json_schema)
 
 
-__all__ = ["ANY_MEMBER", "check", "compare"]
+__all__ = ["ANY_MEMBER", "check", "compare", "compared_by"]
