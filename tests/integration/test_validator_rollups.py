@@ -221,6 +221,19 @@ async def test_the_hour_that_is_being_written_waits(database: Database) -> None:
     assert await database.differences() == []
 
 
+async def test_many_marks_of_an_hour_become_one(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour that is not due yet does not gather marks without end, and is recomputed as a whole."""
+    monkeypatch.setattr(worker_module, "_MANY_MARKS", 5)
+    for number in range(7):
+        await database.put([Row(f"d{number}", _BASE, number, 1.0)])
+    await RollupWorker(database.pool, SettleRule(3_600, 3_600)).run_once()
+    assert await database.count("validator.rollup_mark") == 1
+    await database.put([Row("d0", _BASE, 100, 1.0)])
+    await database.worker.settle()
+    assert await database.count('rollup."weather:hour"', "field = 'temp'") == 7
+    assert await database.differences() == []
+
+
 async def test_sums_beyond_the_range_of_doubles_are_marked_as_such(database: Database) -> None:
     """A sum that may pass a double's range is kept as NaN, and its hour does not fail."""
     await database.put([Row("d1", _BASE + timedelta(minutes=n), n, 1.7e308) for n in range(3)])

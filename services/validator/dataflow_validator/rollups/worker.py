@@ -127,10 +127,20 @@ class RollupWorker:
                     "rollups not recomputed; they are tried again",
                     extra=fields("rollups.failed", contract=row["contract"], day=str(row["day"]), error=str(error)),
                 )
+        await self._merge_marks()
         waiting = await self._pool.fetchrow(statements("rollups")["waiting"])
         if waiting is not None:
             self._waiting = (waiting["hours"], waiting["seconds"] or 0.0)
         return done
+
+    async def _merge_marks(self) -> None:
+        """Keeps the marks of the hour that is being written few: at full speed there would be 100,000 of them."""
+        sql = statements("rollups")
+        # Whoever recomputes these hours at this moment deletes the same marks: one of the two tries again.
+        with contextlib.suppress(asyncpg.DeadlockDetectedError):
+            async with self._pool.acquire() as connection, connection.transaction():
+                if await connection.fetchval(sql["try_lock_merge"]):
+                    await connection.execute(sql["merge_marks"], _MANY_MARKS)
 
     async def settle(self) -> int:
         """Recomputes all that is marked now, whether it is due or not; for tests and tools that compare.

@@ -125,3 +125,17 @@ UPDATE validator.rollup SET rows_from = greatest(rows_from, $2) WHERE contract =
 
 -- name: close_rollups
 UPDATE validator.rollup SET rollups_from = greatest(rollups_from, $2) WHERE contract = $1;
+
+-- name: try_lock_merge
+SELECT pg_try_advisory_xact_lock(hashtextextended('dataflow merge of rollup marks', 0));
+
+-- name: merge_marks
+-- Hours with more than $1 marks are taken as a whole anyway: one mark is enough for them.
+WITH crowded AS (
+    SELECT contract, hour FROM validator.rollup_mark GROUP BY contract, hour HAVING count(*) > $1
+), gone AS (
+    DELETE FROM validator.rollup_mark m USING crowded c WHERE m.contract = c.contract AND m.hour = c.hour
+    RETURNING m.contract, m.hour, m.mark_time
+)
+INSERT INTO validator.rollup_mark (contract, hour, mark_time)
+SELECT contract, hour, min(mark_time) FROM gone GROUP BY contract, hour;
