@@ -110,6 +110,8 @@ class QuarantineLimiter:
         if not self._limits.days:
             return 0
         total = 0
+        if not await self._pool.fetchval(statements("limits")["is_oldest_over"], self._limits.days):
+            return 0
         for _ in range(_MOST_CHUNKS):
             items, _bytes = await self._remove("remove_oldest", "AGE", _CHUNK, self._limits.days)
             total += items
@@ -121,6 +123,9 @@ class QuarantineLimiter:
         if not self._limits.device_items:
             return 0
         total = 0
+        kept = await self._pool.fetchval(statements("limits")["total"])
+        if kept <= self._limits.device_items:
+            return 0  # nobody can have more; to add up by sender costs more the larger the fleet is
         for row in await self._pool.fetch(statements("limits")["over_limit"], self._limits.device_items):
             excess = min(row["excess"], _CHUNK * _MOST_CHUNKS)
             while excess > 0:

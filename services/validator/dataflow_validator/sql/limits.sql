@@ -21,6 +21,10 @@ DELETE FROM validator.quarantine_total WHERE items = 0 AND bytes = 0;
 SELECT coalesce(sum(items), 0)::bigint AS items, coalesce(sum(bytes), 0)::bigint AS bytes FROM (
     SELECT items, bytes FROM validator.quarantine_total UNION ALL SELECT items, bytes FROM validator.quarantine_change) both_;
 
+-- name: is_oldest_over
+-- Whether the oldest item was quarantined more than $1 days ago.
+SELECT quarantine_time < now() - make_interval(days => $1) FROM validator.quarantine ORDER BY quarantine_id LIMIT 1;
+
 -- name: over_limit
 -- Senders with more than $1 items, and how many more. Who has no device id is told apart by topic or contract, so that one
 -- stranger does not push out the others.
