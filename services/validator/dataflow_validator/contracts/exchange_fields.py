@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from dataflow_validator.contracts.documents import field_name, moment_format
+from dataflow_validator.contracts.derived import field_name, moment_format
 from dataflow_validator.contracts.errors import Problem
 from dataflow_validator.contracts.exchange_out import FIELD_MEMBER
 from dataflow_validator.contracts.pointer import pointer_of
