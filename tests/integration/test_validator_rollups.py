@@ -252,8 +252,14 @@ async def test_strange_device_ids_are_rolled_up(database: Database) -> None:
     assert await database.count('rollup."weather:hour"', "field = 'temp'") == len(names)
 
 
-async def test_clean_hours_are_right_at_every_moment(database: Database) -> None:
+@pytest.mark.parametrize("crowded", [False, True])
+async def test_clean_hours_are_right_at_every_moment(
+    database: Database, monkeypatch: pytest.MonkeyPatch, *, crowded: bool
+) -> None:
     """Under 8 writers with late data and deletions, 3 workers and killed connections, what has no mark is always right."""
+    if crowded:  # work is cut into many slices, and marks are merged all the time
+        monkeypatch.setattr(worker_module, "_MANY_MARKS", 3)
+        monkeypatch.setattr(worker_module, "_SLICE", 4)
     await Partitions().ensure(database.pool, "weather", {_BASE.date().replace(day=1)})
     await begin_rollups(database.pool)
     done = asyncio.Event()
