@@ -12,6 +12,9 @@ from dataflow.bridge.v1 import ingest_service_pb2, node_pb2, ring_pb2, ring_serv
 from dataflow.validator.v1 import (
     contract_pb2,
     contract_service_pb2,
+    device_data_service_pb2,
+    inference_pb2,
+    job_pb2,
     quarantine_pb2,
     quarantine_service_pb2,
     reading_pb2,
@@ -201,6 +204,78 @@ def test_route_list_get_delete_and_unrouted(stack: Stack) -> None:
     assert stack.json("route", "get", "r1")["filter"] == "s/+/t"
     assert stack.json("route", "delete", "r1") == {"deleted": "r1"}
     assert "x/\\x1b[2Jy" in stack.run("route", "unrouted").output
+
+
+def inference() -> inference_pb2.Inference:
+    spec = contract_pb2.ContractSpec(fields=[contract_pb2.Field(name="v", type=contract_pb2.FIELD_TYPE_NUMBER)])
+    seen = inference_pb2.SeenField(
+        name="v", field=spec.fields[0], present=3, share=1.0, types={"number": 3}, examples=["1.5\x1b[2J"], distinct=3
+    )
+    return inference_pb2.Inference(
+        spec=spec, device_rule="topic:2", fields=[seen], messages=3, items=3, waiting=3, warnings=["only 3 items"]
+    )
+
+
+def scripted_this(stack: Stack) -> None:
+    job = job_pb2.Job(job_id="00000000-0000-4000-8000-000000000001", state=job_pb2.JOB_STATE_SUCCEEDED)
+    stack.script.on("InferContract", route_service_pb2.InferContractResponse(inference=inference()))
+    stack.script.on("CreateContract", contract_service_pb2.CreateContractResponse(contract=contract("pump")))
+    stack.script.on("CreateRoute", route_service_pb2.CreateRouteResponse(route=route()))
+    stack.script.on("ReplayQuarantined", quarantine_service_pb2.ReplayQuarantinedResponse(job=job))
+
+
+def test_route_this_shows_what_was_seen_and_makes_what_you_say_yes_to(stack: Stack) -> None:
+    """Contract, route, and the messages that waited: in this order, as proposed."""
+    scripted_this(stack)
+    result = stack.run("route", "this", "plant/pump/+", "--infer", "--yes")
+    assert result.exit_code == 0, result.output
+    assert "1.5\\x1b[2J" in result.stdout
+    assert "only 3 items" in result.stderr
+    (made,) = stack.script.requests("CreateContract")
+    assert (made.name, made.activate, made.spec) == ("pump", True, inference().spec)
+    (routed,) = stack.script.requests("CreateRoute")
+    assert (routed.filter, routed.contract.name, routed.device_rule) == ("plant/pump/+", "pump", "topic:2")
+    (replayed,) = stack.script.requests("ReplayQuarantined")
+    assert list(replayed.filter.kinds) == [quarantine_pb2.QUARANTINE_KIND_UNROUTED]
+    assert replayed.filter.topic_filter == route().filter
+
+
+def test_route_this_makes_nothing_without_a_yes(stack: Stack) -> None:
+    """A no, and a script that only wants to see the proposal."""
+    scripted_this(stack)
+    assert stack.run("route", "this", "plant/pump/+", "--infer", stdin=b"n\n").exit_code == 1
+    assert stack.json("route", "this", "plant/pump/+", "--infer", "other")["inference"]["device_rule"] == "topic:2"
+    assert not stack.script.requests("CreateContract")
+    assert not stack.script.requests("CreateRoute")
+
+
+@pytest.mark.parametrize("arguments", [("+/#", "--infer"), ("a",), ("a", "--infer", "--contract", "b")])
+def test_route_this_needs_to_know_which_contract(stack: Stack, arguments: tuple[str, ...]) -> None:
+    """A filter without a name in it, no contract, or two."""
+    assert stack.run("route", "this", *arguments, "--yes").exit_code == 2
+
+
+def test_route_update_changes_only_what_is_given(stack: Stack) -> None:
+    """To unpin is a change; nothing at all is a usage error."""
+    stack.script.on("UpdateRoute", route_service_pb2.UpdateRouteResponse(route=route()))
+    assert stack.run("route", "update", "r1", "--unpin", "--etag", "e").exit_code == 0
+    (request,) = stack.script.requests("UpdateRoute")
+    assert (request.HasField("pinned_revision"), request.pinned_revision, request.etag) == (True, 0, "e")
+    assert not request.HasField("contract")
+    assert not request.HasField("device_rule")
+    assert stack.run("route", "update", "r1").exit_code == 2
+
+
+def test_device_data_is_deleted_after_a_yes(stack: Stack) -> None:
+    """A no deletes nothing; a dry run needs none."""
+    job = job_pb2.Job(job_id="00000000-0000-4000-8000-000000000001", state=job_pb2.JOB_STATE_SUCCEEDED)
+    job.device_deletion.rows["room"] = 7
+    stack.script.on("DeleteDeviceData", device_data_service_pb2.DeleteDeviceDataResponse(job=job))
+    assert stack.run("device", "delete-data", "pump-7", stdin=b"n\n").exit_code == 1
+    assert not stack.script.requests("DeleteDeviceData")
+    assert stack.run("device", "delete-data", "pump-7", "--dry-run").exit_code == 0
+    assert "room 7" in stack.run("device", "delete-data", "pump-7", "--yes").stdout
+    assert [request.dry_run for request in stack.script.requests("DeleteDeviceData")] == [True, False]
 
 
 def test_route_resolve_fails_where_no_route_takes_the_topic(stack: Stack) -> None:

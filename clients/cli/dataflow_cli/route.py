@@ -3,7 +3,7 @@
 import click
 
 from dataflow_cli.context import Access, FailedCheckError, connection_options, json_option
-from dataflow_cli.output import as_document, moment, print_fields, print_json, print_table
+from dataflow_cli.output import as_document, moment, print_fields, print_json, print_table, text
 from dataflow_cli.route_output import device_rule_option, show_route
 from dataflow_cli.route_this import route_this
 
@@ -179,7 +179,9 @@ def unrouted(access: Access, topic_filter: str, limit: int, as_json: bool) -> No
         empty="every message had a route",
     )
     if found:
-        click.echo(f"`dataflow route this '{found[0].topic}' --infer` makes contract and route for one.", err=True)
+        click.echo(
+            f"`dataflow route this '{text(found[0].topic)}' --infer` makes contract and route for one.", err=True
+        )
 
 
 route.add_command(route_this)

@@ -14,6 +14,7 @@ from dataflow.bridge.v1 import ingest_service_pb2, ring_service_pb2, source_serv
 from dataflow.insight.v1 import ask_service_pb2
 from dataflow.validator.v1 import (
     contract_service_pb2,
+    device_data_service_pb2,
     job_service_pb2,
     ledger_service_pb2,
     quarantine_service_pb2,
@@ -34,6 +35,7 @@ _FILES = (
     source_service_pb2,
     ask_service_pb2,
     contract_service_pb2,
+    device_data_service_pb2,
     job_service_pb2,
     ledger_service_pb2,
     quarantine_service_pb2,
