@@ -17,7 +17,7 @@ from dataflow_validator.jobs.kind import DONE, Done, Json, Part
 from dataflow_validator.readings.partitions import Partitions
 from dataflow_validator.statements import statements
 
-LEASE_SECONDS = 6.0
+LEASE_SECONDS = 10.0
 """A worker that does not renew its parts for so long is taken for dead, and others go on."""
 
 
