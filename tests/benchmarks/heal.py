@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
+import psutil
 from dataflow.validator.v1 import job_pb2
 from dataflow_client import AsyncClient
 from dataflow_client.targets import Connection, Targets
@@ -146,14 +147,11 @@ async def _kill(client: AsyncClient, stack: LocalStack, job_id: str) -> int:
             if job is not None and job.progress.total and job.progress.done >= share * job.progress.total:
                 break
             await asyncio.sleep(0.02)
-        workers = [
-            process
-            for process in await asyncio.to_thread(stack.processes)
-            if "dataflow_validator.jobs.worker" in " ".join(process.cmdline())
-        ]
-        for process in workers:
-            process.kill()
-            kills += 1
+        for process in await asyncio.to_thread(stack.processes):
+            with contextlib.suppress(psutil.Error):  # it ended by itself
+                if "dataflow_validator.jobs.worker" in " ".join(process.cmdline()):
+                    process.kill()
+                    kills += 1
         if share > 0.5:
             entries = [entry for entry in stack.status()["processes"] if entry["name"].startswith("validator")]
             os.kill(entries[0]["pid"], signal.SIGKILL)

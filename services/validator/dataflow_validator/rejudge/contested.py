@@ -30,7 +30,7 @@ from dataflow_validator.rejudge.deciding import Changes, Lane
 from dataflow_validator.rejudge.judging import ITEM_COLUMNS, judge_page, rules_of
 from dataflow_validator.rejudge.logged import Choice, judge_logged
 from dataflow_validator.rejudge.page import Page
-from dataflow_validator.rejudge.tables import find, write
+from dataflow_validator.rejudge.tables import RaceError, find, write
 from dataflow_validator.statements import statements
 
 _SQL: Final = statements("rejudge")
@@ -113,15 +113,18 @@ async def contested_step(context: JobContext, part: Part) -> None:
         "batch": str(last["batch_id"]),
         "until": until.isoformat(),
     }
-    async with context.transaction(part) as connection:
-        await connection.execute(_SQL["turn"])
-        swapped = 0
-        if met:
-            if await connection.fetchval(_SQL["catalog_version"]) != rules.version:
-                return  # nothing was saved: the next step judges by the contracts of now
-            swapped = await _swap(connection, context, met, contested, rules)
-        result = {**part.result, "swapped": part.result.get("swapped", 0) + swapped}
-        await context.save(connection, part, checkpoint=following, done=0, result=result)
+    try:
+        async with context.transaction(part) as connection:
+            await connection.execute(_SQL["turn"])
+            swapped = 0
+            if met:
+                if await connection.fetchval(_SQL["catalog_version"]) != rules.version:
+                    return  # nothing was saved: the next step judges by the contracts of now
+                swapped = await _swap(connection, context, met, contested, rules)
+            result = {**part.result, "swapped": part.result.get("swapped", 0) + swapped}
+            await context.save(connection, part, checkpoint=following, done=0, result=result)
+    except RaceError:
+        return  # the next step looks again
     for winner in met:
         contested.losers.pop(winner)
     page.adapt(limit, len(records), time.monotonic() - began)
@@ -217,7 +220,10 @@ async def _swap(
         state = found.rows.get(winner.key)
         if not rivals or state is None or state.content_hash != winner.content_hash:
             continue
-        _take_back(changes, min(rivals, key=_place), case, winner, state.stored_xid)
+        _take_back(changes, min(rivals, key=_place), winner, state.stored_xid)
+        later = case.conflict()
+        if (later.contract, later.message_id, later.element, later.content_hash) not in found.taken:
+            changes.new.append(later)
     await _drop_resends(connection, changes)
     await write(connection, changes)
     await connection.execute(_SQL["settle_contested"], context.job_id, ids)
@@ -233,7 +239,7 @@ async def _drop_resends(connection: Connection, changes: Changes) -> None:
             changes.gone.setdefault(entry.quarantine_id, entry)
 
 
-def _take_back(changes: Changes, first: Case, later: Case, winner: Winner, xid: str) -> None:
+def _take_back(changes: Changes, first: Case, winner: Winner, xid: str) -> None:
     assert isinstance(first.outcome, Accepted)
     assert first.entry is not None
     name = winner.key[0]
@@ -242,7 +248,6 @@ def _take_back(changes: Changes, first: Case, later: Case, winner: Winner, xid: 
     lane = changes.inserts.setdefault((name, first.contract.revision), Lane(first.contract))
     lane.rows.append(first.outcome.row)
     changes.gone[first.entry.quarantine_id] = first.entry
-    changes.new.append(later.conflict())
     if first.is_remembered:
         changes.seen[name, winner.key[1], winner.key[3]] = first.content_hash
 
