@@ -300,6 +300,9 @@ async def test_what_had_no_route_when_it_came_goes_with_its_device(setup: Setup)
     await setup.contract("by_topic", "late/+", "topic:2")
     done = (await setup.delete("pump-7")).device_deletion
     assert (done.messages, done.unfound_items) == (1, 0)
+    assert done.quarantined == 1
+    topics = await setup.pool.fetch("SELECT topic FROM validator.quarantine")
+    assert [row["topic"] for row in topics] == ["late/other"]
     rows = await setup.pool.fetch("SELECT bytes FROM validator.raw_log")
     assert [one.topic for row in rows for one in unpack(row["bytes"]).messages] == ["", "late/other"]
 

@@ -20,6 +20,7 @@ from dataflow_validator.catalog.rules import Rules
 from dataflow_validator.devices.logged import FIRST, Found, Walk, walk_log, walk_parked
 from dataflow_validator.devices.owned import erase
 from dataflow_validator.devices.stages import Stage, stages
+from dataflow_validator.devices.unknown import walk_unknown
 from dataflow_validator.jobs.context import JobContext
 from dataflow_validator.jobs.kind import DONE, Done, Json, Part, Plan
 from dataflow_validator.statements import statements
@@ -51,6 +52,8 @@ class DeleteDeviceData:
             await self._log(context, part)
         elif stage == "parked":
             await self._parked(context, part)
+        elif stage == "unknown":
+            await self._unknown(context, part)
         elif stage == "tables":
             await self._tables(context, part)
         elif stage == "ledger":
@@ -86,8 +89,23 @@ class DeleteDeviceData:
                 await connection.execute(_SQL["replace_parked"], one.batch_id, one.data, data)
             following: Json = {**where, "after": str(walk.after)}
             if walk.after is None:
-                following = {**where, "stage": "tables", "after": 0}
+                following = {**where, "stage": "unknown", "after": 0}
             await self._save(context, connection, part, following, _of_walk(walk, "parked_messages"))
+
+    async def _unknown(self, context: JobContext, part: Part) -> None:
+        where = part.checkpoint
+        rules = Rules(context.registry.current)
+        waiting = await walk_unknown(context.pool, _device(context), rules, int(where["after"]))
+        async with context.transaction(part) as connection:
+            items = len(waiting.rows)
+            if items and not context.dry_run:
+                items = int(
+                    await connection.fetchval(_SQL["remove_items"], [row["quarantine_id"] for row in waiting.rows])
+                )
+            following: Json = {**where, "after": waiting.after}
+            if waiting.after is None:
+                following = {**where, "stage": "tables", "after": 0}
+            await self._save(context, connection, part, following, {"quarantined": items})
 
     async def _tables(self, context: JobContext, part: Part) -> None:
         where, device_id = part.checkpoint, _device(context)

@@ -1,7 +1,7 @@
 """The job that writes everything of one device to files of JSON lines.
 
 `readings-<contract>-00000.jsonl` has the rows as their table has them, `quarantine-00000.jsonl` the items with their
-original bytes and reasons, `messages-00000.jsonl` what the raw log and parked batches hold of it, as it arrived. Each step
+original bytes and reasons, `waiting-00000.jsonl` those that no route took when they came, `messages-00000.jsonl` what the raw log and parked batches hold of it, as it arrived. Each step
 writes one whole file. The device's rows of one contract come by event time, the others in the order of arrival.
 """
 
@@ -18,6 +18,7 @@ from dataflow_validator.catalog.rules import Rules
 from dataflow_validator.contracts.names import quote_identifier
 from dataflow_validator.devices.files import write_lines
 from dataflow_validator.devices.logged import FIRST, Found, walk_log, walk_parked
+from dataflow_validator.devices.unknown import walk_unknown
 from dataflow_validator.elements import SplitMessage
 from dataflow_validator.jobs.context import JobContext
 from dataflow_validator.jobs.kind import DONE, JobFailedError, Json, Part, Plan
@@ -52,7 +53,7 @@ class ExportDeviceData:
         async with context.pool.acquire() as connection:
             last = await connection.fetchval(_SQL["last_logged"])
             tables = [row["name"] for row in await connection.fetch(_SQL["tables"], "readings")]
-        return Plan([{"stages": [*(f"readings-{name}" for name in tables), "quarantine", "log", "parked"],
+        return Plan([{"stages": [*(f"readings-{name}" for name in tables), "quarantine", "waiting", "log", "parked"],
                       "after": None, "file": 0, "until": str(last or FIRST)}])  # fmt: skip
 
     async def step(self, context: JobContext, part: Part) -> None:
@@ -60,6 +61,8 @@ class ExportDeviceData:
         stage = part.checkpoint["stages"][0]
         if stage == "quarantine":
             lines, after = await self._quarantine(context, part)
+        elif stage == "waiting":
+            lines, after = await self._waiting(context, part)
         elif stage in {"log", "parked"}:
             lines, after = await self._messages(context, part, parked=stage == "parked")
         else:
@@ -89,6 +92,13 @@ class ExportDeviceData:
         more = len(rows) == _ITEMS
         return [item_line(row) for row in rows], {"quarantine_id": rows[-1]["quarantine_id"]} if more else None
 
+    async def _waiting(self, context: JobContext, part: Part) -> tuple[list[bytes], Json | None]:
+        after = part.checkpoint["after"] or {"quarantine_id": 0}
+        rules = Rules(context.registry.current)
+        found = await walk_unknown(context.pool, _device(context), rules, after["quarantine_id"])
+        lines = [item_line(row) for row in found.rows]
+        return lines, None if found.after is None else {"quarantine_id": found.after}
+
     async def _messages(self, context: JobContext, part: Part, *, parked: bool) -> tuple[list[bytes], Json | None]:
         after = UUID((part.checkpoint["after"] or {"batch_id": str(FIRST)})["batch_id"])
         rules = Rules(context.registry.current)
@@ -117,7 +127,12 @@ class ExportDeviceData:
             rows[contract] = rows.get(contract, 0) + len(lines)
             result["rows"] = {name: items for name, items in rows.items() if items}
         else:
-            key = {"quarantine": "quarantined", "log": "messages", "parked": "parkedMessages"}[stage]
+            key = {
+                "quarantine": "quarantined",
+                "waiting": "quarantined",
+                "log": "messages",
+                "parked": "parkedMessages",
+            }[stage]
             result[key] = result.get(key, 0) + len(lines)
         following = {**where, "after": after, "file": number}
         if after is None:

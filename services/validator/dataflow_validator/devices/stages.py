@@ -34,7 +34,7 @@ class Stage:
 
 
 def quarantine_stage() -> Stage:
-    """Items in quarantine: those of the device, and those of no known device that it sent."""
+    """Items in quarantine; those of no known device are looked at by `unknown.py`."""
 
     async def count(connection: Connection, device_id: str) -> int:
         return int(await connection.fetchval(_SQL["count_quarantine"], device_id))

@@ -31,15 +31,13 @@ SELECT batch_id, bytes FROM validator.parked WHERE batch_id > $1 ORDER BY batch_
 UPDATE validator.parked SET bytes = $3 WHERE batch_id = $1 AND bytes = $2;
 
 -- name: count_quarantine
-SELECT count(*) FROM validator.quarantine
-WHERE device_id = $1 OR (device_id = '' AND source_device_id = $1);
+SELECT count(*) FROM validator.quarantine WHERE device_id = $1;
 
 -- name: remove_quarantine
--- The items of device $1, and those without a device that it sent; at most $2.
+-- At most $2 items of device $1.
 WITH gone AS (
     DELETE FROM validator.quarantine WHERE quarantine_id = ANY (ARRAY(
-        SELECT quarantine_id FROM validator.quarantine
-        WHERE device_id = $1 OR (device_id = '' AND source_device_id = $1) LIMIT $2))
+        SELECT quarantine_id FROM validator.quarantine WHERE device_id = $1 LIMIT $2))
     RETURNING contract, stored_xid
 ), counted AS (
     INSERT INTO validator.ledger_change (origin_xid, contract, stored, quarantined)
@@ -140,5 +138,19 @@ ORDER BY event_time, message_id LIMIT $4;
 
 -- name: quarantine_after
 SELECT {columns} FROM validator.quarantine q
-WHERE (q.device_id = $1 OR (q.device_id = '' AND q.source_device_id = $1)) AND q.quarantine_id > $2
+WHERE q.device_id = $1 AND q.quarantine_id > $2
 ORDER BY q.quarantine_id LIMIT $3;
+
+-- name: unknown_after
+-- Items of no known device behind $1 by id.
+SELECT {columns} FROM validator.quarantine q
+WHERE q.device_id = '' AND q.quarantine_id > $1 ORDER BY q.quarantine_id LIMIT $2;
+
+-- name: remove_items
+WITH gone AS (
+    DELETE FROM validator.quarantine WHERE quarantine_id = ANY ($1::bigint[]) RETURNING contract, stored_xid
+), counted AS (
+    INSERT INTO validator.ledger_change (origin_xid, contract, stored, quarantined)
+    SELECT stored_xid, contract, 0, -count(*) FROM gone GROUP BY 1, 2
+)
+SELECT count(*) FROM gone;
