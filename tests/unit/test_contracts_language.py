@@ -214,3 +214,20 @@ def test_references_resolve_against_their_own_resource() -> None:
     assert references.target(document["$defs"]["other"]["items"]) == {"const": 2}
     assert references.target({"$ref": "http://h/other#/$defs/a"}) == {"const": 2}
     assert references.target({"$ref": "http://elsewhere/x"}) is None
+
+
+def test_rules_that_are_declared_too_deep_are_a_mistake() -> None:
+    """However deep they are, before anything recursive reads them."""
+    field = FieldSpec("", FieldType.INTEGER)
+    for _ in range(5000):
+        field = FieldSpec("", FieldType.ARRAY, items=field)
+    with pytest.raises(ContractError, match="levels deep"):
+        compile_contract(ContractSpec("deep", (replace(field, name="a"),)), 1)
+
+
+@pytest.mark.parametrize("pattern", [r"(((a{999}){999}){999})", "("])
+def test_patterns_inside_are_checked_like_those_of_fields(pattern: str) -> None:
+    """A pattern that we do not run is named when the contract is made."""
+    items = FieldSpec("", FieldType.STRING, pattern=pattern)
+    with pytest.raises(ContractError, match="not a regular expression"):
+        compile_contract(ContractSpec("x", (FieldSpec("a", FieldType.ARRAY, items=items),)), 1)

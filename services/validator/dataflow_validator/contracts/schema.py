@@ -244,9 +244,12 @@ def _bad_patterns(spec: ContractSpec) -> Iterator[Problem]:
 
 def parts_of(item: FieldSpec) -> Iterator[FieldSpec]:
     """Yield a field and all that is declared inside of it."""
-    yield item
-    for inner in (*item.members, *([] if item.items is None else [item.items])):
-        yield from parts_of(inner)
+    # Without recursion: how deep a contract is has not been checked yet.
+    pending = [item]
+    while pending:
+        part = pending.pop()
+        yield part
+        pending.extend(part.members if part.items is None else (*part.members, part.items))
 
 
 def schema_limits(raw: dict[str, Json] | bool | None) -> list[Problem]:
