@@ -18,9 +18,10 @@ from dataflow_validator.failure import DATABASE_ERRORS, ContractBrokenError, of_
 from dataflow_validator.jobs.context import JobContext
 from dataflow_validator.jobs.contract_test.candidate import Candidate, load_candidate
 from dataflow_validator.jobs.contract_test.counts import Counts
-from dataflow_validator.jobs.contract_test.logged import Group, LoggedItems, full_xid, rows_of
+from dataflow_validator.jobs.contract_test.logged import LoggedItems
 from dataflow_validator.jobs.contract_test.quarantined import count_quarantined, quarantine_stages, step_quarantine
 from dataflow_validator.jobs.contract_test.request import TestRequest
+from dataflow_validator.jobs.contract_test.transactions import Group, full_xid, rows_of
 from dataflow_validator.jobs.kind import DONE, JobFailedError, Json, Part, Plan
 from dataflow_validator.readings.rows import readings_table
 from dataflow_validator.statements import statements
