@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 from dataflow.ring.v1.batch_pb2 import Batch, Message
 from dataflow.validator.v1 import (
+    device_data_pb2,
     device_data_service_pb2,
     device_data_service_pb2_grpc,
     job_pb2,
@@ -305,6 +306,25 @@ async def test_what_had_no_route_when_it_came_goes_with_its_device(setup: Setup)
     assert [row["topic"] for row in topics] == ["late/other"]
     rows = await setup.pool.fetch("SELECT bytes FROM validator.raw_log")
     assert [one.topic for row in rows for one in unpack(row["bytes"]).messages] == ["", "late/other"]
+
+
+async def test_what_waits_of_others_in_a_shared_array_stays(setup: Setup) -> None:
+    """Only the device's elements are emptied; the others keep what their ids are made from."""
+    whole = [reading(1, id="pump-7"), reading(2, id="other")]
+    await setup.send(message("late", whole))
+    await setup.contract("by_payload", "late", "payload:/id")
+    response = await setup.stub.ExportDeviceData(device_data_service_pb2.ExportDeviceDataRequest(device_id="pump-7"))
+    exported = (await setup.run(response.job)).device_export
+    assert "other" not in _text_of(exported)
+    assert (await setup.delete("pump-7")).device_deletion.quarantined == 1
+    row = await setup.pool.fetchrow("SELECT payload, message_sha1 FROM validator.quarantine")
+    assert row is not None
+    assert json.loads(row["payload"]) == [None, whole[1]]
+    assert row["message_sha1"] == hashlib.sha1(json.dumps(whole).encode(), usedforsecurity=False).digest()
+
+
+def _text_of(exported: device_data_pb2.DeviceExportResult) -> str:
+    return "".join((Path(exported.directory) / file.name).read_text() for file in exported.files)
 
 
 async def test_counts_of_the_ledger_stay_the_same_without_the_name(setup: Setup) -> None:

@@ -97,11 +97,14 @@ class DeleteDeviceData:
         rules = Rules(context.registry.current)
         waiting = await walk_unknown(context.pool, _device(context), rules, int(where["after"]))
         async with context.transaction(part) as connection:
-            items = len(waiting.rows)
+            items = len(waiting.items)
             if items and not context.dry_run:
-                items = int(
-                    await connection.fetchval(_SQL["remove_items"], [row["quarantine_id"] for row in waiting.rows])
-                )
+                whole = [item.row["quarantine_id"] for item in waiting.items if item.left is None]
+                await connection.execute(_SQL["remove_items"], whole)
+                shared = [item for item in waiting.items if item.left is not None]
+                ids = [item.row["quarantine_id"] for item in shared]
+                left, hashes = [item.left for item in shared], [item.payload_sha1 for item in shared]
+                await connection.execute(_SQL["empty_elements"], ids, left, hashes)
             following: Json = {**where, "after": waiting.after}
             if waiting.after is None:
                 following = {**where, "stage": "tables", "after": 0}

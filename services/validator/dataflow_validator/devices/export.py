@@ -96,7 +96,7 @@ class ExportDeviceData:
         after = part.checkpoint["after"] or {"quarantine_id": 0}
         rules = Rules(context.registry.current)
         found = await walk_unknown(context.pool, _device(context), rules, after["quarantine_id"])
-        lines = [item_line(row) for row in found.rows]
+        lines = [item_line(item.row, item.own) for item in found.items]
         return lines, None if found.after is None else {"quarantine_id": found.after}
 
     async def _messages(self, context: JobContext, part: Part, *, parked: bool) -> tuple[list[bytes], Json | None]:

@@ -11,21 +11,26 @@ import orjson
 from dataflow_validator.pages import Row
 from dataflow_validator.quarantine.queries import COLUMNS
 
-LINE_COLUMNS: Final = f"{COLUMNS}, q.source_device_id, q.sender_id"
+LINE_COLUMNS: Final = f"{COLUMNS}, q.source_device_id, q.sender_id, q.message_sha1"
 """What `item_line` reads of `validator.quarantine q`."""
 
 
-def item_line(row: Row) -> bytes:
+def item_line(row: Row, payload: bytes | None = None) -> bytes:
     """Writes one item, with its original bytes.
 
     Members as `ExportParked` has them: topic, payload (text) or payload_base64 (other bytes), message_id (the sender's own),
     device_id (what the sender was authenticated as), receive_time; then what the quarantine knows, under "quarantine".
+
+    Args:
+        row: The item.
+        payload: Instead of its bytes: a part of them.
     """
     document: dict[str, Any] = {"topic": row["topic"]}
+    content = row["payload"] if payload is None else payload
     try:
-        document["payload"] = row["payload"].decode("utf-8")
+        document["payload"] = content.decode("utf-8")
     except UnicodeDecodeError:
-        document["payload_base64"] = b64encode(row["payload"]).decode("ascii")
+        document["payload_base64"] = b64encode(content).decode("ascii")
     if row["sender_id"]:
         document["message_id"] = row["sender_id"]
     if row["source_device_id"]:

@@ -154,3 +154,9 @@ WITH gone AS (
     SELECT stored_xid, contract, 0, -count(*) FROM gone GROUP BY 1, 2
 )
 SELECT count(*) FROM gone;
+
+-- name: empty_elements
+-- Of arrays that several devices share: what is left of them, and what the ids of that are made from.
+UPDATE validator.quarantine q SET payload = n.payload, message_sha1 = n.message_sha1
+FROM unnest($1::bigint[], $2::bytea[], $3::bytea[]) AS n (quarantine_id, payload, message_sha1)
+WHERE q.quarantine_id = n.quarantine_id;
