@@ -131,7 +131,7 @@ def _number_holds(word: str, rule: Json, value: float) -> bool | None:
     if word in (MOMENT, EVENT):
         return _moment_holds(word, rule, value)
     if word == BIGINT:
-        return not float(value).is_integer() or BIGINT_MIN <= value <= BIGINT_MAX
+        return (isinstance(value, float) and not value.is_integer()) or BIGINT_MIN <= value <= BIGINT_MAX
     if not isinstance(rule, int | float) or isinstance(rule, bool):
         return True
     match word:
