@@ -68,6 +68,8 @@ class Registry:
     def __init__(self) -> None:
         self._catalog = Catalog()
         self._sequence = 0
+        self._written_routes = ""
+        self._route_table = RouteTable()
         self._compiled: dict[tuple[str, int], CompiledContract] = {}
         self._for_jobs: OrderedDict[tuple[str, int], CompiledContract] = OrderedDict()
         self._refreshing = asyncio.Lock()
@@ -94,17 +96,16 @@ class Registry:
         Returns:
             The current catalogue, now of the version that the connection sees, or of a newer one.
         """
-        sql = statements("registry")
-        seen = await connection.fetchrow(sql["version"], timeout=_QUERY_SECONDS)
-        if seen is None or (seen["version"], seen["sequence"]) == (self._catalog.version, self._sequence):
-            return self._catalog
-        if seen["version"] != self._catalog.version:
-            async with self._refreshing:
-                row = await connection.fetchrow(sql["catalog"], timeout=_QUERY_SECONDS)
-                if row is not None and row["version"] != self._catalog.version:
-                    await self._load(connection, row)
-        async with self._changed:
+        async with self._refreshing:
+            # Few waits: while much is judged, each one takes a turn of the event loop.
+            version = self._catalog.version
+            seen = await connection.fetchrow(statements("registry")["catalog"], version, timeout=_QUERY_SECONDS)
+            if seen is None or (seen["version"], seen["sequence"]) == (version, self._sequence):
+                return self._catalog
+            if seen["version"] != version:
+                await self._load(connection, seen)
             self._sequence = seen["sequence"]
+        async with self._changed:
             self._changed.notify_all()
         return self._catalog
 
@@ -113,10 +114,9 @@ class Registry:
             self._compiled.clear()  # revisions may have been made anew since
             self._for_jobs.clear()
         active = dict(_split(key) for key in row["active"])
-        routes = await asyncio.to_thread(_route_table, row["routes"])
-        wanted = active.items() | {(route.contract, route.revision) for route in routes.routes if route.revision}
+        wanted = active.items() | {_split(key) for key in row["pinned"]}
         specs = await self._specs(connection, wanted - self._compiled.keys())
-        broken = await asyncio.to_thread(self._compile, specs)
+        routes, broken = await asyncio.to_thread(lambda: (self._routes(row["routes"]), self._compile(specs)))
         self._compiled = {key: self._compiled[key] for key in wanted if key in self._compiled}
         self._catalog = Catalog(
             row["version"], routes, MappingProxyType(active), MappingProxyType(dict(self._compiled)), broken
@@ -211,6 +211,12 @@ class Registry:
         names, revisions = zip(*sorted(keys), strict=True)
         rows = await connection.fetch(statements("registry")["specs"], names, revisions, timeout=_QUERY_SECONDS)
         return {(row["contract"], row["revision"]): row["spec"] for row in rows}
+
+    def _routes(self, written: str) -> RouteTable:
+        """Makes the table anew only if a route has changed: it remembers topics."""
+        if written != self._written_routes:
+            self._route_table, self._written_routes = _route_table(written), written
+        return self._route_table
 
     def _compile(self, specs: Mapping[tuple[str, int], str]) -> frozenset[tuple[str, int]]:
         """Compiles into the cache; returns what does not compile."""

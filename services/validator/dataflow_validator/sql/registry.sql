@@ -1,6 +1,3 @@
--- name: version
-SELECT version, sequence FROM validator.catalog;
-
 -- name: lock
 -- Whoever changes contracts or routes holds this row; store transactions only read it and never wait.
 SELECT version FROM validator.catalog FOR UPDATE;
@@ -26,13 +23,20 @@ ORDER BY sequence
 LIMIT $3;
 
 -- name: catalog
--- One statement, so that version, contracts and routes belong together.
+-- One statement, so that version, contracts and routes belong together; nothing but the numbers for whoever has version $1.
 SELECT c.version AS version,
        c.sequence AS sequence,
-       ARRAY(SELECT (name || '@' || active_revision) FROM validator.contract WHERE active_revision > 0) AS active,
-       (SELECT coalesce(json_agg(json_build_array(filter, contract, device_rule, coalesce(pinned_revision, 0))
-                                 ORDER BY create_time, filter), '[]')::text
-        FROM validator.route) AS routes
+       CASE WHEN c.version <> $1 THEN
+           ARRAY(SELECT (name || '@' || active_revision) FROM validator.contract WHERE active_revision > 0)
+       END AS active,
+       CASE WHEN c.version <> $1 THEN
+           ARRAY(SELECT DISTINCT (contract || '@' || pinned_revision) FROM validator.route WHERE pinned_revision IS NOT NULL)
+       END AS pinned,
+       CASE WHEN c.version <> $1 THEN
+           (SELECT coalesce(json_agg(json_build_array(filter, contract, device_rule, coalesce(pinned_revision, 0))
+                                     ORDER BY create_time, filter), '[]')::text
+            FROM validator.route)
+       END AS routes
 FROM validator.catalog c;
 
 -- name: specs
