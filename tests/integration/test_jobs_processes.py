@@ -184,7 +184,7 @@ async def test_two_workers_share_the_parts(bench: Bench, monkeypatch: pytest.Mon
     """Both hold parts of one job."""
     holders: set[str] = set()
     async with bench.workers("one"), bench.workers("two"):
-        job_id = await bench.begin(rate=800.0)
+        job_id = await bench.begin(rate=200.0)
         async with asyncio.timeout(60):
             while len(holders) < 2:
                 rows = await bench.pool.fetch(

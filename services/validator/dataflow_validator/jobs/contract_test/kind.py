@@ -30,7 +30,7 @@ NAME: Final = "TEST_CONTRACT"
 
 _STEP_SECONDS: Final = 0.7
 _PAGE_MESSAGES: Final = 12_000
-_FIRST_PAGE_BATCHES: Final = 32
+_FIRST_PAGE_BATCHES: Final = 8
 _BATCHES_PER_PART: Final = 64
 _MAX_PARTS: Final = 64
 _CLOCKS: Final = timedelta(minutes=5)
@@ -138,7 +138,9 @@ class ContractTestJob:
                 counts.numbers["messages"] += messages
                 done += messages
                 after = records[-1]["commit_time"]
-                context.memory["page"] = max(1, batches * _PAGE_MESSAGES // max(1, messages)) if messages else batches
+                context.memory["page"] = (
+                    max(1, batches * context.items_of_step(_PAGE_MESSAGES) // max(1, messages)) if messages else batches
+                )
         async with context.transaction(part) as connection:
             await context.save(
                 connection,
