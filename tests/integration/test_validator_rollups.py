@@ -24,8 +24,9 @@ from dataflow_validator.catalog.rules import Rules
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType
 from dataflow_validator.judged import judge_batch
 from dataflow_validator.readings.partitions import Partitions, months_of
+from dataflow_validator.rollups import hour_devices
 from dataflow_validator.rollups import worker as worker_module
-from dataflow_validator.rollups.marks import mark
+from dataflow_validator.rollups.marks import mark, mark_hours
 from dataflow_validator.rollups.tables import begin_rollups
 from dataflow_validator.rollups.testing import differences
 from dataflow_validator.rollups.worker import RollupWorker, SettleRule
@@ -202,6 +203,21 @@ async def test_slices_lose_nothing(database: Database, monkeypatch: pytest.Monke
     monkeypatch.setattr(worker_module, "_MANY_MARKS", 1)
     for seed in range(3):
         await database.put(random_rows(random.Random(seed), 100, days=0.2))
+    await database.worker.settle()
+    assert await database.differences() == []
+
+
+async def test_devices_of_an_hour_with_many_rows_are_all_found(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour that is marked as a whole and too full to be read for its devices is recomputed for all of them."""
+    monkeypatch.setattr(hour_devices, "_MANY_ROWS", 3)
+    await database.put(random_rows(random.Random(6), 300, days=0.1), marked=False)
+    await database.worker.settle()
+    assert await database.differences() == []
+    await database.pool.execute("DELETE FROM readings.weather WHERE device_id = 'd2'")
+    async with database.pool.acquire() as connection:
+        await mark_hours(connection, {"weather": {_BASE + timedelta(hours=h): None for h in range(3)}})
     await database.worker.settle()
     assert await database.differences() == []
 

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import math
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from dataflow_mesh.telemetry import observe
 
 from dataflow_validator.failure import DATABASE_ERRORS
 from dataflow_validator.readings.partition_table import make_partition
-from dataflow_validator.readings.table import readings_table_name
+from dataflow_validator.rollups.hour_devices import devices_of_hour
 from dataflow_validator.rollups.marks import device_literal
 from dataflow_validator.rollups.recompute import (
     FIELDS_AT_ONCE,
@@ -52,6 +53,10 @@ _EVERY_SECONDS: Final = 2.0
 
 _SLICE: Final = 1_000
 """Device hours of one transaction: what it writes is written within a fraction of a second."""
+
+_FIRST_SLICE: Final = 64
+_LONG_SECONDS: Final = 0.5
+"""Slices that are read for longer are made smaller, those read in a quarter of it larger."""
 
 _MANY_MARKS: Final = 200
 """An hour with more marks is taken as a whole: to know which devices they name would cost more than to look for them."""
@@ -85,6 +90,7 @@ class RollupWorker:
         self._pool = pool
         self._rule = rule or SettleRule()
         self._months: set[tuple[str, date]] = set()
+        self._sizes: dict[str, int] = {}
         self._waiting: tuple[int, float] | None = None
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -197,7 +203,10 @@ class RollupWorker:
             oldest = {row["hour"]: row["oldest"] for row in marked}
             whole = [row["hour"] for row in marked if row["everybody"] or row["marks"] > many]
             pairs = [
-                pair for hour in open_hours if hour in whole for pair in await _devices(connection, contract, hour)
+                pair
+                for hour in open_hours
+                if hour in whole
+                for pair in await devices_of_hour(connection, contract, hour)
             ]
             some = [hour for hour in open_hours if hour not in whole]
             pairs += [
@@ -205,8 +214,11 @@ class RollupWorker:
             ]
             # By device, so that the day of a device is made once and not in every slice.
             pairs.sort(key=itemgetter(1, 0))
-            now, later = pairs[:_SLICE], pairs[_SLICE:]
+            size = min(self._sizes.get(contract, _FIRST_SLICE), _SLICE)
+            now, later = pairs[:size], pairs[size:]
+            began = time.monotonic()
             texts = await _read_hours(connection, contract, columns, day, now)
+            self._adapt(contract, size, time.monotonic() - began)
             # From here on the transaction writes.
             await connection.execute(sql["delete_marks"], contract, hours)
             await _write(connection, contract, day, now, texts)
@@ -214,6 +226,13 @@ class RollupWorker:
                 rest = [(hour, literal, oldest[hour]) for hour, literal in _literals(later)]
                 await connection.execute(sql["insert_marks_since"], contract, *zip(*rest, strict=True))
         return len(now), len(later)
+
+    def _adapt(self, contract: str, size: int, seconds: float) -> None:
+        """Keeps slices short, however many rows an hour has: a column cannot be added to a table that is being read."""
+        if seconds > _LONG_SECONDS:
+            self._sizes[contract] = max(1, size // 2)
+        elif seconds < _LONG_SECONDS / 4:
+            self._sizes[contract] = 2 * size
 
     async def _make_partitions(self, contract: str, day: datetime) -> None:
         month = date(day.year, day.month, 1)
@@ -234,17 +253,6 @@ def _is_open(horizon: Horizon | None, hour: datetime) -> bool:
     if horizon is None:
         return False
     return all(limit is None or hour >= limit for limit in (horizon.rows_from, horizon.rollups_from))
-
-
-async def _devices(connection: Connection, contract: str, hour: datetime) -> list[tuple[datetime, str]]:
-    """Reads the devices that have rows in an hour, or rollups of it."""
-    table, rollups = readings_table_name(contract), rollup_table(contract, Level.HOUR).sql_name
-    end = hour + timedelta(hours=1)
-    rows = await connection.fetch(
-        f"SELECT device_id FROM {table} WHERE event_time >= '{hour.isoformat()}' AND event_time < '{end.isoformat()}' "  # noqa: S608 - names are quoted
-        f"UNION SELECT device_id FROM {rollups} WHERE start = '{hour.isoformat()}' ORDER BY 1"
-    )
-    return [(hour, row["device_id"]) for row in rows]
 
 
 async def _read_hours(
