@@ -131,21 +131,25 @@ async def _try(connection: Connection, contract: str, columns: Sequence[Column],
     added = ", ".join(
         f"ADD COLUMN IF NOT EXISTS {quote_identifier(column.name)} {column.sql_type}" for column in columns
     )
+    script = []
+    if queue:
+        # The lock of each partition is waited for by itself: the statement as a whole is bounded.
+        script += [f"SET LOCAL lock_timeout = {QUEUE_MS}", f"SET LOCAL statement_timeout = {QUEUE_MS}"]
+        # An autovacuum ends for whoever has waited deadlock_timeout: a second, which is more than we ever wait.
+        if await connection.fetchval("SELECT has_parameter_privilege('deadlock_timeout', 'SET')"):
+            script.append(f"SET LOCAL deadlock_timeout = {QUEUE_MS // 4}")
+    script += [
+        f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE{'' if queue else ' NOWAIT'}",
+        f"SET LOCAL statement_timeout = {_ALTER_MS}",
+        f"ALTER TABLE {table} {added}",
+    ]
+    # In one message, which is one transaction: the lock is held while Postgres works, and not while it waits for a busy
+    # process to send the next statement.
+    if not connection.is_in_transaction():
+        await connection.execute("; ".join(script))
+        return
     async with connection.transaction():
-        if queue:
-            # The lock of each partition is waited for by itself: the statement as a whole is bounded.
-            await connection.execute(f"SET LOCAL lock_timeout = {QUEUE_MS}")
-            await connection.execute(f"SET LOCAL statement_timeout = {QUEUE_MS}")
-            await _have_vacuum_give_way(connection)
-        await connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE{'' if queue else ' NOWAIT'}")
-        await connection.execute(f"SET LOCAL statement_timeout = {_ALTER_MS}")
-        await connection.execute(f"ALTER TABLE {table} {added}")
-
-
-async def _have_vacuum_give_way(connection: Connection) -> None:
-    """An autovacuum ends for whoever has waited deadlock_timeout: a second, which is more than we ever wait."""
-    if await connection.fetchval("SELECT has_parameter_privilege('deadlock_timeout', 'SET')"):
-        await connection.execute(f"SET LOCAL deadlock_timeout = {QUEUE_MS // 4}")
+        await connection.execute("; ".join(script))
 
 
 def _locked(contract: str, holders: Sequence[LockHolder]) -> TableLockedError:
