@@ -1,12 +1,15 @@
 """Tables, times and texts as people see them."""
 
+import json
 import unicodedata
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from dataflow_cli.moments import length_of_time, point_in_time
-from dataflow_cli.output import age, moment, size, table, text, width
+from dataflow_cli.output import age, json_text, moment, size, table, text, width
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.json_format import ParseDict
+from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -99,3 +102,11 @@ def test_what_is_no_time_names_the_forms() -> None:
     """The error shows how to write it."""
     with pytest.raises(ValueError, match="2014-01-16T08:00:00Z"):
         point_in_time("yesterday", _NOW)
+
+
+def test_values_of_json_are_shown_as_json() -> None:
+    """Null is null, and a count is no fraction, though protobuf keeps both its own way."""
+    assert json_text(Value(null_value=0)) == "null"  # type: ignore[arg-type]
+    shown = json_text(ParseDict({"rows": {"climate": 3}, "share": 0.5, "n": [1]}, Struct()))
+    assert json.loads(shown) == {"rows": {"climate": 3}, "share": 0.5, "n": [1]}
+    assert ".0" not in shown

@@ -10,7 +10,7 @@ from dataflow_cli.context import Access, connection_options, json_option
 from dataflow_cli.contract_rules import COERCIONS, FILE, UNKNOWN_FIELDS, read_rules
 from dataflow_cli.job_progress import check_job, finish_job, show_job, wait_option
 from dataflow_cli.moments import point_in_time
-from dataflow_cli.output import print_fields, print_table, text, word
+from dataflow_cli.output import json_text, print_fields, print_table, word
 
 _OUTCOME = contract_test_pb2.ContractTestOutcome.DESCRIPTOR
 _MOST_PAYLOAD = 120
@@ -151,9 +151,6 @@ def show_test(job: job_pb2.Job) -> None:
 
 def _changes(sample: contract_test_pb2.ContractTestSample) -> str:
     return ", ".join(
-        f"{name}: {_value(change.before)} -> {_value(change.after)}" for name, change in sorted(sample.changes.items())
+        f"{name}: {json_text(change.before)} -> {json_text(change.after)}"
+        for name, change in sorted(sample.changes.items())
     )
-
-
-def _value(value: object) -> str:
-    return text(str(value).strip().partition(": ")[2]) or "null"

@@ -1,13 +1,11 @@
 """`dataflow device delete-data`, `export-data` and `audit`: everything of one device."""
 
-import json
-
 import click
 from dataflow.validator.v1 import job_pb2
 
 from dataflow_cli.context import Access, connection_options, json_option
 from dataflow_cli.job_progress import check_job, finish_job, show_job, wait_option
-from dataflow_cli.output import as_document, moment, print_fields, print_json, print_table, size
+from dataflow_cli.output import as_document, json_text, moment, print_fields, print_json, print_table, size
 
 
 @click.command("delete-data")
@@ -77,7 +75,7 @@ def audit(access: Access, target: str, limit: int, as_json: bool) -> None:
                 event.actor,
                 event.action,
                 event.target,
-                json.dumps(as_document(event).get("detail", {}), ensure_ascii=False),
+                json_text(event.detail),
             )
             for event in found
         ],

@@ -34,6 +34,19 @@ def as_document(message: Message) -> dict[str, Any]:
     return document
 
 
+def json_text(value: Message) -> str:
+    """Returns a `google.protobuf.Value` or `Struct` as one line of JSON; whole numbers, which are doubles there, as whole."""
+    return json.dumps(_whole(MessageToDict(value)), ensure_ascii=False)
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _whole(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_whole(element) for element in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str = "") -> None:
     """Prints rows under their column names; numbers to the right, and `empty` where there is no row."""
     if not rows:
