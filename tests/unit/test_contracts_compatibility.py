@@ -294,6 +294,20 @@ def test_a_report_counts_the_revisions_that_its_mode_counts() -> None:
     assert not check(earlier, one(S), Mode.NONE, {"v": "double precision"}).is_compatible
 
 
+def test_large_bounds_that_are_equal_by_value_are_not_taken_for_one() -> None:
+    """The engine compares doubles with large integers inexactly: an item at the edge shows it."""
+    whole = schema({"type": "integer", "exclusiveMinimum": 2**63})
+    double = schema({"type": "integer", "exclusiveMinimum": 2.0**63})
+    assert not compare(whole, double, probes=0).is_compatible
+    assert compare(whole, whole, probes=0).is_compatible
+
+
+def test_a_wide_contract_is_compared_in_the_time_of_its_fields() -> None:
+    """A thousand fields, each looked up by name once."""
+    wide = fields(*(FieldSpec(f"f{number}", N) for number in range(1000)))
+    assert compare(wide, replace(wide, fields=wide.fields[:-1]), (BACKWARD,), probes=1).is_compatible
+
+
 def test_a_mode_compares_once_with_rules_that_came_back() -> None:
     """Who goes back and forth between two sets of rules pays for two comparisons."""
     earlier = [(1, one(N)), (2, one(S)), (3, one(N)), (4, one(S))]

@@ -5,6 +5,7 @@ from functools import cached_property
 from math import ceil, floor
 from typing import Final, NamedTuple
 
+from dataflow_validator.contracts.compatibility.columns import EXACT_IN_DOUBLE
 from dataflow_validator.contracts.compatibility.holds import every, found, holds, type_of
 from dataflow_validator.contracts.compatibility.nodes import BIGINT, Node, root
 from dataflow_validator.contracts.names import BIGINT_MAX, BIGINT_MIN
@@ -33,7 +34,17 @@ class Range(NamedTuple):
         """Say whether no number lies in it."""
         if self.low is None or self.high is None:
             return False
-        return self.low > self.high or (self.low == self.high and (self.low_open or self.high_open))
+        if is_clearly_more(self.low, self.high):
+            return True
+        is_exact = abs(self.low) < EXACT_IN_DOUBLE
+        return is_exact and self.low == self.high and (self.low_open or self.high_open)
+
+
+def is_clearly_more(left: float, right: float) -> bool:
+    """Say whether a number is greater beyond doubt: from 2^53 on, the engine's comparisons are those of doubles."""
+    if abs(left) < EXACT_IN_DOUBLE and abs(right) < EXACT_IN_DOUBLE:
+        return left > right
+    return left > right and float(left) - float(right) > 1e-9 * max(abs(float(left)), abs(float(right)))
 
 
 class Facts:
@@ -50,6 +61,7 @@ class Facts:
         self.choices: dict[tuple[int, str], list[list[Node]]] = {}
         self.is_contradiction = False
         self._settled = settled
+        self._known_members: dict[str, Facts] = {}
         seen: set[int] = set()
         pending = list(nodes)[::-1]
         while pending:
@@ -169,6 +181,11 @@ class Facts:
 
     def member(self, name: str) -> "Facts":
         """Give what is known of a member's value."""
+        if (known := self._known_members.get(name)) is None:
+            known = self._known_members[name] = self._member(name)
+        return known
+
+    def _member(self, name: str) -> "Facts":
         inner: list[Node] = []
         for node in self.nodes:
             named, patterns = node.members("properties"), node.members("patternProperties")

@@ -64,6 +64,7 @@ class Document:
         self._resources: dict[str, Json] = {"": root}
         self._anchors: dict[tuple[str, str], Json] = {}
         self.is_dynamic = False
+        self._members: dict[tuple[int, str], dict[str, Node]] = {}
         self._index()
 
     def _index(self) -> None:
@@ -82,6 +83,15 @@ class Document:
                 pending.extend((member, base) for member in value.values())
             elif isinstance(value, list):
                 pending.extend((member, base) for member in value)
+
+    def members(self, node: "Node", keyword: str) -> "dict[str, Node]":
+        """Give the named subschemas under a keyword; made once, since wide contracts are asked for them a thousand times."""
+        key = (id(node.schema), keyword)
+        if (known := self._members.get(key)) is None:
+            parts = node.get(keyword)
+            known = {name: node.at(part) for name, part in parts.items()} if isinstance(parts, dict) else {}
+            self._members[key] = known
+        return known
 
     def target(self, reference: Json, where: Schema) -> "Node | None":
         """Follow a reference that stands in a subschema of this document; `None` where it leads to nothing known."""
@@ -132,9 +142,8 @@ class Node:
         return [self.at(part) for part in parts] if isinstance(parts, list) else []
 
     def members(self, keyword: str) -> "dict[str, Node]":
-        """Give the named subschemas under a keyword."""
-        parts = self.get(keyword)
-        return {name: self.at(part) for name, part in parts.items()} if isinstance(parts, dict) else {}
+        """Give the named subschemas under a keyword; not to be changed."""
+        return self.document.members(self, keyword) if self.has(keyword) else {}
 
     def reference(self) -> "Node | None":
         """Give what `$ref` leads to."""

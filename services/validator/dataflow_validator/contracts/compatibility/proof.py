@@ -12,7 +12,7 @@ from typing import Final
 from dataflow_validator.contracts.compatibility.columns import EXACT_IN_DOUBLE
 from dataflow_validator.contracts.compatibility.facts import ANYTHING, Facts, must_evaluate
 from dataflow_validator.contracts.compatibility.holds import found, word_holds
-from dataflow_validator.contracts.compatibility.nodes import TEXT, Node, equal, same
+from dataflow_validator.contracts.compatibility.nodes import TEXT, Node, equal, root, same
 from dataflow_validator.contracts.compatibility.scalars import SCALAR_WORDS, scalar_follows
 from dataflow_validator.contracts.spec import FieldType, Json
 
@@ -317,15 +317,15 @@ def _dependent(facts: Facts, name: str) -> set[str]:
 
 
 def _const(value: Json) -> Node:
-    return ANYTHING.at({"const": value})
+    return root({"const": value})
 
 
 def _of_type(kind: str) -> Node:
     schema: dict[str, Json] = {"type": kind}
     if kind == "number":
         schema["not"] = {"type": "integer"}
-    return ANYTHING.at(schema)
+    return root(schema)
 
 
 def _having(name: str) -> Node:
-    return ANYTHING.at({"type": "object", "required": [name]})
+    return root({"type": "object", "required": [name]})

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from dataflow_validator.contracts.compatibility.facts import Facts
+from dataflow_validator.contracts.compatibility.columns import EXACT_IN_DOUBLE
+from dataflow_validator.contracts.compatibility.facts import Facts, is_clearly_more
 from dataflow_validator.contracts.compatibility.nodes import BIGINT, BINARY, EVENT, MOMENT, Node
 from dataflow_validator.contracts.names import BIGINT_MAX, BIGINT_MIN
 from dataflow_validator.contracts.spec import Json
@@ -63,15 +64,17 @@ def _are_whole(facts: Facts) -> bool:
 def _bound_follows(facts: Facts, word: str, rule: Json) -> bool:
     if not isinstance(rule, int | float) or isinstance(rule, bool):
         return False
+    if any(type(known) is type(rule) and known == rule for known in facts.get(word)):
+        return True
     low, low_open, high, high_open = facts.numbers
-    match word:
-        case "minimum":
-            return low is not None and low >= rule
-        case "exclusiveMinimum":
-            return low is not None and (low > rule or (low == rule and low_open))
-        case "maximum":
-            return high is not None and high <= rule
-    return high is not None and (high < rule or (high == rule and high_open))
+    if word in {"minimum", "exclusiveMinimum"}:
+        known, is_open, is_beyond = low, low_open, low is not None and is_clearly_more(low, rule)
+    else:
+        known, is_open, is_beyond = high, high_open, high is not None and is_clearly_more(rule, high)
+    if is_beyond:
+        return True
+    # Large numbers that are equal by value may not be to the engine, which compares doubles with integers.
+    return known == rule and abs(rule) < EXACT_IN_DOUBLE and (is_open or not word.startswith("exclusive"))
 
 
 def _multiple_follows(facts: Facts, rule: Json) -> bool:
