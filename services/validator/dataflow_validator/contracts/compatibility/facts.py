@@ -40,6 +40,11 @@ class Range(NamedTuple):
         return is_exact and self.low == self.high and (self.low_open or self.high_open)
 
 
+def _is_inexact(value: Json) -> bool:
+    """Say whether the engine may take other numbers for this one."""
+    return isinstance(value, int | float) and abs(value) >= EXACT_IN_DOUBLE
+
+
 def is_clearly_more(left: float, right: float) -> bool:
     """Say whether a number is greater beyond doubt: from 2^53 on, the engine's comparisons are those of doubles."""
     if abs(left) < EXACT_IN_DOUBLE and abs(right) < EXACT_IN_DOUBLE:
@@ -128,7 +133,7 @@ class Facts:
                 break
             if isinstance(enum := node.get("enum"), list) and (options is None or len(enum) < len(options)):
                 options = enum
-        if options is None or len(options) > _MAX_FINITE:
+        if options is None or len(options) > _MAX_FINITE or any(map(_is_inexact, options)):
             return None
         return [value for value in options if every(holds(node, value) for node in self.nodes) is not False]
 

@@ -170,6 +170,17 @@ def equal(left: object, right: object) -> bool:
     return left == right
 
 
+def _identical(left: Json, right: Json) -> bool:
+    """Compare JSON values as written: to the engine, 2^63 and 2.0^63 are two bounds."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(_identical(value, right[key]) for key, value in left.items())
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(_identical, left, right))
+    return left == right
+
+
 def same(left: Node, right: Node) -> bool:
     """Say whether two subschemas are the same rule, written the same way but for annotations."""
     if left.document.is_dynamic or right.document.is_dynamic:
@@ -203,4 +214,4 @@ def _same_word(word: str, left: Node, right: Node, seen: set[tuple[int, int]]) -
     if word in _SINGLES:
         return _same(left.child(word), right.child(word), seen)
     # The old form of dependentSchemas may hold references, which mean something else in another document.
-    return word != "dependencies" and equal(left.get(word), right.get(word))
+    return word != "dependencies" and _identical(left.get(word), right.get(word))
