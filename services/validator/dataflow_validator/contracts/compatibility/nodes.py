@@ -184,7 +184,7 @@ def _identical(left: Json, right: Json) -> bool:
 def same(left: Node, right: Node) -> bool:
     """Say whether two subschemas are the same rule, written the same way but for annotations."""
     if left.document.is_dynamic or right.document.is_dynamic:
-        return equal(left.document.root, right.document.root) and equal(left.schema, right.schema)
+        return _identical(left.document.root, right.document.root) and _identical(left.schema, right.schema)
     return _same(left, right, set())
 
 
