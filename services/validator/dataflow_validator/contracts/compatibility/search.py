@@ -18,6 +18,9 @@ from dataflow_validator.contracts.spec import Json
 
 _BASES: Final = 5
 _BASE_TRIES: Final = 40
+_MAX_LEFT_OUT: Final = 16
+"""Members that are tried to be left out of an example: of a wide item most are required anyway."""
+
 _TRIES_WITHOUT_BASE: Final = 150
 _MAX_JUDGED: Final = 6_000
 _MAX_REASONS: Final = 5
@@ -107,7 +110,7 @@ class Search:
     def _plainer(self, item: Json, gap: Gap, count: int) -> CounterExample | None:
         """Leave out what an example does not need, member by member, as long as nothing else is wrong with it."""
         best: CounterExample | None = None
-        for name in list(item) if isinstance(item, dict) else ():
+        for name in list(item)[:_MAX_LEFT_OUT] if isinstance(item, dict) else ():
             if isinstance(item, dict) and not (gap.path and name == gap.path[0]):
                 rest: Json = {key: value for key, value in item.items() if key != name}
                 if (found := self.verify(rest)) is not None and len(found[1]) <= count:
