@@ -236,6 +236,17 @@ def test_the_exemption_is_for_optional_new_members_only() -> None:
     )
 
 
+def test_a_member_that_the_old_contract_names_anywhere_is_not_new() -> None:
+    """Neither in an alternative, nor in a list of all values."""
+    number = {"type": "object", "properties": {"w": {"type": "number"}}}
+    either = {"type": "object", "anyOf": [{"properties": {"w": {"type": "string"}}}, {"required": ["v"]}]}
+    assert not compare(schema(either), schema({**either, **number}), (BACKWARD,)).is_compatible
+    counted = {"enum": [{"w": "x"}, {"o": {"w": "x"}}]}
+    assert not compare(schema(counted), schema({**counted, **number}), (BACKWARD,)).is_compatible
+    deep = {"properties": {"o": number}}
+    assert not compare(schema(counted), schema({**counted, **deep}), (BACKWARD,)).is_compatible
+
+
 def test_a_removed_field_is_compared_as_it_is() -> None:
     """Backward it may be anything now; forward the old contract refuses what does not fit."""
     old = fields(FieldSpec("v", S), FieldSpec("w", N, required=False))

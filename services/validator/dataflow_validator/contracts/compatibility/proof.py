@@ -75,6 +75,9 @@ class Proof:
             # The same question about a value inside the first one: true by induction. About the same value: no answer.
             return [] if len(path) > asked_at else [Gap(path, "$ref", goal.get("$ref"), facts, goal)]
         self._open[question] = len(path)
+        # Where every value is counted no member is unknown, at any depth.
+        is_counted = facts.finite is not None
+        self._strict += is_counted
         try:
             missing = [gap for word in goal.assertions() for gap in self._word(facts, goal, word, path)]
             if missing and cases < _MAX_CASES:
@@ -92,6 +95,7 @@ class Proof:
                 missing = by_type if len(by_type) <= len(missing) else missing
             return missing
         finally:
+            self._strict -= is_counted
             del self._open[question]
 
     def proves(self, facts: Facts, goal: Node, path: tuple[str, ...]) -> bool:
@@ -264,8 +268,7 @@ class Proof:
         if not self.pardons_new or self._strict or rule.schema is False:
             return False
         value = facts.member(name)
-        is_open = name not in facts.named and not value.nodes and not value.is_contradiction
-        if not is_open or name in (goal.get("required") or ()):  # type: ignore[operator]
+        if not _leaves_open(facts, name) or name in (goal.get("required") or ()):  # type: ignore[operator]
             return False
         if self.proves(value, rule, (*path, name)):
             return False
@@ -280,6 +283,18 @@ class Proof:
             return False
         self.pardoned[*path, name] = ANYTHING
         return True
+
+
+def _leaves_open(facts: Facts, name: str, depth: int = 0) -> bool:
+    """Say whether nothing that is known says anything of a member: no rule, no alternative, no list of values."""
+    value = facts.member(name)
+    if depth > _MAX_CASES or facts.finite is not None or name in facts.named or value.nodes or value.is_contradiction:
+        return False
+    return all(
+        _leaves_open(Facts(alternative), name, depth + 1)
+        for alternatives in facts.choices.values()
+        for alternative in alternatives
+    )
 
 
 def _branches(goal: Node) -> bool:
