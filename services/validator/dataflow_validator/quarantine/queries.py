@@ -11,6 +11,7 @@ COLUMNS: Final = (
 )
 
 _FEW_DEVICES: Final = 64
+_HIGHEST: Final = 2**63 - 1
 
 
 def quarantine_query(
@@ -24,7 +25,9 @@ def quarantine_query(
 ) -> Query:
     """Items of a filter by id, newest first unless asked otherwise.
 
-    Read along the narrowest index: of each device, else of each kind of a contract, else of all; merged by their ids.
+    Read along the narrowest index: of each device, else of each kind of a contract, else of all; merged by their ids. The
+    bounds are compared as rows of (device or kind, id), and ordered so: told that a kind is equal to something and to order by
+    id, the planner takes the primary key and looks at all items behind the last one of that kind.
 
     Args:
         wanted: Which ones.
@@ -37,23 +40,24 @@ def quarantine_query(
     query = Query()
     few = wanted.device_ids is not None and len(wanted.device_ids) <= _FEW_DEVICES
     where = conditions(query, wanted, devices=not few)
-    if low > 0:
-        where.append(f"q.quarantine_id >= {query.argument(low, 'bigint')}")
-    if high is not None:
-        where.append(f"q.quarantine_id <= {query.argument(high, 'bigint')}")
+    first, last = query.argument(low, "bigint"), query.argument(_HIGHEST if high is None else high, "bigint")
     most = query.argument(limit, "bigint")
-    order = f"ORDER BY q.quarantine_id{'' if oldest_first else ' DESC'}"
+    direction = "" if oldest_first else " DESC"
+    order = f"ORDER BY q.quarantine_id{direction}"
     if few:
-        lanes = f"unnest({query.argument(list(wanted.device_ids or ()), 'text[]')}) AS lane (part)"
-        where.append("q.device_id = lane.part")
+        lane, parts = "device_id", list(wanted.device_ids or ())
     elif wanted.contract:
-        lanes = f"unnest({query.argument(list(wanted.kinds or KINDS), 'text[]')}) AS lane (part)"
-        where.append("q.kind = lane.part")
+        lane, parts = "kind", list(wanted.kinds or KINDS)
     else:
-        narrowed = f" WHERE {' AND '.join(where)}" if where else ""
-        query.sql = f"SELECT {columns} FROM validator.quarantine q{narrowed} {order} LIMIT {most}"  # noqa: S608
+        where.append(f"q.quarantine_id BETWEEN {first} AND {last}")
+        query.sql = f"SELECT {columns} FROM validator.quarantine q WHERE {' AND '.join(where)} {order} LIMIT {most}"  # noqa: S608
         return query
-    inner = f"SELECT * FROM validator.quarantine q WHERE {' AND '.join(where)} {order} LIMIT {most}"  # noqa: S608
+    lanes = f"unnest({query.argument(parts, 'text[]')}) AS lane (part)"
+    where.append(
+        f"(q.{lane}, q.quarantine_id) >= (lane.part, {first}) AND (q.{lane}, q.quarantine_id) <= (lane.part, {last})"
+    )
+    along = f"ORDER BY q.{lane}{direction}, q.quarantine_id{direction}"
+    inner = f"SELECT * FROM validator.quarantine q WHERE {' AND '.join(where)} {along} LIMIT {most}"  # noqa: S608
     query.sql = f"SELECT {columns} FROM {lanes} CROSS JOIN LATERAL ({inner}) q {order} LIMIT {most}"  # noqa: S608
     return query
 
