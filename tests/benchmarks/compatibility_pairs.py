@@ -571,11 +571,14 @@ def judge(contract: CompiledContract, payload: bytes) -> list[Refused]:
 def is_exempt(
     item: Any, accepts: CompiledContract, refuses: CompiledContract, comparison: Comparison, direction: Direction
 ) -> bool:
-    """Say whether only added optional fields are at fault: without them, both contracts accept the item."""
+    """Say whether only added optional fields are at fault: all reasons are about them, or all is well without them."""
+    places = [one.path for one in comparison.exemptions if one.direction is direction]
+    reasons = [why.path for outcome in judge(refuses, json.dumps(item).encode()) for why in outcome.reasons]
+    if all(any(why == place or why.startswith(place + "/") for place in places) for why in reasons):
+        return True
     rest = copy.deepcopy(item)
-    for one in comparison.exemptions:
-        if one.direction is direction:
-            _strip(rest, [part.replace("~1", "/").replace("~0", "~") for part in one.path.split("/")[1:]])
+    for place in places:
+        _strip(rest, [part.replace("~1", "/").replace("~0", "~") for part in place.split("/")[1:]])
     payload = json.dumps(rest).encode()
     return rest != item and not judge(accepts, payload) and not judge(refuses, payload)
 
