@@ -21,7 +21,7 @@ from dataflow_validator.catalog.registry import Registry
 from dataflow_validator.testing import reason_of, validator_database, violations_of
 from google.protobuf import struct_pb2
 from google.rpc import error_details_pb2
-from grpc_status import rpc_status
+from grpc_status import rpc_status  # type: ignore[import-untyped]
 
 pytestmark = pytest.mark.postgres
 
