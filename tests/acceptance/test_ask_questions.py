@@ -30,7 +30,7 @@ NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 
 pytestmark = [
     pytest.mark.postgres,
-    pytest.mark.skipif(not (CASES / "sensors").is_dir(), reason="needs the case data (DATAFLOW_CASES)"),
+    pytest.mark.skipif(not (CASES / "sensors").is_dir(), reason="the full case data is not here: set DATAFLOW_CASES"),
 ]
 
 AIR_FIELDS = ["pm25", "pm10", "so2", "no2", "co", "o3", "temp", "pres", "dewp", "rain", "wd", "wspm"]

@@ -111,7 +111,7 @@ def test_what_is_no_schema_is_refused(text: str) -> None:
         schema_of(text)
 
 
-@pytest.mark.skipif(not _CASES.is_dir(), reason="the shared cases are not here")
+@pytest.mark.skipif(not _CASES.is_dir(), reason="the full case data is not here: set DATAFLOW_CASES")
 @pytest.mark.parametrize("name", ["beijing_2014-01_first_3days", "beijing_2014-01_injected_defects", "occupancy_room"])
 def test_contract_files_of_the_cases_are_read(name: str) -> None:
     """The recorded streams' contracts are read in both forms."""

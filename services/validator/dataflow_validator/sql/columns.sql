@@ -11,7 +11,8 @@ SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 
 
 -- name: holders
 -- Who has a lock on the table or on one of its partitions, the longest transaction first. Without the right to see other
--- users' sessions their times are null. Read without locking anything itself.
+-- users' sessions their times are null. Locks and sessions are not read at one moment: whose transaction has ended meanwhile is
+-- left out. Read without locking anything itself.
 SELECT l.pid AS pid,
        coalesce(nullif(a.application_name, ''), a.backend_type, 'a prepared transaction') AS name,
        extract(epoch FROM clock_timestamp() - a.xact_start)::double precision AS seconds,
@@ -21,6 +22,7 @@ LEFT JOIN pg_stat_activity a ON a.pid = l.pid
 WHERE l.locktype = 'relation' AND l.granted
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND l.pid IS DISTINCT FROM pg_backend_pid()
+    AND (a.state IS NULL OR a.xact_start IS NOT NULL)
     AND (l.relation = to_regclass($1)
          OR l.relation IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = to_regclass($1)))
 GROUP BY 1, 2, 3, 4
