@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from collections.abc import Sequence
@@ -130,10 +131,13 @@ class House:
     async def work(self, job_id: UUID) -> None:
         """Work on jobs until this one ends."""
         runner = self.runner()
-        while await runner.run_once():
+        while True:
+            worked = await runner.run_once()
             async with self.pool.acquire() as connection:
                 if (await get_job(connection, job_id)).ended:
                     return
+            if not worked:  # another worker has its part in hand
+                await asyncio.sleep(0.05)
 
     async def rows(self, contract: str) -> list[tuple[Any, ...]]:
         """Give the rows as sorted values, without what says when and by which revision they were stored."""
