@@ -1,10 +1,6 @@
 """The comparison of contracts against random pairs and items, and whether this would find a mistake in it."""
 
-import importlib.util
-import sys
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,24 +10,13 @@ from dataflow_validator.contracts.compatibility.nodes import EVENT
 from dataflow_validator.contracts.compatibility.proof import Proof
 from dataflow_validator.contracts.compatibility.search import Search
 
-_SCRIPT = Path(__file__).parents[1] / "benchmarks" / "compatibility_pairs.py"
+from tests.benchmarks import compatibility_pairs as pairs
+
 _PAIRS = 300
 _PAIRS_FOR_MISTAKES = 1_500
 
 
-@pytest.fixture(scope="module")
-def pairs() -> ModuleType:
-    """Load the script that makes pairs."""
-    spec = importlib.util.spec_from_file_location(_SCRIPT.stem, _SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[_SCRIPT.stem] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_no_pair_that_is_called_compatible_is_refuted_by_an_item(pairs: ModuleType) -> None:
+def test_no_pair_that_is_called_compatible_is_refuted_by_an_item() -> None:
     """Neither is there a counter-example that does not hold; the proof stands alone, without made-up items of its own."""
     tally = pairs.run(_PAIRS, seed=20, items=60)
     assert tally.pairs == _PAIRS
@@ -112,7 +97,7 @@ def _forget_that_gaps_inside_count(patch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_mistake_in_the_proof_is_found(
-    pairs: ModuleType, monkeypatch: pytest.MonkeyPatch, mistake: Callable[[pytest.MonkeyPatch], None]
+    monkeypatch: pytest.MonkeyPatch, mistake: Callable[[pytest.MonkeyPatch], None]
 ) -> None:
     """Each kind of carelessness calls some pair compatible that an item refutes."""
     mistake(monkeypatch)
