@@ -339,10 +339,6 @@ _OF_TYPE: Final[Mapping[FieldType, frozenset[str]]] = {
 }
 
 
-def _needed(field: FieldSpec) -> bool:
-    return field.required and not field.has_default
-
-
 def _is_member(schema: Json) -> bool:
     hint = schema.get(FIELD_MEMBER) if isinstance(schema, dict) else None
     return isinstance(hint, dict) and "name" not in hint
