@@ -17,8 +17,8 @@ import grpc.aio
 import pytest
 from dataflow.insight.v1 import ask_service_pb2, ask_service_pb2_grpc
 from dataflow_insight.__main__ import ask_service
-from dataflow_insight.ask.survey import Survey
 from dataflow_insight.ask_service import AskService
+from dataflow_insight.catalogue.survey import Survey
 from dataflow_insight.engines.local import LocalEngine
 from dataflow_insight.postgres import Reader
 from dataflow_mesh.errors import QueryTooExpensiveError

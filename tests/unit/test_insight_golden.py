@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dataflow_insight.ask.catalogue import Catalogue, Contract, Field, Kind
-from dataflow_insight.ask.plan import Declined, Plan
-from dataflow_insight.ask.planner import plan_question
+from dataflow_insight.catalogue.catalogue import Catalogue, Contract, Field, Kind
+from dataflow_insight.english.planner import plan_question
+from dataflow_insight.plans.plan import Declined, Plan
 
 ROOT = Path(__file__).parents[2]
 CASES = Path(os.environ.get("DATAFLOW_CASES", ROOT.parent / "shared" / "cases"))

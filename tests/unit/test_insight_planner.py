@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from dataflow_insight.ask.catalogue import Catalogue, Contract, Field, Kind
-from dataflow_insight.ask.plan import Comparison, Condition, Decline, Declined, Measure, Plan, PlanError, check_plan
-from dataflow_insight.ask.planner import plan_question
-from dataflow_insight.ask.sql import render
+from dataflow_insight.catalogue.catalogue import Catalogue, Contract, Field, Kind
+from dataflow_insight.english.planner import plan_question
+from dataflow_insight.plans.plan import Comparison, Condition, Decline, Declined, Measure, Plan, PlanError, check_plan
+from dataflow_insight.queries.sql import render
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,7 +1,7 @@
 """What the survey makes of the validator's specs and columns."""
 
-from dataflow_insight.ask.catalogue import Kind
-from dataflow_insight.ask.survey import fields_of
+from dataflow_insight.catalogue.catalogue import Kind
+from dataflow_insight.catalogue.survey import fields_of
 from dataflow_validator.contracts.names import column_name
 from dataflow_validator.contracts.spec import ContractSpec, FieldSpec, FieldType
 

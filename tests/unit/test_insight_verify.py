@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 
 import pytest
-from dataflow_insight.ask.sql import Query
-from dataflow_insight.ask.table import Table
-from dataflow_insight.ask.verify import HIDDEN, Claim, Draft, Verified, verify
+from dataflow_insight.answers.verify import HIDDEN, Claim, Draft, Verified, verify
+from dataflow_insight.queries.sql import Query
+from dataflow_insight.queries.table import Table
 
 TABLE = Table(
     Query("SELECT", (), ("device_id", "value", "event_time", "count")),

@@ -15,8 +15,8 @@ from dataflow_mesh.server import GrpcServer, Service
 from dataflow_mesh.settings import load
 from dataflow_mesh.telemetry import telemetry
 
-from dataflow_insight.ask.survey import Survey
 from dataflow_insight.ask_service import AskService
+from dataflow_insight.catalogue.survey import Survey
 from dataflow_insight.engines.local import LocalEngine
 from dataflow_insight.postgres import Reader
 from dataflow_insight.settings import InsightSettings

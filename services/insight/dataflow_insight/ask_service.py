@@ -13,14 +13,14 @@ from dataflow_mesh.logs import fields
 from dataflow_mesh.names import INSIGHT_ASKS, INSIGHT_DECLINED, INSIGHT_DURATION, Attribute
 from dataflow_mesh.telemetry import counter, histogram
 
-from dataflow_insight.ask.catalogue import Catalogue, Contract
-from dataflow_insight.ask.phrase import is_empty, span_words
-from dataflow_insight.ask.plan import Decline, Declined, Plan, PlanError, check_plan
-from dataflow_insight.ask.refusals import unclear
-from dataflow_insight.ask.sql import render
-from dataflow_insight.ask.table import Table, iso, table_of
-from dataflow_insight.ask.verify import Verified, verify
+from dataflow_insight.answers.phrase import is_empty, span_words
+from dataflow_insight.answers.verify import Verified, verify
+from dataflow_insight.catalogue.catalogue import Catalogue, Contract
 from dataflow_insight.engines.engine import Engine
+from dataflow_insight.english.refusals import unclear
+from dataflow_insight.plans.plan import Decline, Declined, Plan, PlanError, check_plan
+from dataflow_insight.queries.sql import render
+from dataflow_insight.queries.table import Table, iso, table_of
 
 _log = logging.getLogger(__name__)
 

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Protocol
 
-from dataflow_insight.ask.catalogue import Catalogue, Contract
-from dataflow_insight.ask.plan import Declined, Plan
-from dataflow_insight.ask.table import Table
-from dataflow_insight.ask.verify import Draft
+from dataflow_insight.answers.verify import Draft
+from dataflow_insight.catalogue.catalogue import Catalogue, Contract
+from dataflow_insight.plans.plan import Declined, Plan
+from dataflow_insight.queries.table import Table
 
 
 class Engine(Protocol):

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime
 
-from dataflow_insight.ask.catalogue import Catalogue, Contract
-from dataflow_insight.ask.phrase import phrase
-from dataflow_insight.ask.plan import Declined, Plan
-from dataflow_insight.ask.planner import plan_question
-from dataflow_insight.ask.table import Table
-from dataflow_insight.ask.verify import Draft
+from dataflow_insight.answers.phrase import phrase
+from dataflow_insight.answers.verify import Draft
+from dataflow_insight.catalogue.catalogue import Catalogue, Contract
+from dataflow_insight.english.planner import plan_question
+from dataflow_insight.plans.plan import Declined, Plan
+from dataflow_insight.queries.table import Table
 
 
 class LocalEngine:

@@ -8,7 +8,7 @@ from typing import Final
 
 from dataflow.insight.v1 import ask_service_pb2, plan_pb2
 
-from dataflow_insight.ask.catalogue import Catalogue, Contract, Field, Kind
+from dataflow_insight.catalogue.catalogue import Catalogue, Contract, Field, Kind
 
 MAX_DEVICES: Final = 1000
 """Most devices that a plan may name."""

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from dataflow_insight.ask.catalogue import Contract, Field, key_of
-from dataflow_insight.ask.concepts import CONCEPTS, Concept
-from dataflow_insight.ask.lexicon import CORE_WORDS, DEVICE_NOUN, common, protected
-from dataflow_insight.ask.moments import MONTHS, WEEKDAYS
-from dataflow_insight.ask.sheet import DEVICE_BASE, FIELD_BASE, Sheet, Word, mark_of
-from dataflow_insight.ask.spelling import SLIPS, closest, closest_name
+from dataflow_insight.catalogue.catalogue import Contract, Field, key_of
+from dataflow_insight.english.concepts import CONCEPTS, Concept
+from dataflow_insight.english.lexicon import CORE_WORDS, DEVICE_NOUN, common, protected
+from dataflow_insight.english.moments import MONTHS, WEEKDAYS
+from dataflow_insight.english.sheet import DEVICE_BASE, FIELD_BASE, Sheet, Word, mark_of
+from dataflow_insight.english.spelling import SLIPS, closest, closest_name
 
 _LONGEST_NAME: Final = 7
 _JOINT: Final = re.compile(r"[ \-_./:#@]?")

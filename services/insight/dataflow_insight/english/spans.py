@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from dataflow_insight.ask.moments import Moment, Precision, TimeError, part_of_day
-from dataflow_insight.ask.sheet import MOMENT, MOMENT_BASE, Sheet, index_of, mark_of
+from dataflow_insight.english.moments import Moment, Precision, TimeError, part_of_day
+from dataflow_insight.english.sheet import MOMENT, MOMENT_BASE, Sheet, index_of, mark_of
 
 _A: Final = MOMENT.replace("(", "(?P<a>")
 _B: Final = MOMENT.replace("(", "(?P<b>")

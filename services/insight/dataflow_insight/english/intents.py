@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from dataflow_insight.ask.lexicon import DEVICE_NOUN, NUMBER_WORDS, ORDINALS, READING_NOUN
-from dataflow_insight.ask.plan import Measure
-from dataflow_insight.ask.sheet import DEVICE, FIELD, Sheet
+from dataflow_insight.english.lexicon import DEVICE_NOUN, NUMBER_WORDS, ORDINALS, READING_NOUN
+from dataflow_insight.english.sheet import DEVICE, FIELD, Sheet
+from dataflow_insight.plans.plan import Measure
 
 _N: Final = r"(?P<n>\d{1,4}|" + "|".join(word for word in NUMBER_WORDS if word != "zero") + r")"
 _HIGH: Final = r"(?:highest|maximum|maximal|max|largest|biggest|greatest|top|most|strongest|heaviest)"

@@ -4,12 +4,12 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from dataflow_insight.ask.catalogue import Field
-from dataflow_insight.ask.concepts import UNITS, canonical_unit
-from dataflow_insight.ask.lexicon import NUMBER_WORDS
-from dataflow_insight.ask.names import Mention, NameReader, concept_of
-from dataflow_insight.ask.plan import Comparison, Condition
-from dataflow_insight.ask.sheet import FIELD, Sheet
+from dataflow_insight.catalogue.catalogue import Field
+from dataflow_insight.english.concepts import UNITS, canonical_unit
+from dataflow_insight.english.lexicon import NUMBER_WORDS
+from dataflow_insight.english.names import Mention, NameReader, concept_of
+from dataflow_insight.english.sheet import FIELD, Sheet
+from dataflow_insight.plans.plan import Comparison, Condition
 
 # The micro sign and the Greek letter look the same; NFKC makes the second of the first.
 _UNIT: Final = "|".join(re.escape(unit).replace("µ", "[µμ]") for unit in sorted(UNITS, key=len, reverse=True))

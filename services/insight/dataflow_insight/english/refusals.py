@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Final
 
-from dataflow_insight.ask.catalogue import Contract
-from dataflow_insight.ask.plan import Decline, Declined
+from dataflow_insight.catalogue.catalogue import Contract
+from dataflow_insight.plans.plan import Decline, Declined
 
 _MOST_NAMES: Final = 12
 

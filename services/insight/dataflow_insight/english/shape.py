@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from dataflow_insight.ask.catalogue import Contract, Field
-from dataflow_insight.ask.conditions import Found
-from dataflow_insight.ask.intents import Intent
-from dataflow_insight.ask.lexicon import DEVICE_NOUN, READING_NOUN
-from dataflow_insight.ask.names import adds_up
-from dataflow_insight.ask.plan import Focus, Measure, Plan
-from dataflow_insight.ask.refusals import Refusal, needs_field, not_yet, two_things, unclear
+from dataflow_insight.catalogue.catalogue import Contract, Field
+from dataflow_insight.english.conditions import Found
+from dataflow_insight.english.intents import Intent
+from dataflow_insight.english.lexicon import DEVICE_NOUN, READING_NOUN
+from dataflow_insight.english.names import adds_up
+from dataflow_insight.english.refusals import Refusal, needs_field, not_yet, two_things, unclear
+from dataflow_insight.plans.plan import Focus, Measure, Plan
 
 _VALUE_WORDS: Final = rf"\b(?:{READING_NOUN}|reported?|measured?|recorded?|sent|stored|delivered|received|available)\b"
 

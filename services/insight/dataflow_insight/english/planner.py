@@ -9,14 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from dataflow_insight.ask.catalogue import Catalogue, Contract, Field
-from dataflow_insight.ask.conditions import ConditionError, Found, asked_unit, read_conditions
-from dataflow_insight.ask.intents import PLAIN, SUPERLATIVES, Intent, read_intent
-from dataflow_insight.ask.lexicon import DEVICE_NOUN, FILLERS, FUTURE, HOSTILE, NOT_YET, READING_NOUN, protected
-from dataflow_insight.ask.moments import Clock, MomentReader, TimeError
-from dataflow_insight.ask.names import NameReader, Names
-from dataflow_insight.ask.plan import Declined, Measure, Plan, PlanError, check_plan
-from dataflow_insight.ask.refusals import (
+from dataflow_insight.catalogue.catalogue import Catalogue, Contract, Field
+from dataflow_insight.english.conditions import ConditionError, Found, asked_unit, read_conditions
+from dataflow_insight.english.intents import PLAIN, SUPERLATIVES, Intent, read_intent
+from dataflow_insight.english.lexicon import DEVICE_NOUN, FILLERS, FUTURE, HOSTILE, NOT_YET, READING_NOUN, protected
+from dataflow_insight.english.moments import Clock, MomentReader, TimeError
+from dataflow_insight.english.names import NameReader, Names
+from dataflow_insight.english.refusals import (
     Refusal,
     future,
     no_data,
@@ -27,9 +26,10 @@ from dataflow_insight.ask.refusals import (
     unknown_device,
     unknown_field,
 )
-from dataflow_insight.ask.shape import Shape
-from dataflow_insight.ask.sheet import FIELD, MOMENT, Sheet
-from dataflow_insight.ask.spans import read_span
+from dataflow_insight.english.shape import Shape
+from dataflow_insight.english.sheet import FIELD, MOMENT, Sheet
+from dataflow_insight.english.spans import read_span
+from dataflow_insight.plans.plan import Declined, Measure, Plan, PlanError, check_plan
 
 MAX_WORDS: Final = 150
 """Most words of a question that is read."""

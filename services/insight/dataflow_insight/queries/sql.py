@@ -4,8 +4,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from dataflow_insight.ask.catalogue import Contract, Field, Kind
-from dataflow_insight.ask.plan import Measure, Plan
+from dataflow_insight.catalogue.catalogue import Contract, Field, Kind
+from dataflow_insight.plans.plan import Measure, Plan
 
 MAX_ROWS: Final = 1000
 """Most rows of a result; one more is read to know that it was cut."""

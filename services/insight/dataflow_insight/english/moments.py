@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Final
 
-from dataflow_insight.ask.lexicon import NUMBER_WORDS
-from dataflow_insight.ask.sheet import MOMENT_BASE, Sheet, index_of, mark_of
+from dataflow_insight.english.lexicon import NUMBER_WORDS
+from dataflow_insight.english.sheet import MOMENT_BASE, Sheet, index_of, mark_of
 
 MONTHS: Final = {
     name: number

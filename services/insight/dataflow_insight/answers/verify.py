@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from dataflow_insight.ask.sheet import normalised
-from dataflow_insight.ask.table import Table, Value
+from dataflow_insight.english.sheet import normalised
+from dataflow_insight.queries.table import Table, Value
 
 HIDDEN: Final = "(not shown)"
 """Stands where something was said that nothing supports."""

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from dataflow_insight.ask.catalogue import Contract
-from dataflow_insight.ask.plan import Focus, Measure, Plan
-from dataflow_insight.ask.refusals import nothing_stored
-from dataflow_insight.ask.table import Table, Value, iso
-from dataflow_insight.ask.verify import Claim, Draft
+from dataflow_insight.answers.verify import Claim, Draft
+from dataflow_insight.catalogue.catalogue import Contract
+from dataflow_insight.english.refusals import nothing_stored
+from dataflow_insight.plans.plan import Focus, Measure, Plan
+from dataflow_insight.queries.table import Table, Value, iso
 
 _ROWS_PER_PIECE: Final = 50
 _SIGNIFICANT: Final = 4

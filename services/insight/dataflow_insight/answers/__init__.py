@@ -1,0 +1,1 @@
+"""From a result to sentences, and the gate that every sentence passes."""

@@ -1,0 +1,1 @@
+"""What a question means, in types: the only thing that becomes SQL."""

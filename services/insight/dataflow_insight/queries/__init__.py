@@ -1,0 +1,1 @@
+"""From a checked plan to SQL, and from records to a table."""
