@@ -143,14 +143,15 @@ def _plan_of(plan: Plan) -> Row:
     written: Row = {"measure": plan.measure.name}
     if plan.field:
         written["field"] = plan.field
-    if plan.device_ids:
-        written["devices"] = sorted(plan.device_ids)
-    if plan.start_time is not None:
-        written["start"] = plan.start_time
-    if plan.end_time is not None:
-        written["end"] = plan.end_time
-    if plan.conditions:
-        written["conditions"] = [[item.field, item.comparison.operator, item.limit] for item in plan.conditions]
+    if plan.scope.device_ids:
+        written["devices"] = sorted(plan.scope.device_ids)
+    span = plan.scope.hull
+    if span.start is not None:
+        written["start"] = span.start
+    if span.end is not None:
+        written["end"] = span.end
+    if plan.scope.conditions:
+        written["conditions"] = [[item.field, item.comparison.operator, item.limit] for item in plan.scope.conditions]
     if plan.by_device:
         written["by_device"] = True
     if plan.rank:

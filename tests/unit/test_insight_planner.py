@@ -6,7 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from dataflow_insight.catalogue.catalogue import Catalogue, Contract, Field, Kind
 from dataflow_insight.english.planner import plan_question
-from dataflow_insight.plans.plan import Comparison, Condition, Decline, Declined, Measure, Plan, PlanError, check_plan
+from dataflow_insight.plans.check import check_plan
+from dataflow_insight.plans.errors import PlanError
+from dataflow_insight.plans.messages import plan_from_proto, plan_to_proto
+from dataflow_insight.plans.plan import Comparison, Condition, Decline, Declined, Measure, Plan, Scope, TimeRange
 from dataflow_insight.queries.sql import render
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,8 +74,8 @@ def declined(question: str) -> Decline:
 def test_time_words_become_ranges(words: str, start: str, end: str | None) -> None:
     """Relative and absolute times, days, hours and ranges mean what they mean in UTC."""
     plan = planned(f"What was the average temperature in the kitchen {words}?")
-    assert plan.start_time == datetime.fromisoformat(start).replace(tzinfo=UTC)
-    assert plan.end_time == (datetime.fromisoformat(end).replace(tzinfo=UTC) if end else None)
+    assert plan.scope.hull.start == datetime.fromisoformat(start).replace(tzinfo=UTC)
+    assert plan.scope.hull.end == (datetime.fromisoformat(end).replace(tzinfo=UTC) if end else None)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +103,7 @@ def test_times_that_are_no_single_range_are_declined(words: str) -> None:
 def test_a_near_name_is_not_taken_for_a_device(name: str) -> None:
     """A number or a part more is another device, never a misspelling."""
     outcome = plan_question(f"average temperature at {name}", CATALOGUE, NOW)
-    assert isinstance(outcome, Declined) or not outcome.device_ids
+    assert isinstance(outcome, Declined) or not outcome.scope.device_ids
 
 
 @pytest.mark.parametrize(
@@ -109,14 +112,14 @@ def test_a_near_name_is_not_taken_for_a_device(name: str) -> None:
 def test_a_misspelt_device_is_found_and_said(text: str, device: str) -> None:
     """Case, spaces and a slip do not matter, and the assumption is told."""
     plan = planned(f"average temperature at {text}")
-    assert plan.device_ids == (device,)
+    assert plan.scope.device_ids == (device,)
     assert any(device in assumption for assumption in plan.assumptions)
 
 
 def test_nested_fields_and_their_units_are_understood() -> None:
     """A pointer's last member names the field, and its own unit is accepted in a limit."""
     plan = planned("How many readings had power above 1,500 W in the kitchen?")
-    assert plan.conditions == (Condition("/ENERGY/Power", Comparison.GREATER, 1500.0),)
+    assert plan.scope.conditions == (Condition("/ENERGY/Power", Comparison.GREATER, 1500.0),)
     assert declined("How many readings had power above 2 kW in the kitchen?") is Decline.NOT_UNDERSTOOD
 
 
@@ -155,12 +158,12 @@ def test_the_contract_with_the_field_is_chosen() -> None:
         {"field": "nothing"},
         {"field": "state"},
         {"field": ""},
-        {"device_ids": ("bedroom",)},
+        {"scope": Scope(device_ids=("bedroom",))},
         {"rank": 3},
-        {"start_time": NOW, "end_time": NOW},
-        {"start_time": datetime(2024, 1, 1)},  # noqa: DTZ001 - the point of the case
-        {"conditions": (Condition("temperature", Comparison.LESS, float("nan")),)},
-        {"conditions": (Condition("state", Comparison.LESS, 1.0),)},
+        {"scope": Scope(times=(TimeRange(NOW, NOW),))},
+        {"scope": Scope(times=(TimeRange(datetime(2024, 1, 1)),))},  # noqa: DTZ001 - the point of the case
+        {"scope": Scope(conditions=(Condition("temperature", Comparison.LESS, float("nan")),))},
+        {"scope": Scope(conditions=(Condition("state", Comparison.LESS, 1.0),))},
         {"with_where_and_when": True},
     ],
 )
@@ -269,6 +272,7 @@ def test_any_question_is_planned_or_declined(question: str) -> None:
     outcome = plan_question(question, CATALOGUE, NOW)
     if isinstance(outcome, Plan):
         assert render(outcome, check_plan(outcome, CATALOGUE)).sql.startswith("SELECT")
-        outcome.to_proto()
+        read = plan_from_proto(plan_to_proto(outcome))
+        assert read == replace(outcome, focus=read.focus, place=read.place)
     else:
         assert not any(letter.isdigit() for letter in outcome.text)

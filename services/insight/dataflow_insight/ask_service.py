@@ -18,7 +18,10 @@ from dataflow_insight.answers.verify import Verified, verify
 from dataflow_insight.catalogue.catalogue import Catalogue, Contract
 from dataflow_insight.engines.engine import Engine
 from dataflow_insight.english.refusals import unclear
-from dataflow_insight.plans.plan import Decline, Declined, Plan, PlanError, check_plan
+from dataflow_insight.plans.check import check_plan
+from dataflow_insight.plans.errors import PlanError
+from dataflow_insight.plans.messages import plan_to_proto
+from dataflow_insight.plans.plan import Decline, Declined, Plan
 from dataflow_insight.queries.sql import render
 from dataflow_insight.queries.table import Table, iso, table_of
 
@@ -98,7 +101,7 @@ class AskService(ask_service_pb2_grpc.AskServiceServicer):
             answer.decline = planned.reason
             yield _text(Verified(planned.text, (), clean=True))
         else:
-            yield ask_service_pb2.AskResponse(plan=ask_service_pb2.Planned(plan=plan.to_proto()))
+            yield ask_service_pb2.AskResponse(plan=ask_service_pb2.Planned(plan=plan_to_proto(plan)))
             query = render(plan, contract)
             table = table_of(query, await self._queries.fetch_bounded(query.sql, *query.parameters))
             yield ask_service_pb2.AskResponse(result=table.to_proto())
@@ -156,6 +159,7 @@ def _text(verified: Verified) -> ask_service_pb2.AskResponse:
 
 def _plan_texts(plan: Plan) -> list[str]:
     """Returns the plan's own words, which a text may repeat."""
-    limits = [f"{condition.limit:g}" for condition in plan.conditions]
-    times = [iso(moment) for moment in (plan.start_time, plan.end_time) if moment is not None]
-    return [*plan.device_ids, *limits, *times, span_words(plan), plan.field, plan.contract]
+    limits = [f"{item.limit:g}" for item in plan.scope.conditions if isinstance(item.limit, int | float)]
+    span = plan.scope.hull
+    times = [iso(moment) for moment in (span.start, span.end) if moment is not None]
+    return [*plan.scope.device_ids, *limits, *times, span_words(plan), plan.field, plan.contract]

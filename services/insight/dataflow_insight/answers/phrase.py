@@ -101,7 +101,7 @@ def _unit(plan: Plan, contract: Contract) -> str:
 
 def _where(plan: Plan) -> str:
     """Returns " at Tiantan and Gucheng" or nothing."""
-    names = plan.device_ids
+    names = plan.scope.device_ids
     if not names:
         return ""
     if len(names) > 5:
@@ -111,7 +111,7 @@ def _where(plan: Plan) -> str:
 
 def span_words(plan: Plan) -> str:
     """Returns the plan's time as words, " on 2014-01-16", or nothing."""
-    start, end = plan.start_time, plan.end_time
+    start, end = plan.scope.hull.start, plan.scope.hull.end
     if start is None and end is None:
         return ""
     if start is None:
@@ -138,14 +138,18 @@ def _is_midnight(moment: datetime) -> bool:
 
 def _limits(plan: Plan, contract: Contract) -> str:
     """Returns " with pm25 above 300" or nothing."""
-    if not plan.conditions:
+    if not plan.scope.conditions:
         return ""
     parts = []
-    for condition in plan.conditions:
+    for condition in plan.scope.conditions:
         item = contract.field_named(condition.field)
         unit = f" {item.unit}" if item is not None and item.unit else ""
-        parts.append(f"{condition.field} {condition.comparison.word} {shown_value(condition.limit)}{unit}")
+        parts.append(f"{condition.field} {condition.comparison.word} {_limit(condition.limit)}{unit}")
     return " with " + " and ".join(parts)
+
+
+def _limit(limit: float | tuple[str, ...] | bool) -> str:
+    return " or ".join(limit) if isinstance(limit, tuple) else shown_value(limit)
 
 
 def _about(plan: Plan, contract: Contract, *, where: bool = True) -> str:

@@ -29,7 +29,9 @@ from dataflow_insight.english.refusals import (
 from dataflow_insight.english.shape import Shape
 from dataflow_insight.english.sheet import FIELD, MOMENT, Sheet
 from dataflow_insight.english.spans import read_span
-from dataflow_insight.plans.plan import Declined, Measure, Plan, PlanError, check_plan
+from dataflow_insight.plans.check import check_plan
+from dataflow_insight.plans.errors import PlanError
+from dataflow_insight.plans.plan import Declined, Measure, Plan
 
 MAX_WORDS: Final = 150
 """Most words of a question that is read."""
@@ -122,7 +124,8 @@ def _names(text: str, contract: Contract) -> bool:
 
 
 def _overlap(plan: Plan, first: datetime, last: datetime) -> bool:
-    return (plan.start_time is None or plan.start_time <= last) and (plan.end_time is None or plan.end_time > first)
+    span = plan.scope.hull
+    return (span.start is None or span.start <= last) and (span.end is None or span.end > first)
 
 
 class _Reading:

@@ -12,7 +12,7 @@ from dataflow_insight.english.intents import Intent
 from dataflow_insight.english.lexicon import DEVICE_NOUN, READING_NOUN
 from dataflow_insight.english.names import adds_up
 from dataflow_insight.english.refusals import Refusal, needs_field, not_yet, two_things, unclear
-from dataflow_insight.plans.plan import Focus, Measure, Plan
+from dataflow_insight.plans.plan import Focus, Grouping, Measure, Plan, Scope, TimeRange
 
 _VALUE_WORDS: Final = rf"\b(?:{READING_NOUN}|reported?|measured?|recorded?|sent|stored|delivered|received|available)\b"
 
@@ -49,10 +49,11 @@ class Shape:
             contract=self.contract.name,
             measure=Measure.COUNT,
             field=self.measured.name if self.measured is not None else "",
-            device_ids=tuple(self.devices),
-            start_time=start,
-            end_time=end,
-            conditions=tuple(found.condition for found in self.conditions),
+            scope=Scope(
+                device_ids=tuple(self.devices),
+                times=(TimeRange(start, end),) if start is not None or end is not None else (),
+                conditions=tuple(found.condition for found in self.conditions),
+            ),
         )
         plan = self._measure()(plan)
         self._check_limits(plan)
@@ -142,7 +143,7 @@ class Shape:
         if self.measured is not None:
             raise Refusal(unclear("Devices cannot be counted by field yet."))
         if listed:
-            return replace(plan, by_device=True, focus=Focus.LIST)
+            return replace(plan, group_by=(Grouping.DEVICE,), focus=Focus.LIST)
         return replace(plan, measure=Measure.COVERAGE, focus=Focus.DEVICES)
 
     def _average(self, plan: Plan) -> Plan:
@@ -215,7 +216,7 @@ class Shape:
         if intent.highest or intent.lowest or intent.total:
             raise Refusal(unclear())
         if intent.which_device or intent.per_device:
-            return replace(plan, by_device=True, focus=Focus.LIST)
+            return replace(plan, group_by=(Grouping.DEVICE,), focus=Focus.LIST)
         if intent.when or intent.latest or intent.first:
             if intent.per_device:
                 raise Refusal(unclear())
@@ -242,7 +243,13 @@ class Shape:
             assumptions = (*assumptions, "the latest value of each device")
         if self.intent.now:
             assumptions = (*assumptions, "now means the latest reading stored")
-        return replace(plan, measure=Measure.LATEST, by_device=grouped, focus=focus, assumptions=assumptions)
+        return replace(
+            plan,
+            measure=Measure.LATEST,
+            group_by=(Grouping.DEVICE,) if grouped else (),
+            focus=focus,
+            assumptions=assumptions,
+        )
 
     def _extreme(self, plan: Plan) -> Plan:
         intent = self.intent
@@ -262,14 +269,17 @@ class Shape:
                 raise Refusal(unclear("It is not clear by what to rank: the average, the highest or the lowest value."))
             return self._grouped(plan, ranked=True)
         if comparative and re.search(r"\b(?:maximum|minimum|max|min|peak|highest|lowest)\b", self.text):
-            return replace(plan, by_device=True, rank=1 if intent.highest else -1, focus=Focus.DEVICE)
+            return replace(plan, group_by=(Grouping.DEVICE,), rank=1 if intent.highest else -1, focus=Focus.DEVICE)
         if comparative:
             raise Refusal(
                 unclear("It is not clear whether the average, the highest or the latest values are to be compared.")
             )
         if intent.per_device or (len(self.devices) > 1 and not intent.which_device and not intent.combined):
             return replace(
-                plan, by_device=True, with_where_and_when=intent.when, focus=Focus.TIME if intent.when else Focus.VALUE
+                plan,
+                group_by=(Grouping.DEVICE,),
+                with_where_and_when=intent.when,
+                focus=Focus.TIME if intent.when else Focus.VALUE,
             )
         if intent.which_device or intent.when:
             focus = Focus.VALUE
@@ -301,12 +311,12 @@ class Shape:
             raise Refusal(
                 unclear("It is not clear whether the average, the highest, the lowest or the latest value is meant.")
             )
-        length = plan.end_time - plan.start_time if plan.start_time is not None and plan.end_time is not None else None
+        span = plan.scope.hull
+        length = span.end - span.start if span.start is not None and span.end is not None else None
         if length is not None and length <= timedelta(minutes=1):
             return self._latest(plan)
         if (
-            plan.start_time is None
-            and plan.end_time is None
+            not plan.scope.times
             and not self.timed
             and not self.conditions
             and not re.search(r"\b(?:was|were|did|had)\b", self.text)
@@ -346,7 +356,7 @@ class Shape:
                 and not intent.which_device
             ):
                 raise Refusal(two_things())
-            return replace(plan, by_device=True, rank=sign * count, place=intent.place, focus=Focus.DEVICE)
+            return replace(plan, group_by=(Grouping.DEVICE,), rank=sign * count, place=intent.place, focus=Focus.DEVICE)
         if intent.when:
             raise Refusal(two_things())
         if intent.per_device or intent.which_device:
@@ -357,9 +367,11 @@ class Shape:
                 and not (plan.measure is Measure.COUNT and intent.plural)
             ):
                 raise Refusal(unclear("It is not clear what the device is chosen by."))
-            return replace(plan, by_device=True)
+            return replace(plan, group_by=(Grouping.DEVICE,))
         if len(self.devices) > 1 and not intent.combined:
-            return replace(plan, by_device=True, assumptions=(*plan.assumptions, "one answer for each device named"))
+            return replace(
+                plan, group_by=(Grouping.DEVICE,), assumptions=(*plan.assumptions, "one answer for each device named")
+            )
         return plan
 
     def _check_limits(self, plan: Plan) -> None:

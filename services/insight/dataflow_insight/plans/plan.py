@@ -1,27 +1,15 @@
-"""The typed plan: the only thing that becomes SQL. `check_plan` holds it against the catalogue, whoever made it."""
+"""The typed plan: the only thing that becomes SQL. Its words are those of `plan.proto`, where each is explained."""
 
 import typing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum, IntEnum, StrEnum
-from typing import Final
 
 from dataflow.insight.v1 import ask_service_pb2, plan_pb2
 
-from dataflow_insight.catalogue.catalogue import Catalogue, Contract, Field, Kind
-
-MAX_DEVICES: Final = 1000
-"""Most devices that a plan may name."""
-
-MAX_RANK: Final = 1000
-"""Most groups that a ranking may ask for."""
-
-MAX_CONDITIONS: Final = 8
-"""Most conditions of a plan."""
-
 
 class Measure(IntEnum):
-    """An aggregate function; values are those of the proto."""
+    """What is computed; values are those of the proto."""
 
     COUNT = plan_pb2.MEASURE_COUNT
     AVG = plan_pb2.MEASURE_AVG
@@ -31,11 +19,47 @@ class Measure(IntEnum):
     LATEST = plan_pb2.MEASURE_LATEST
     MISSING = plan_pb2.MEASURE_MISSING
     COVERAGE = plan_pb2.MEASURE_COVERAGE
+    FIRST = plan_pb2.MEASURE_FIRST
+    MEDIAN = plan_pb2.MEASURE_MEDIAN
+    PERCENTILE = plan_pb2.MEASURE_PERCENTILE
+    STDDEV = plan_pb2.MEASURE_STDDEV
+    MODE = plan_pb2.MEASURE_MODE
+    DISTINCT = plan_pb2.MEASURE_DISTINCT
+    SHARE = plan_pb2.MEASURE_SHARE
+    RANGE = plan_pb2.MEASURE_RANGE
+    STREAK = plan_pb2.MEASURE_STREAK
+    GAP = plan_pb2.MEASURE_GAP
+    CORRELATION = plan_pb2.MEASURE_CORRELATION
+    CHANGE = plan_pb2.MEASURE_CHANGE
+    MISSING_SHARE = plan_pb2.MEASURE_MISSING_SHARE
 
     @property
     def proto(self) -> plan_pb2.Measure.ValueType:
         """The proto's value."""
         return typing.cast("plan_pb2.Measure.ValueType", int(self))
+
+
+class Grouping(IntEnum):
+    """How an answer is broken down; values are those of the proto."""
+
+    DEVICE = plan_pb2.GROUPING_DEVICE
+    HOUR = plan_pb2.GROUPING_HOUR
+    DAY = plan_pb2.GROUPING_DAY
+    WEEK = plan_pb2.GROUPING_WEEK
+    MONTH = plan_pb2.GROUPING_MONTH
+    HOUR_OF_DAY = plan_pb2.GROUPING_HOUR_OF_DAY
+    WEEKDAY = plan_pb2.GROUPING_WEEKDAY
+    VALUE = plan_pb2.GROUPING_VALUE
+
+    @property
+    def proto(self) -> plan_pb2.Grouping.ValueType:
+        """The proto's value."""
+        return typing.cast("plan_pb2.Grouping.ValueType", int(self))
+
+    @property
+    def is_calendar(self) -> bool:
+        """Whether it cuts time into stretches one after the other."""
+        return self in {Grouping.HOUR, Grouping.DAY, Grouping.WEEK, Grouping.MONTH}
 
 
 class Comparison(Enum):
@@ -46,6 +70,7 @@ class Comparison(Enum):
     LESS = (plan_pb2.COMPARISON_LESS, "<", "below")
     LESS_OR_EQUAL = (plan_pb2.COMPARISON_LESS_OR_EQUAL, "<=", "at most")
     EQUAL = (plan_pb2.COMPARISON_EQUAL, "=", "equal to")
+    NOT_EQUAL = (plan_pb2.COMPARISON_NOT_EQUAL, "<>", "not equal to")
 
     @property
     def proto(self) -> plan_pb2.Comparison.ValueType:
@@ -63,6 +88,31 @@ class Comparison(Enum):
         return self.value[2]
 
 
+class Difference(IntEnum):
+    """What takes the place of each value before it is measured; values are those of the proto."""
+
+    NONE = plan_pb2.DIFFERENCE_UNSPECIFIED
+    NEIGHBOUR = plan_pb2.DIFFERENCE_NEIGHBOUR
+    NEIGHBOUR_ABSOLUTE = plan_pb2.DIFFERENCE_NEIGHBOUR_ABSOLUTE
+
+    @property
+    def proto(self) -> plan_pb2.Difference.ValueType:
+        """The proto's value."""
+        return typing.cast("plan_pb2.Difference.ValueType", int(self))
+
+
+class JoinOn(IntEnum):
+    """How readings of two contracts belong together; values are those of the proto."""
+
+    DEVICE_AND_TIME = plan_pb2.JOIN_ON_DEVICE_AND_TIME
+    TIME = plan_pb2.JOIN_ON_TIME
+
+    @property
+    def proto(self) -> plan_pb2.JoinOn.ValueType:
+        """The proto's value."""
+        return typing.cast("plan_pb2.JoinOn.ValueType", int(self))
+
+
 class Focus(StrEnum):
     """Which part of the result the asker wants to hear first. It does not change what is computed."""
 
@@ -74,6 +124,8 @@ class Focus(StrEnum):
     DEVICES = "devices"
     LIST = "list"
     YES_NO = "yes_no"
+    DIFFERENCE = "difference"
+    RATIO = "ratio"
 
 
 class Decline(IntEnum):
@@ -85,6 +137,7 @@ class Decline(IntEnum):
     OFF_TOPIC = ask_service_pb2.DECLINE_OFF_TOPIC
     NOT_UNDERSTOOD = ask_service_pb2.DECLINE_NOT_UNDERSTOOD
     NO_DATA = ask_service_pb2.DECLINE_NO_DATA
+    AMBIGUOUS = ask_service_pb2.DECLINE_AMBIGUOUS
 
     @property
     def proto(self) -> ask_service_pb2.Decline.ValueType:
@@ -107,29 +160,83 @@ class Declined:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Keeps readings whose value stands in this relation to the limit (in the field's unit)."""
+    """Keeps readings whose value stands in this relation to a number (in the field's unit), to texts or to yes or no."""
 
     field: str
+    comparison: Comparison
+    limit: float | tuple[str, ...] | bool
+    joined: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRange:
+    """A stretch of event time, end exclusive; `None` is open."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DayTime:
+    """A part of each day in minutes after midnight, end exclusive; an end below the start reaches over midnight."""
+
+    start_minute: int
+    end_minute: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which readings count; see the proto."""
+
+    device_ids: tuple[str, ...] = ()
+    excluded_device_ids: tuple[str, ...] = ()
+    times: tuple[TimeRange, ...] = ()
+    day_times: tuple[DayTime, ...] = ()
+    weekdays: tuple[int, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+
+    @property
+    def hull(self) -> TimeRange:
+        """From the earliest start to the latest end of its stretches of time."""
+        starts = [item.start for item in self.times if item.start is not None]
+        ends = [item.end for item in self.times if item.end is not None]
+        return TimeRange(
+            min(starts) if self.times and len(starts) == len(self.times) else None,
+            max(ends) if self.times and len(ends) == len(self.times) else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLimit:
+    """A limit on the value of a group."""
+
     comparison: Comparison
     limit: float
 
 
 @dataclass(frozen=True, slots=True)
+class Fold:
+    """Folds finer groups into one value; see the proto."""
+
+    each: tuple[Grouping, ...]
+    measure: Measure
+    having: GroupLimit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """A second contract beside the first; see the proto."""
+
+    contract: str
+    on: JoinOn = JoinOn.DEVICE_AND_TIME
+    bucket: timedelta = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """A typed query.
+    """A typed query; the attributes are those of `QueryPlan`, but for the last two, which only choose words.
 
     Attributes:
-        contract: Whose readings answer.
-        measure: What is computed.
-        field: What of; empty for COUNT and COVERAGE of readings.
-        device_ids: Only these; empty for all.
-        start_time: From this event time on.
-        end_time: Before this event time.
-        by_device: One answer for each device.
-        rank: 0 rows by group; n > 0 the n highest groups; n < 0 the n lowest.
-        with_where_and_when: For MIN and MAX, also which device and when.
-        conditions: All must hold.
-        assumptions: What words were taken for.
         focus: What to say first.
         place: Which of the ranked groups was asked for, from 1; 0 for all of them.
     """
@@ -137,101 +244,29 @@ class Plan:
     contract: str
     measure: Measure
     field: str = ""
-    device_ids: tuple[str, ...] = ()
-    start_time: datetime | None = None
-    end_time: datetime | None = None
-    by_device: bool = False
+    percentile: float = 0.0
+    other_field: str = ""
+    other_joined: bool = False
+    holding: tuple[Condition, ...] = ()
+    scope: Scope = Scope()
+    compared_with: Scope | None = None
+    difference: Difference = Difference.NONE
+    neighbour_within: timedelta | None = None
+    group_by: tuple[Grouping, ...] = ()
+    group_field: str = ""
+    group_joined: bool = False
+    fold: Fold | None = None
+    having: GroupLimit | None = None
     rank: int = 0
     with_where_and_when: bool = False
-    conditions: tuple[Condition, ...] = ()
+    time_zone: str = "UTC"
+    join: Join | None = None
+    unit: str = ""
     assumptions: tuple[str, ...] = ()
     focus: Focus = Focus.VALUE
     place: int = 0
 
-    def to_proto(self) -> plan_pb2.QueryPlan:
-        """Returns the plan as the asker sees it."""
-        plan = plan_pb2.QueryPlan(
-            contract=self.contract,
-            field=self.field,
-            measure=self.measure.proto,
-            device_ids=self.device_ids,
-            grouping=plan_pb2.GROUPING_DEVICE if self.by_device else plan_pb2.GROUPING_UNSPECIFIED,
-            rank=self.rank,
-            with_where_and_when=self.with_where_and_when,
-            conditions=[
-                plan_pb2.Condition(field=item.field, comparison=item.comparison.proto, limit=item.limit)
-                for item in self.conditions
-            ],
-            assumptions=self.assumptions,
-        )
-        if self.start_time is not None:
-            plan.start_time.FromDatetime(self.start_time)
-        if self.end_time is not None:
-            plan.end_time.FromDatetime(self.end_time)
-        return plan
-
-
-class PlanError(Exception):
-    """The plan does not fit the catalogue."""
-
-
-def check_plan(plan: Plan, catalogue: Catalogue) -> Contract:
-    """Returns the plan's contract.
-
-    Args:
-        plan: From any engine; nothing in it is trusted.
-        catalogue: What exists.
-
-    Raises:
-        PlanError: It names what does not exist, asks what the field cannot give, or leaves the bounds.
-    """
-    contract = catalogue.contract_named(plan.contract)
-    if contract is None:
-        raise PlanError(f"there is no contract {plan.contract!r}")
-    measured = _field(contract, plan.field) if plan.field else None
-    if measured is None and plan.measure not in {Measure.COUNT, Measure.COVERAGE}:
-        raise PlanError(f"{plan.measure.name} needs a field")
-    if measured is not None and plan.measure is Measure.COVERAGE:
-        raise PlanError("COVERAGE is over readings, not over a field")
-    if measured is not None and plan.measure in _NUMERIC and not measured.kind.numeric:
-        raise PlanError(f"{measured.name!r} holds no numbers")
-    if measured is not None and plan.measure is Measure.LATEST and measured.kind is Kind.OTHER:
-        raise PlanError(f"{measured.name!r} holds no single value")
-    for condition in plan.conditions:
-        if not _field(contract, condition.field).kind.numeric:
-            raise PlanError(f"{condition.field!r} cannot be compared with a number")
-        if condition.limit != condition.limit or condition.limit in {float("inf"), float("-inf")}:
-            raise PlanError("a limit must be a finite number")
-    _check_shape(plan, contract)
-    return contract
-
-
-_NUMERIC: Final = frozenset({Measure.AVG, Measure.MIN, Measure.MAX, Measure.SUM})
-
-
-def _field(contract: Contract, name: str) -> Field:
-    found = contract.field_named(name)
-    if found is None:
-        raise PlanError(f"contract {contract.name!r} has no field {name!r}")
-    return found
-
-
-def _check_shape(plan: Plan, contract: Contract) -> None:
-    known = set(contract.devices)
-    if unknown := [device for device in plan.device_ids if device not in known]:
-        raise PlanError(f"there is no device {unknown[0]!r}")
-    if len(plan.device_ids) > MAX_DEVICES or len(plan.conditions) > MAX_CONDITIONS:
-        raise PlanError("too many devices or conditions")
-    if abs(plan.rank) > MAX_RANK or (plan.rank and not plan.by_device):
-        raise PlanError("only groups can be ranked")
-    if plan.rank and plan.measure in {Measure.LATEST, Measure.COVERAGE}:
-        raise PlanError(f"{plan.measure.name} cannot be ranked")
-    if plan.by_device and plan.measure is Measure.COVERAGE:
-        raise PlanError("COVERAGE has no groups")
-    if plan.with_where_and_when and (plan.measure not in {Measure.MIN, Measure.MAX} or plan.rank):
-        raise PlanError("where and when belong to MIN and MAX")
-    for moment in (plan.start_time, plan.end_time):
-        if moment is not None and moment.tzinfo is None:
-            raise PlanError("times have a zone")
-    if plan.start_time is not None and plan.end_time is not None and plan.start_time >= plan.end_time:
-        raise PlanError("the time range is empty")
+    @property
+    def by_device(self) -> bool:
+        """Whether devices, and nothing else, break the answer down."""
+        return self.group_by == (Grouping.DEVICE,)

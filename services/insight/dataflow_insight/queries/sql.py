@@ -77,15 +77,17 @@ class _Where:
     def __init__(self, plan: Plan, contract: Contract) -> None:
         self._clauses: list[str] = []
         self._parameters: list[object] = []
-        if len(plan.device_ids) == 1:
-            self._add("device_id = {}", plan.device_ids[0])
-        elif plan.device_ids:
-            self._add("device_id = ANY({}::text[])", list(plan.device_ids))
-        if plan.start_time is not None:
-            self._add("event_time >= {}", plan.start_time)
-        if plan.end_time is not None:
-            self._add("event_time < {}", plan.end_time)
-        for condition in plan.conditions:
+        scope = plan.scope
+        if len(scope.device_ids) == 1:
+            self._add("device_id = {}", scope.device_ids[0])
+        elif scope.device_ids:
+            self._add("device_id = ANY({}::text[])", list(scope.device_ids))
+        for span in scope.times:
+            if span.start is not None:
+                self._add("event_time >= {}", span.start)
+            if span.end is not None:
+                self._add("event_time < {}", span.end)
+        for condition in scope.conditions:
             item = contract.field_named(condition.field)
             assert item is not None, "checked"
             self._add(f"{quoted(item.column)} {condition.comparison.operator} {{}}{_NUMBER_CAST}", condition.limit)

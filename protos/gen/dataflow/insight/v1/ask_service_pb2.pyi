@@ -42,6 +42,8 @@ class _DeclineEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decline.Value
     """The question was not understood well enough to compute."""
     DECLINE_NO_DATA: _Decline.ValueType  # 6
     """There is no contract with readings yet, or the query found no value (then after plan and result)."""
+    DECLINE_AMBIGUOUS: _Decline.ValueType  # 7
+    """It has more than one meaning; the text asks which."""
 
 class Decline(_Decline, metaclass=_DeclineEnumTypeWrapper):
     """Why there is no answer from the data."""
@@ -60,7 +62,53 @@ DECLINE_NOT_UNDERSTOOD: Decline.ValueType  # 5
 """The question was not understood well enough to compute."""
 DECLINE_NO_DATA: Decline.ValueType  # 6
 """There is no contract with readings yet, or the query found no value (then after plan and result)."""
+DECLINE_AMBIGUOUS: Decline.ValueType  # 7
+"""It has more than one meaning; the text asks which."""
 Global___Decline: _TypeAlias = Decline  # noqa: Y015
+
+class _Fallback:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FallbackEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fallback.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FALLBACK_UNSPECIFIED: _Fallback.ValueType  # 0
+    """The engine that was to answer did."""
+    FALLBACK_UNAVAILABLE: _Fallback.ValueType  # 1
+    """The provider could not be reached or broke off."""
+    FALLBACK_RATE_LIMITED: _Fallback.ValueType  # 2
+    """The provider's limit of requests or tokens was reached."""
+    FALLBACK_DEADLINE: _Fallback.ValueType  # 3
+    """It took too long."""
+    FALLBACK_REFUSED: _Fallback.ValueType  # 4
+    """The provider refused the key or the request."""
+    FALLBACK_INVALID: _Fallback.ValueType  # 5
+    """What came was not in the provider's format, or asked for what does not exist too often."""
+    FALLBACK_UNSUPPORTED: _Fallback.ValueType  # 6
+    """Nothing of its text was supported by a result."""
+    FALLBACK_LIMIT: _Fallback.ValueType  # 7
+    """It reached a limit of this server: steps, queries, tokens or characters."""
+
+class Fallback(_Fallback, metaclass=_FallbackEnumTypeWrapper):
+    """Why another engine answered than the one that was to."""
+
+FALLBACK_UNSPECIFIED: Fallback.ValueType  # 0
+"""The engine that was to answer did."""
+FALLBACK_UNAVAILABLE: Fallback.ValueType  # 1
+"""The provider could not be reached or broke off."""
+FALLBACK_RATE_LIMITED: Fallback.ValueType  # 2
+"""The provider's limit of requests or tokens was reached."""
+FALLBACK_DEADLINE: Fallback.ValueType  # 3
+"""It took too long."""
+FALLBACK_REFUSED: Fallback.ValueType  # 4
+"""The provider refused the key or the request."""
+FALLBACK_INVALID: Fallback.ValueType  # 5
+"""What came was not in the provider's format, or asked for what does not exist too often."""
+FALLBACK_UNSUPPORTED: Fallback.ValueType  # 6
+"""Nothing of its text was supported by a result."""
+FALLBACK_LIMIT: Fallback.ValueType  # 7
+"""It reached a limit of this server: steps, queries, tokens or characters."""
+Global___Fallback: _TypeAlias = Fallback  # noqa: Y015
 
 @_typing.final
 class AskRequest(_message.Message):
@@ -70,19 +118,23 @@ class AskRequest(_message.Message):
 
     QUESTION_FIELD_NUMBER: _builtins.int
     CONTRACT_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     question: _builtins.str
     """In English."""
     contract: _builtins.str
     """Only this contract; empty: the one that fits."""
+    time_zone: _builtins.str
+    """IANA name of the asker's time zone, such as "Europe/Berlin": what "yesterday" and "18:00" mean. Empty: UTC."""
     def __init__(
         self,
         *,
         question: _builtins.str = ...,
         contract: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "question", b"question"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "question", b"question", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -99,6 +151,7 @@ class AskResponse(_message.Message):
     RESULT_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     FINISHED_FIELD_NUMBER: _builtins.int
+    REPLACED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def started(self) -> Global___Started:
         """First."""
@@ -119,6 +172,10 @@ class AskResponse(_message.Message):
     def finished(self) -> Global___Finished:
         """Last, always."""
 
+    @_builtins.property
+    def replaced(self) -> Global___Replaced:
+        """The text so far is void."""
+
     def __init__(
         self,
         *,
@@ -127,12 +184,13 @@ class AskResponse(_message.Message):
         result: Global___Result | None = ...,
         text: Global___TextDelta | None = ...,
         finished: Global___Finished | None = ...,
+        replaced: Global___Replaced | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "finished", b"finished", "plan", b"plan", "result", b"result", "started", b"started", "text", b"text"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "finished", b"finished", "plan", b"plan", "replaced", b"replaced", "result", b"result", "started", b"started", "text", b"text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "finished", b"finished", "plan", b"plan", "result", b"result", "started", b"started", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "finished", b"finished", "plan", b"plan", "replaced", b"replaced", "result", b"result", "started", b"started", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["started", "plan", "result", "text", "finished"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["started", "plan", "result", "text", "finished", "replaced"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -149,7 +207,7 @@ class Started(_message.Message):
     ask_id: _builtins.str
     """Names this answer in logs."""
     engine: _builtins.str
-    """"local"."""
+    """"local" or "gemini"."""
     def __init__(
         self,
         *,
@@ -171,6 +229,9 @@ class Planned(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PLAN_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Number of this plan in the answer, from 0."""
     @_builtins.property
     def plan(self) -> _plan_pb2.QueryPlan:
         """The typed plan."""
@@ -179,10 +240,11 @@ class Planned(_message.Message):
         self,
         *,
         plan: _plan_pb2.QueryPlan | None = ...,
+        index: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "plan", b"plan"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -199,10 +261,13 @@ class Result(_message.Message):
     SQL_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
     TRUNCATED_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
     sql: _builtins.str
     """The SQL that ran, with $n for parameters."""
     truncated: _builtins.bool
     """True when the row limit cut it."""
+    index: _builtins.int
+    """Number of the plan that it answers."""
     @_builtins.property
     def columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of its columns."""
@@ -223,10 +288,11 @@ class Result(_message.Message):
         sql: _builtins.str = ...,
         parameters: _abc.Iterable[_builtins.str] | None = ...,
         truncated: _builtins.bool = ...,
+        index: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "parameters", b"parameters", "rows", b"rows", "sql", b"sql", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "index", b"index", "parameters", b"parameters", "rows", b"rows", "sql", b"sql", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -327,6 +393,28 @@ class TextDelta(_message.Message):
 Global___TextDelta: _TypeAlias = TextDelta  # noqa: Y015
 
 @_typing.final
+class Replaced(_message.Message):
+    """All text before is void: what supported it failed. The answer starts anew, by another engine or another plan."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why, for people."""
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Replaced: _TypeAlias = Replaced  # noqa: Y015
+
+@_typing.final
 class Binding(_message.Message):
     """A piece of text and the cell that supports it."""
 
@@ -336,6 +424,7 @@ class Binding(_message.Message):
     ROW_FIELD_NUMBER: _builtins.int
     COLUMN_FIELD_NUMBER: _builtins.int
     ROUNDED_TO_DIGITS_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """As it stands in the answer."""
     row: _builtins.int
@@ -344,6 +433,8 @@ class Binding(_message.Message):
     """Column of the result, from 0."""
     rounded_to_digits: _builtins.int
     """Digits after the point that the text was rounded to; absent if not rounded."""
+    result: _builtins.int
+    """Which result."""
     def __init__(
         self,
         *,
@@ -351,16 +442,55 @@ class Binding(_message.Message):
         row: _builtins.int = ...,
         column: _builtins.int = ...,
         rounded_to_digits: _builtins.int | None = ...,
+        result: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_rounded_to_digits", b"_rounded_to_digits", "rounded_to_digits", b"rounded_to_digits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rounded_to_digits", b"_rounded_to_digits", "column", b"column", "rounded_to_digits", b"rounded_to_digits", "row", b"row", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rounded_to_digits", b"_rounded_to_digits", "column", b"column", "result", b"result", "rounded_to_digits", b"rounded_to_digits", "row", b"row", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__rounded_to_digits: _TypeAlias = _typing.Literal["rounded_to_digits"]  # noqa: Y015
     _WhichOneofArgType__rounded_to_digits: _TypeAlias = _typing.Literal["_rounded_to_digits", b"_rounded_to_digits"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__rounded_to_digits) -> _WhichOneofReturnType__rounded_to_digits | None: ...
 
 Global___Binding: _TypeAlias = Binding  # noqa: Y015
+
+@_typing.final
+class Usage(_message.Message):
+    """What an answer took."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_COUNT_FIELD_NUMBER: _builtins.int
+    MODEL_CALL_COUNT_FIELD_NUMBER: _builtins.int
+    INPUT_TOKEN_COUNT_FIELD_NUMBER: _builtins.int
+    OUTPUT_TOKEN_COUNT_FIELD_NUMBER: _builtins.int
+    QUERY_COST_FIELD_NUMBER: _builtins.int
+    query_count: _builtins.int
+    """Queries that ran."""
+    model_call_count: _builtins.int
+    """Calls to a model."""
+    input_token_count: _builtins.int
+    """Tokens sent to a model, as its provider counted them."""
+    output_token_count: _builtins.int
+    """Tokens that a model wrote, thoughts included."""
+    query_cost: _builtins.float
+    """What Postgres expected the queries to cost, in its units."""
+    def __init__(
+        self,
+        *,
+        query_count: _builtins.int = ...,
+        model_call_count: _builtins.int = ...,
+        input_token_count: _builtins.int = ...,
+        output_token_count: _builtins.int = ...,
+        query_cost: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_token_count", b"input_token_count", "model_call_count", b"model_call_count", "output_token_count", b"output_token_count", "query_cost", b"query_cost", "query_count", b"query_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Usage: _TypeAlias = Usage  # noqa: Y015
 
 @_typing.final
 class Finished(_message.Message):
@@ -373,6 +503,11 @@ class Finished(_message.Message):
     VERIFIED_COUNT_FIELD_NUMBER: _builtins.int
     DURATION_FIELD_NUMBER: _builtins.int
     VERIFIED_FIELD_NUMBER: _builtins.int
+    REMOVED_COUNT_FIELD_NUMBER: _builtins.int
+    BINDINGS_FIELD_NUMBER: _builtins.int
+    FALLBACK_FIELD_NUMBER: _builtins.int
+    FALLBACK_DETAIL_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
     engine: _builtins.str
     """Which engine answered."""
     decline: Global___Decline.ValueType
@@ -380,10 +515,24 @@ class Finished(_message.Message):
     verified_count: _builtins.int
     """Numbers, names and times of the text that are bound to a cell."""
     verified: _builtins.bool
-    """Whether every number of the text is bound."""
+    """Whether every number, name and time of the text is bound."""
+    removed_count: _builtins.int
+    """Pieces of text that were removed because nothing supports them."""
+    fallback: Global___Fallback.ValueType
+    """Why another engine answered."""
+    fallback_detail: _builtins.str
+    """The same for people, without secrets."""
     @_builtins.property
     def duration(self) -> _duration_pb2.Duration:
         """How long it took."""
+
+    @_builtins.property
+    def bindings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Binding]:
+        """Everything of the valid text that stands on a cell, in its order."""
+
+    @_builtins.property
+    def usage(self) -> Global___Usage:
+        """What it took."""
 
     def __init__(
         self,
@@ -393,10 +542,15 @@ class Finished(_message.Message):
         verified_count: _builtins.int = ...,
         duration: _duration_pb2.Duration | None = ...,
         verified: _builtins.bool = ...,
+        removed_count: _builtins.int = ...,
+        bindings: _abc.Iterable[Global___Binding] | None = ...,
+        fallback: Global___Fallback.ValueType = ...,
+        fallback_detail: _builtins.str = ...,
+        usage: Global___Usage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decline", b"decline", "duration", b"duration", "engine", b"engine", "verified", b"verified", "verified_count", b"verified_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bindings", b"bindings", "decline", b"decline", "duration", b"duration", "engine", b"engine", "fallback", b"fallback", "fallback_detail", b"fallback_detail", "removed_count", b"removed_count", "usage", b"usage", "verified", b"verified", "verified_count", b"verified_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -49,11 +49,12 @@ class AskServiceServicer:
     def Ask(self, request, context):
         """Answers one question about the stored readings.
 
-        Events come in this order: started, then either plan, result, text (one or more), finished; or, declined, text and finished.
+        Events come in this order: started; for each query plan and result; text (one or more); finished. Declined, plan and result are missing.
+        An engine may query again after text. After `replaced` all text so far is void and another text follows.
         The stream cannot be resumed; ask again. A slow reader holds its own stream only.
-        Cancelling the call cancels the query.
+        Cancelling the call cancels the query and the call to the model.
 
-        INVALID_ARGUMENT (INVALID_REQUEST): empty or over 2,000 characters.
+        INVALID_ARGUMENT (INVALID_REQUEST): empty or over 2,000 characters, or no such time zone.
         RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): the query would cost too much.
         UNAVAILABLE (POSTGRES_UNAVAILABLE).
         """

@@ -36,11 +36,12 @@ class AskServiceStub:
     Ask: _grpc.UnaryStreamMultiCallable[_ask_service_pb2.AskRequest, _ask_service_pb2.AskResponse]
     """Answers one question about the stored readings.
 
-    Events come in this order: started, then either plan, result, text (one or more), finished; or, declined, text and finished.
+    Events come in this order: started; for each query plan and result; text (one or more); finished. Declined, plan and result are missing.
+    An engine may query again after text. After `replaced` all text so far is void and another text follows.
     The stream cannot be resumed; ask again. A slow reader holds its own stream only.
-    Cancelling the call cancels the query.
+    Cancelling the call cancels the query and the call to the model.
 
-    INVALID_ARGUMENT (INVALID_REQUEST): empty or over 2,000 characters.
+    INVALID_ARGUMENT (INVALID_REQUEST): empty or over 2,000 characters, or no such time zone.
     RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): the query would cost too much.
     UNAVAILABLE (POSTGRES_UNAVAILABLE).
     """
@@ -53,11 +54,12 @@ class AskServiceAsyncStub(AskServiceStub):
     Ask: _aio.UnaryStreamMultiCallable[_ask_service_pb2.AskRequest, _ask_service_pb2.AskResponse]  # type: ignore[assignment]
     """Answers one question about the stored readings.
 
-    Events come in this order: started, then either plan, result, text (one or more), finished; or, declined, text and finished.
+    Events come in this order: started; for each query plan and result; text (one or more); finished. Declined, plan and result are missing.
+    An engine may query again after text. After `replaced` all text so far is void and another text follows.
     The stream cannot be resumed; ask again. A slow reader holds its own stream only.
-    Cancelling the call cancels the query.
+    Cancelling the call cancels the query and the call to the model.
 
-    INVALID_ARGUMENT (INVALID_REQUEST): empty or over 2,000 characters.
+    INVALID_ARGUMENT (INVALID_REQUEST): empty or over 2,000 characters, or no such time zone.
     RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): the query would cost too much.
     UNAVAILABLE (POSTGRES_UNAVAILABLE).
     """
@@ -73,11 +75,12 @@ class AskServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_ask_service_pb2.AskResponse], _abc.AsyncIterator[_ask_service_pb2.AskResponse]]:
         """Answers one question about the stored readings.
 
-        Events come in this order: started, then either plan, result, text (one or more), finished; or, declined, text and finished.
+        Events come in this order: started; for each query plan and result; text (one or more); finished. Declined, plan and result are missing.
+        An engine may query again after text. After `replaced` all text so far is void and another text follows.
         The stream cannot be resumed; ask again. A slow reader holds its own stream only.
-        Cancelling the call cancels the query.
+        Cancelling the call cancels the query and the call to the model.
 
-        INVALID_ARGUMENT (INVALID_REQUEST): empty or over 2,000 characters.
+        INVALID_ARGUMENT (INVALID_REQUEST): empty or over 2,000 characters, or no such time zone.
         RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): the query would cost too much.
         UNAVAILABLE (POSTGRES_UNAVAILABLE).
         """

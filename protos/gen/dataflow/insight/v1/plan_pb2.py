@@ -22,24 +22,43 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64\x61taflow/insight/v1/plan.proto\x12\x13\x64\x61taflow.insight.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"^\n\tCondition\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x33\n\ncomparison\x18\x02 \x01(\x0e\x32\x1f.dataflow.insight.v1.Comparison\x12\r\n\x05limit\x18\x03 \x01(\x01\"\xf2\x02\n\tQueryPlan\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12-\n\x07measure\x18\x03 \x01(\x0e\x32\x1c.dataflow.insight.v1.Measure\x12\x12\n\ndevice_ids\x18\x04 \x03(\t\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x08grouping\x18\x07 \x01(\x0e\x32\x1d.dataflow.insight.v1.Grouping\x12\x0c\n\x04rank\x18\x08 \x01(\x05\x12\x1b\n\x13with_where_and_when\x18\t \x01(\x08\x12\x32\n\nconditions\x18\n \x03(\x0b\x32\x1e.dataflow.insight.v1.Condition\x12\x13\n\x0b\x61ssumptions\x18\x0b \x03(\t*\xb8\x01\n\x07Measure\x12\x17\n\x13MEASURE_UNSPECIFIED\x10\x00\x12\x11\n\rMEASURE_COUNT\x10\x01\x12\x0f\n\x0bMEASURE_AVG\x10\x02\x12\x0f\n\x0bMEASURE_MIN\x10\x03\x12\x0f\n\x0bMEASURE_MAX\x10\x04\x12\x0f\n\x0bMEASURE_SUM\x10\x05\x12\x12\n\x0eMEASURE_LATEST\x10\x06\x12\x13\n\x0fMEASURE_MISSING\x10\x07\x12\x14\n\x10MEASURE_COVERAGE\x10\x08*9\n\x08Grouping\x12\x18\n\x14GROUPING_UNSPECIFIED\x10\x00\x12\x13\n\x0fGROUPING_DEVICE\x10\x01*\xaa\x01\n\nComparison\x12\x1a\n\x16\x43OMPARISON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43OMPARISON_GREATER\x10\x01\x12\x1f\n\x1b\x43OMPARISON_GREATER_OR_EQUAL\x10\x02\x12\x13\n\x0f\x43OMPARISON_LESS\x10\x03\x12\x1c\n\x18\x43OMPARISON_LESS_OR_EQUAL\x10\x04\x12\x14\n\x10\x43OMPARISON_EQUAL\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64\x61taflow/insight/v1/plan.proto\x12\x13\x64\x61taflow.insight.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb5\x01\n\tCondition\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x33\n\ncomparison\x18\x02 \x01(\x0e\x32\x1f.dataflow.insight.v1.Comparison\x12\x0f\n\x05limit\x18\x03 \x01(\x01H\x00\x12+\n\x05texts\x18\x04 \x01(\x0b\x32\x1a.dataflow.insight.v1.TextsH\x00\x12\x0e\n\x04\x66lag\x18\x05 \x01(\x08H\x00\x12\x0e\n\x06joined\x18\x06 \x01(\x08\x42\x06\n\x04than\"\x17\n\x05Texts\x12\x0e\n\x06values\x18\x01 \x03(\t\"i\n\tTimeRange\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"3\n\x07\x44\x61yTime\x12\x14\n\x0cstart_minute\x18\x01 \x01(\r\x12\x12\n\nend_minute\x18\x02 \x01(\r\"\xde\x01\n\x05Scope\x12\x12\n\ndevice_ids\x18\x01 \x03(\t\x12\x1b\n\x13\x65xcluded_device_ids\x18\x02 \x03(\t\x12-\n\x05times\x18\x03 \x03(\x0b\x32\x1e.dataflow.insight.v1.TimeRange\x12/\n\tday_times\x18\x04 \x03(\x0b\x32\x1c.dataflow.insight.v1.DayTime\x12\x10\n\x08weekdays\x18\x05 \x03(\r\x12\x32\n\nconditions\x18\x06 \x03(\x0b\x32\x1e.dataflow.insight.v1.Condition\"P\n\nGroupLimit\x12\x33\n\ncomparison\x18\x01 \x01(\x0e\x32\x1f.dataflow.insight.v1.Comparison\x12\r\n\x05limit\x18\x02 \x01(\x01\"\x93\x01\n\x04\x46old\x12+\n\x04\x65\x61\x63h\x18\x01 \x03(\x0e\x32\x1d.dataflow.insight.v1.Grouping\x12-\n\x07measure\x18\x02 \x01(\x0e\x32\x1c.dataflow.insight.v1.Measure\x12/\n\x06having\x18\x03 \x01(\x0b\x32\x1f.dataflow.insight.v1.GroupLimit\"l\n\x04Join\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12\'\n\x02on\x18\x02 \x01(\x0e\x32\x1b.dataflow.insight.v1.JoinOn\x12)\n\x06\x62ucket\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xd3\x05\n\tQueryPlan\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12-\n\x07measure\x18\x02 \x01(\x0e\x32\x1c.dataflow.insight.v1.Measure\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x12\n\npercentile\x18\x04 \x01(\x01\x12\x13\n\x0bother_field\x18\x05 \x01(\t\x12\x14\n\x0cother_joined\x18\x06 \x01(\x08\x12/\n\x07holding\x18\x07 \x03(\x0b\x32\x1e.dataflow.insight.v1.Condition\x12)\n\x05scope\x18\x08 \x01(\x0b\x32\x1a.dataflow.insight.v1.Scope\x12\x31\n\rcompared_with\x18\t \x01(\x0b\x32\x1a.dataflow.insight.v1.Scope\x12\x33\n\ndifference\x18\n \x01(\x0e\x32\x1f.dataflow.insight.v1.Difference\x12\x33\n\x10neighbour_within\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x08group_by\x18\x0c \x03(\x0e\x32\x1d.dataflow.insight.v1.Grouping\x12\x13\n\x0bgroup_field\x18\r \x01(\t\x12\x14\n\x0cgroup_joined\x18\x0e \x01(\x08\x12\'\n\x04\x66old\x18\x0f \x01(\x0b\x32\x19.dataflow.insight.v1.Fold\x12/\n\x06having\x18\x10 \x01(\x0b\x32\x1f.dataflow.insight.v1.GroupLimit\x12\x0c\n\x04rank\x18\x11 \x01(\x05\x12\x1b\n\x13with_where_and_when\x18\x12 \x01(\x08\x12\x11\n\ttime_zone\x18\x13 \x01(\t\x12\'\n\x04join\x18\x14 \x01(\x0b\x32\x19.dataflow.insight.v1.Join\x12\x0c\n\x04unit\x18\x15 \x01(\t\x12\x13\n\x0b\x61ssumptions\x18\x16 \x03(\t*\xc6\x03\n\x07Measure\x12\x17\n\x13MEASURE_UNSPECIFIED\x10\x00\x12\x11\n\rMEASURE_COUNT\x10\x01\x12\x0f\n\x0bMEASURE_AVG\x10\x02\x12\x0f\n\x0bMEASURE_MIN\x10\x03\x12\x0f\n\x0bMEASURE_MAX\x10\x04\x12\x0f\n\x0bMEASURE_SUM\x10\x05\x12\x12\n\x0eMEASURE_LATEST\x10\x06\x12\x13\n\x0fMEASURE_MISSING\x10\x07\x12\x14\n\x10MEASURE_COVERAGE\x10\x08\x12\x11\n\rMEASURE_FIRST\x10\t\x12\x12\n\x0eMEASURE_MEDIAN\x10\n\x12\x16\n\x12MEASURE_PERCENTILE\x10\x0b\x12\x12\n\x0eMEASURE_STDDEV\x10\x0c\x12\x10\n\x0cMEASURE_MODE\x10\r\x12\x14\n\x10MEASURE_DISTINCT\x10\x0e\x12\x11\n\rMEASURE_SHARE\x10\x0f\x12\x11\n\rMEASURE_RANGE\x10\x10\x12\x12\n\x0eMEASURE_STREAK\x10\x11\x12\x0f\n\x0bMEASURE_GAP\x10\x12\x12\x17\n\x13MEASURE_CORRELATION\x10\x13\x12\x12\n\x0eMEASURE_CHANGE\x10\x14\x12\x19\n\x15MEASURE_MISSING_SHARE\x10\x15*\xc9\x01\n\x08Grouping\x12\x18\n\x14GROUPING_UNSPECIFIED\x10\x00\x12\x13\n\x0fGROUPING_DEVICE\x10\x01\x12\x11\n\rGROUPING_HOUR\x10\x02\x12\x10\n\x0cGROUPING_DAY\x10\x03\x12\x11\n\rGROUPING_WEEK\x10\x04\x12\x12\n\x0eGROUPING_MONTH\x10\x05\x12\x18\n\x14GROUPING_HOUR_OF_DAY\x10\x06\x12\x14\n\x10GROUPING_WEEKDAY\x10\x07\x12\x12\n\x0eGROUPING_VALUE\x10\x08*\xc4\x01\n\nComparison\x12\x1a\n\x16\x43OMPARISON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43OMPARISON_GREATER\x10\x01\x12\x1f\n\x1b\x43OMPARISON_GREATER_OR_EQUAL\x10\x02\x12\x13\n\x0f\x43OMPARISON_LESS\x10\x03\x12\x1c\n\x18\x43OMPARISON_LESS_OR_EQUAL\x10\x04\x12\x14\n\x10\x43OMPARISON_EQUAL\x10\x05\x12\x18\n\x14\x43OMPARISON_NOT_EQUAL\x10\x06*e\n\nDifference\x12\x1a\n\x16\x44IFFERENCE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44IFFERENCE_NEIGHBOUR\x10\x01\x12!\n\x1d\x44IFFERENCE_NEIGHBOUR_ABSOLUTE\x10\x02*P\n\x06JoinOn\x12\x17\n\x13JOIN_ON_UNSPECIFIED\x10\x00\x12\x1b\n\x17JOIN_ON_DEVICE_AND_TIME\x10\x01\x12\x10\n\x0cJOIN_ON_TIME\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dataflow.insight.v1.plan_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MEASURE']._serialized_start=558
-  _globals['_MEASURE']._serialized_end=742
-  _globals['_GROUPING']._serialized_start=744
-  _globals['_GROUPING']._serialized_end=801
-  _globals['_COMPARISON']._serialized_start=804
-  _globals['_COMPARISON']._serialized_end=974
-  _globals['_CONDITION']._serialized_start=88
-  _globals['_CONDITION']._serialized_end=182
-  _globals['_QUERYPLAN']._serialized_start=185
-  _globals['_QUERYPLAN']._serialized_end=555
+  _globals['_MEASURE']._serialized_start=1783
+  _globals['_MEASURE']._serialized_end=2237
+  _globals['_GROUPING']._serialized_start=2240
+  _globals['_GROUPING']._serialized_end=2441
+  _globals['_COMPARISON']._serialized_start=2444
+  _globals['_COMPARISON']._serialized_end=2640
+  _globals['_DIFFERENCE']._serialized_start=2642
+  _globals['_DIFFERENCE']._serialized_end=2743
+  _globals['_JOINON']._serialized_start=2745
+  _globals['_JOINON']._serialized_end=2825
+  _globals['_CONDITION']._serialized_start=121
+  _globals['_CONDITION']._serialized_end=302
+  _globals['_TEXTS']._serialized_start=304
+  _globals['_TEXTS']._serialized_end=327
+  _globals['_TIMERANGE']._serialized_start=329
+  _globals['_TIMERANGE']._serialized_end=434
+  _globals['_DAYTIME']._serialized_start=436
+  _globals['_DAYTIME']._serialized_end=487
+  _globals['_SCOPE']._serialized_start=490
+  _globals['_SCOPE']._serialized_end=712
+  _globals['_GROUPLIMIT']._serialized_start=714
+  _globals['_GROUPLIMIT']._serialized_end=794
+  _globals['_FOLD']._serialized_start=797
+  _globals['_FOLD']._serialized_end=944
+  _globals['_JOIN']._serialized_start=946
+  _globals['_JOIN']._serialized_end=1054
+  _globals['_QUERYPLAN']._serialized_start=1057
+  _globals['_QUERYPLAN']._serialized_end=1780
 # @@protoc_insertion_point(module_scope)

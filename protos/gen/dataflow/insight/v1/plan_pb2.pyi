@@ -5,6 +5,7 @@ What a question means, in types."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -44,9 +45,35 @@ class _MeasureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Measure.Value
     """Number of readings without a value."""
     MEASURE_COVERAGE: _Measure.ValueType  # 8
     """First and last event time, and the numbers of readings and devices."""
+    MEASURE_FIRST: _Measure.ValueType  # 9
+    """The oldest value."""
+    MEASURE_MEDIAN: _Measure.ValueType  # 10
+    """The middle value, between two of them where their number is even (percentile_cont 0.5)."""
+    MEASURE_PERCENTILE: _Measure.ValueType  # 11
+    """The value below which `percentile` per cent lie, interpolated (percentile_cont)."""
+    MEASURE_STDDEV: _Measure.ValueType  # 12
+    """Standard deviation of a sample (stddev_samp)."""
+    MEASURE_MODE: _Measure.ValueType  # 13
+    """The most frequent value, and how often."""
+    MEASURE_DISTINCT: _Measure.ValueType  # 14
+    """Number of different values; of different devices without a field."""
+    MEASURE_SHARE: _Measure.ValueType  # 15
+    """Per cent of the readings for which all of `holding` hold, among those where each of their fields has a value."""
+    MEASURE_RANGE: _Measure.ValueType  # 16
+    """Largest less smallest value."""
+    MEASURE_STREAK: _Measure.ValueType  # 17
+    """The longest run of neighbouring readings of a device for which all of `holding` hold: readings, start, end, device."""
+    MEASURE_GAP: _Measure.ValueType  # 18
+    """The longest time between neighbouring readings of a device: seconds, start, end, device."""
+    MEASURE_CORRELATION: _Measure.ValueType  # 19
+    """Pearson's correlation of `field` and `other_field`, and of how many pairs."""
+    MEASURE_CHANGE: _Measure.ValueType  # 20
+    """The newest value less the oldest."""
+    MEASURE_MISSING_SHARE: _Measure.ValueType  # 21
+    """Per cent of the readings without a value."""
 
 class Measure(_Measure, metaclass=_MeasureEnumTypeWrapper):
-    """An aggregate function of a plan."""
+    """What is computed of the readings in scope."""
 
 MEASURE_UNSPECIFIED: Measure.ValueType  # 0
 """Not set."""
@@ -66,6 +93,32 @@ MEASURE_MISSING: Measure.ValueType  # 7
 """Number of readings without a value."""
 MEASURE_COVERAGE: Measure.ValueType  # 8
 """First and last event time, and the numbers of readings and devices."""
+MEASURE_FIRST: Measure.ValueType  # 9
+"""The oldest value."""
+MEASURE_MEDIAN: Measure.ValueType  # 10
+"""The middle value, between two of them where their number is even (percentile_cont 0.5)."""
+MEASURE_PERCENTILE: Measure.ValueType  # 11
+"""The value below which `percentile` per cent lie, interpolated (percentile_cont)."""
+MEASURE_STDDEV: Measure.ValueType  # 12
+"""Standard deviation of a sample (stddev_samp)."""
+MEASURE_MODE: Measure.ValueType  # 13
+"""The most frequent value, and how often."""
+MEASURE_DISTINCT: Measure.ValueType  # 14
+"""Number of different values; of different devices without a field."""
+MEASURE_SHARE: Measure.ValueType  # 15
+"""Per cent of the readings for which all of `holding` hold, among those where each of their fields has a value."""
+MEASURE_RANGE: Measure.ValueType  # 16
+"""Largest less smallest value."""
+MEASURE_STREAK: Measure.ValueType  # 17
+"""The longest run of neighbouring readings of a device for which all of `holding` hold: readings, start, end, device."""
+MEASURE_GAP: Measure.ValueType  # 18
+"""The longest time between neighbouring readings of a device: seconds, start, end, device."""
+MEASURE_CORRELATION: Measure.ValueType  # 19
+"""Pearson's correlation of `field` and `other_field`, and of how many pairs."""
+MEASURE_CHANGE: Measure.ValueType  # 20
+"""The newest value less the oldest."""
+MEASURE_MISSING_SHARE: Measure.ValueType  # 21
+"""Per cent of the readings without a value."""
 Global___Measure: _TypeAlias = Measure  # noqa: Y015
 
 class _Grouping:
@@ -75,17 +128,45 @@ class _Grouping:
 class _GroupingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Grouping.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     GROUPING_UNSPECIFIED: _Grouping.ValueType  # 0
-    """One answer over everything."""
+    """Not set."""
     GROUPING_DEVICE: _Grouping.ValueType  # 1
-    """One for each device."""
+    """By device."""
+    GROUPING_HOUR: _Grouping.ValueType  # 2
+    """By hour of the calendar."""
+    GROUPING_DAY: _Grouping.ValueType  # 3
+    """By day."""
+    GROUPING_WEEK: _Grouping.ValueType  # 4
+    """By week, from Monday."""
+    GROUPING_MONTH: _Grouping.ValueType  # 5
+    """By month."""
+    GROUPING_HOUR_OF_DAY: _Grouping.ValueType  # 6
+    """By hour of the day, 0 to 23."""
+    GROUPING_WEEKDAY: _Grouping.ValueType  # 7
+    """By day of the week, 1 (Monday) to 7."""
+    GROUPING_VALUE: _Grouping.ValueType  # 8
+    """By the values of `group_field`."""
 
 class Grouping(_Grouping, metaclass=_GroupingEnumTypeWrapper):
-    """How the answer is broken down."""
+    """How an answer is broken down. Days, weeks, months, hours and weekdays are those of the plan's time zone."""
 
 GROUPING_UNSPECIFIED: Grouping.ValueType  # 0
-"""One answer over everything."""
+"""Not set."""
 GROUPING_DEVICE: Grouping.ValueType  # 1
-"""One for each device."""
+"""By device."""
+GROUPING_HOUR: Grouping.ValueType  # 2
+"""By hour of the calendar."""
+GROUPING_DAY: Grouping.ValueType  # 3
+"""By day."""
+GROUPING_WEEK: Grouping.ValueType  # 4
+"""By week, from Monday."""
+GROUPING_MONTH: Grouping.ValueType  # 5
+"""By month."""
+GROUPING_HOUR_OF_DAY: Grouping.ValueType  # 6
+"""By hour of the day, 0 to 23."""
+GROUPING_WEEKDAY: Grouping.ValueType  # 7
+"""By day of the week, 1 (Monday) to 7."""
+GROUPING_VALUE: Grouping.ValueType  # 8
+"""By the values of `group_field`."""
 Global___Grouping: _TypeAlias = Grouping  # noqa: Y015
 
 class _Comparison:
@@ -106,6 +187,8 @@ class _ComparisonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Comparison
     """<="""
     COMPARISON_EQUAL: _Comparison.ValueType  # 5
     """="""
+    COMPARISON_NOT_EQUAL: _Comparison.ValueType  # 6
+    """<>"""
 
 class Comparison(_Comparison, metaclass=_ComparisonEnumTypeWrapper):
     """Comparison of a value with a limit."""
@@ -122,7 +205,57 @@ COMPARISON_LESS_OR_EQUAL: Comparison.ValueType  # 4
 """<="""
 COMPARISON_EQUAL: Comparison.ValueType  # 5
 """="""
+COMPARISON_NOT_EQUAL: Comparison.ValueType  # 6
+"""<>"""
 Global___Comparison: _TypeAlias = Comparison  # noqa: Y015
+
+class _Difference:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DifferenceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Difference.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DIFFERENCE_UNSPECIFIED: _Difference.ValueType  # 0
+    """The value itself."""
+    DIFFERENCE_NEIGHBOUR: _Difference.ValueType  # 1
+    """The value less the one of the device's reading before."""
+    DIFFERENCE_NEIGHBOUR_ABSOLUTE: _Difference.ValueType  # 2
+    """The same without its sign."""
+
+class Difference(_Difference, metaclass=_DifferenceEnumTypeWrapper):
+    """What takes the place of each value before it is measured."""
+
+DIFFERENCE_UNSPECIFIED: Difference.ValueType  # 0
+"""The value itself."""
+DIFFERENCE_NEIGHBOUR: Difference.ValueType  # 1
+"""The value less the one of the device's reading before."""
+DIFFERENCE_NEIGHBOUR_ABSOLUTE: Difference.ValueType  # 2
+"""The same without its sign."""
+Global___Difference: _TypeAlias = Difference  # noqa: Y015
+
+class _JoinOn:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _JoinOnEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JoinOn.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    JOIN_ON_UNSPECIFIED: _JoinOn.ValueType  # 0
+    """Not set."""
+    JOIN_ON_DEVICE_AND_TIME: _JoinOn.ValueType  # 1
+    """Same device, same stretch of time."""
+    JOIN_ON_TIME: _JoinOn.ValueType  # 2
+    """Same stretch of time; the joined contract's devices are taken together."""
+
+class JoinOn(_JoinOn, metaclass=_JoinOnEnumTypeWrapper):
+    """How readings of two contracts belong together."""
+
+JOIN_ON_UNSPECIFIED: JoinOn.ValueType  # 0
+"""Not set."""
+JOIN_ON_DEVICE_AND_TIME: JoinOn.ValueType  # 1
+"""Same device, same stretch of time."""
+JOIN_ON_TIME: JoinOn.ValueType  # 2
+"""Same stretch of time; the joined contract's devices are taken together."""
+Global___JoinOn: _TypeAlias = JoinOn  # noqa: Y015
 
 @_typing.final
 class Condition(_message.Message):
@@ -133,26 +266,268 @@ class Condition(_message.Message):
     FIELD_FIELD_NUMBER: _builtins.int
     COMPARISON_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    TEXTS_FIELD_NUMBER: _builtins.int
+    FLAG_FIELD_NUMBER: _builtins.int
+    JOINED_FIELD_NUMBER: _builtins.int
     field: _builtins.str
     """The field."""
     comparison: Global___Comparison.ValueType
     """The relation."""
     limit: _builtins.float
-    """The limit, in the field's unit."""
+    """A number, in the field's unit."""
+    flag: _builtins.bool
+    """Yes or no."""
+    joined: _builtins.bool
+    """The field belongs to the joined contract."""
+    @_builtins.property
+    def texts(self) -> Global___Texts:
+        """Texts: EQUAL means one of them, NOT_EQUAL none of them."""
+
     def __init__(
         self,
         *,
         field: _builtins.str = ...,
         comparison: Global___Comparison.ValueType = ...,
         limit: _builtins.float = ...,
+        texts: Global___Texts | None = ...,
+        flag: _builtins.bool = ...,
+        joined: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["flag", b"flag", "limit", b"limit", "texts", b"texts", "than", b"than"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "field", b"field", "flag", b"flag", "joined", b"joined", "limit", b"limit", "texts", b"texts", "than", b"than"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_than: _TypeAlias = _typing.Literal["limit", "texts", "flag"]  # noqa: Y015
+    _WhichOneofArgType_than: _TypeAlias = _typing.Literal["than", b"than"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_than) -> _WhichOneofReturnType_than | None: ...
+
+Global___Condition: _TypeAlias = Condition  # noqa: Y015
+
+@_typing.final
+class Texts(_message.Message):
+    """Texts to compare with."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At least one."""
+
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "field", b"field", "limit", b"limit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Condition: _TypeAlias = Condition  # noqa: Y015
+Global___Texts: _TypeAlias = Texts  # noqa: Y015
+
+@_typing.final
+class TimeRange(_message.Message):
+    """A stretch of event time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """From here on; absent: from the beginning."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Before here; absent: to the end."""
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TimeRange: _TypeAlias = TimeRange  # noqa: Y015
+
+@_typing.final
+class DayTime(_message.Message):
+    """A part of each day, in the plan's time zone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_MINUTE_FIELD_NUMBER: _builtins.int
+    END_MINUTE_FIELD_NUMBER: _builtins.int
+    start_minute: _builtins.int
+    """From this minute after midnight on, 0 to 1439."""
+    end_minute: _builtins.int
+    """Before this minute, 1 to 1440; below the start it reaches over midnight."""
+    def __init__(
+        self,
+        *,
+        start_minute: _builtins.int = ...,
+        end_minute: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_minute", b"end_minute", "start_minute", b"start_minute"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DayTime: _TypeAlias = DayTime  # noqa: Y015
+
+@_typing.final
+class Scope(_message.Message):
+    """Which readings count. All parts must hold; within devices, times, day times and weekdays one is enough."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_IDS_FIELD_NUMBER: _builtins.int
+    EXCLUDED_DEVICE_IDS_FIELD_NUMBER: _builtins.int
+    TIMES_FIELD_NUMBER: _builtins.int
+    DAY_TIMES_FIELD_NUMBER: _builtins.int
+    WEEKDAYS_FIELD_NUMBER: _builtins.int
+    CONDITIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def device_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these devices; empty for all."""
+
+    @_builtins.property
+    def excluded_device_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Not these."""
+
+    @_builtins.property
+    def times(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimeRange]:
+        """Only these stretches of event time; empty for all."""
+
+    @_builtins.property
+    def day_times(self) -> _containers.RepeatedCompositeFieldContainer[Global___DayTime]:
+        """Only these parts of each day; empty for all."""
+
+    @_builtins.property
+    def weekdays(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Only these days of the week, 1 (Monday) to 7; empty for all."""
+
+    @_builtins.property
+    def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]:
+        """All must hold."""
+
+    def __init__(
+        self,
+        *,
+        device_ids: _abc.Iterable[_builtins.str] | None = ...,
+        excluded_device_ids: _abc.Iterable[_builtins.str] | None = ...,
+        times: _abc.Iterable[Global___TimeRange] | None = ...,
+        day_times: _abc.Iterable[Global___DayTime] | None = ...,
+        weekdays: _abc.Iterable[_builtins.int] | None = ...,
+        conditions: _abc.Iterable[Global___Condition] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "day_times", b"day_times", "device_ids", b"device_ids", "excluded_device_ids", b"excluded_device_ids", "times", b"times", "weekdays", b"weekdays"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Scope: _TypeAlias = Scope  # noqa: Y015
+
+@_typing.final
+class GroupLimit(_message.Message):
+    """A limit on the value of a group."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPARISON_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    comparison: Global___Comparison.ValueType
+    """The relation."""
+    limit: _builtins.float
+    """The limit."""
+    def __init__(
+        self,
+        *,
+        comparison: Global___Comparison.ValueType = ...,
+        limit: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupLimit: _TypeAlias = GroupLimit  # noqa: Y015
+
+@_typing.final
+class Fold(_message.Message):
+    """Folds finer groups into one value: "the average of the daily maxima" is MAX by DAY, folded by AVG."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EACH_FIELD_NUMBER: _builtins.int
+    MEASURE_FIELD_NUMBER: _builtins.int
+    HAVING_FIELD_NUMBER: _builtins.int
+    measure: Global___Measure.ValueType
+    """What is computed of their values: COUNT, AVG, MIN, MAX, SUM, MEDIAN, STDDEV or RANGE."""
+    @_builtins.property
+    def each(self) -> _containers.RepeatedScalarFieldContainer[Global___Grouping.ValueType]:
+        """The finer groups, beside `group_by`."""
+
+    @_builtins.property
+    def having(self) -> Global___GroupLimit:
+        """Only finer groups whose value stands so."""
+
+    def __init__(
+        self,
+        *,
+        each: _abc.Iterable[Global___Grouping.ValueType] | None = ...,
+        measure: Global___Measure.ValueType = ...,
+        having: Global___GroupLimit | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["having", b"having"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["each", b"each", "having", b"having", "measure", b"measure"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Fold: _TypeAlias = Fold  # noqa: Y015
+
+@_typing.final
+class Join(_message.Message):
+    """A second contract beside the first: its numeric fields are averaged over each stretch of time, so that one row stands beside each reading."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    ON_FIELD_NUMBER: _builtins.int
+    BUCKET_FIELD_NUMBER: _builtins.int
+    contract: _builtins.str
+    """The contract."""
+    on: Global___JoinOn.ValueType
+    """How readings belong together."""
+    @_builtins.property
+    def bucket(self) -> _duration_pb2.Duration:
+        """How long the stretches of time are, whole minutes up to a day."""
+
+    def __init__(
+        self,
+        *,
+        contract: _builtins.str = ...,
+        on: Global___JoinOn.ValueType = ...,
+        bucket: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "contract", b"contract", "on", b"on"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Join: _TypeAlias = Join  # noqa: Y015
 
 @_typing.final
 class QueryPlan(_message.Message):
@@ -161,43 +536,84 @@ class QueryPlan(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CONTRACT_FIELD_NUMBER: _builtins.int
-    FIELD_FIELD_NUMBER: _builtins.int
     MEASURE_FIELD_NUMBER: _builtins.int
-    DEVICE_IDS_FIELD_NUMBER: _builtins.int
-    START_TIME_FIELD_NUMBER: _builtins.int
-    END_TIME_FIELD_NUMBER: _builtins.int
-    GROUPING_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    PERCENTILE_FIELD_NUMBER: _builtins.int
+    OTHER_FIELD_FIELD_NUMBER: _builtins.int
+    OTHER_JOINED_FIELD_NUMBER: _builtins.int
+    HOLDING_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    COMPARED_WITH_FIELD_NUMBER: _builtins.int
+    DIFFERENCE_FIELD_NUMBER: _builtins.int
+    NEIGHBOUR_WITHIN_FIELD_NUMBER: _builtins.int
+    GROUP_BY_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_FIELD_NUMBER: _builtins.int
+    GROUP_JOINED_FIELD_NUMBER: _builtins.int
+    FOLD_FIELD_NUMBER: _builtins.int
+    HAVING_FIELD_NUMBER: _builtins.int
     RANK_FIELD_NUMBER: _builtins.int
     WITH_WHERE_AND_WHEN_FIELD_NUMBER: _builtins.int
-    CONDITIONS_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    JOIN_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
     ASSUMPTIONS_FIELD_NUMBER: _builtins.int
     contract: _builtins.str
-    """The contract whose readings answer."""
-    field: _builtins.str
-    """The field; empty for COUNT and COVERAGE over readings."""
+    """The contract whose readings are measured."""
     measure: Global___Measure.ValueType
     """What is computed."""
-    grouping: Global___Grouping.ValueType
-    """How the answer is broken down."""
+    field: _builtins.str
+    """The field; empty for COUNT, COVERAGE, DISTINCT, GAP of readings, and for SHARE and STREAK."""
+    percentile: _builtins.float
+    """For PERCENTILE, 0 to 100."""
+    other_field: _builtins.str
+    """For CORRELATION: the second field."""
+    other_joined: _builtins.bool
+    """The second field belongs to the joined contract."""
+    difference: Global___Difference.ValueType
+    """What takes the place of the values."""
+    group_field: _builtins.str
+    """For VALUE."""
+    group_joined: _builtins.bool
+    """The field of VALUE belongs to the joined contract."""
     rank: _builtins.int
     """0: rows by group; n > 0: the n highest groups; n < 0: the n lowest."""
     with_where_and_when: _builtins.bool
     """For MIN and MAX: also which device and when."""
+    time_zone: _builtins.str
+    """IANA name of the zone of days, hours and weekdays; empty: UTC."""
+    unit: _builtins.str
+    """The unit that values are given in, where it is another than the field's."""
     @_builtins.property
-    def device_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only these devices; empty for all."""
+    def holding(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]:
+        """For SHARE and STREAK: what must hold."""
 
     @_builtins.property
-    def start_time(self) -> _timestamp_pb2.Timestamp:
-        """From this event time on."""
+    def scope(self) -> Global___Scope:
+        """Which readings."""
 
     @_builtins.property
-    def end_time(self) -> _timestamp_pb2.Timestamp:
-        """Before this event time."""
+    def compared_with(self) -> Global___Scope:
+        """The same measure of other readings beside it: the result has both, and the first less the second."""
 
     @_builtins.property
-    def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]:
-        """All must hold."""
+    def neighbour_within(self) -> _duration_pb2.Duration:
+        """Neighbouring readings further apart than this are no neighbours (differences, streaks); absent: however far."""
+
+    @_builtins.property
+    def group_by(self) -> _containers.RepeatedScalarFieldContainer[Global___Grouping.ValueType]:
+        """How the answer is broken down; at most two."""
+
+    @_builtins.property
+    def fold(self) -> Global___Fold:
+        """Computes finer groups first."""
+
+    @_builtins.property
+    def having(self) -> Global___GroupLimit:
+        """Only groups whose value stands so."""
+
+    @_builtins.property
+    def join(self) -> Global___Join:
+        """A second contract."""
 
     @_builtins.property
     def assumptions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -207,20 +623,31 @@ class QueryPlan(_message.Message):
         self,
         *,
         contract: _builtins.str = ...,
-        field: _builtins.str = ...,
         measure: Global___Measure.ValueType = ...,
-        device_ids: _abc.Iterable[_builtins.str] | None = ...,
-        start_time: _timestamp_pb2.Timestamp | None = ...,
-        end_time: _timestamp_pb2.Timestamp | None = ...,
-        grouping: Global___Grouping.ValueType = ...,
+        field: _builtins.str = ...,
+        percentile: _builtins.float = ...,
+        other_field: _builtins.str = ...,
+        other_joined: _builtins.bool = ...,
+        holding: _abc.Iterable[Global___Condition] | None = ...,
+        scope: Global___Scope | None = ...,
+        compared_with: Global___Scope | None = ...,
+        difference: Global___Difference.ValueType = ...,
+        neighbour_within: _duration_pb2.Duration | None = ...,
+        group_by: _abc.Iterable[Global___Grouping.ValueType] | None = ...,
+        group_field: _builtins.str = ...,
+        group_joined: _builtins.bool = ...,
+        fold: Global___Fold | None = ...,
+        having: Global___GroupLimit | None = ...,
         rank: _builtins.int = ...,
         with_where_and_when: _builtins.bool = ...,
-        conditions: _abc.Iterable[Global___Condition] | None = ...,
+        time_zone: _builtins.str = ...,
+        join: Global___Join | None = ...,
+        unit: _builtins.str = ...,
         assumptions: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["compared_with", b"compared_with", "fold", b"fold", "having", b"having", "join", b"join", "neighbour_within", b"neighbour_within", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assumptions", b"assumptions", "conditions", b"conditions", "contract", b"contract", "device_ids", b"device_ids", "end_time", b"end_time", "field", b"field", "grouping", b"grouping", "measure", b"measure", "rank", b"rank", "start_time", b"start_time", "with_where_and_when", b"with_where_and_when"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assumptions", b"assumptions", "compared_with", b"compared_with", "contract", b"contract", "difference", b"difference", "field", b"field", "fold", b"fold", "group_by", b"group_by", "group_field", b"group_field", "group_joined", b"group_joined", "having", b"having", "holding", b"holding", "join", b"join", "measure", b"measure", "neighbour_within", b"neighbour_within", "other_field", b"other_field", "other_joined", b"other_joined", "percentile", b"percentile", "rank", b"rank", "scope", b"scope", "time_zone", b"time_zone", "unit", b"unit", "with_where_and_when", b"with_where_and_when"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
