@@ -31,12 +31,14 @@ class Claim:
         end: Where it ends, exclusive.
         row: The cell's row.
         column: The cell's column.
+        result: Number of the result (`Computed.index`).
     """
 
     start: int
     end: int
     row: int
     column: int
+    result: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Bound:
     row: int
     column: int
     digits: int | None = None
+    result: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime
 
 from dataflow_insight.answers.phrase import phrase
 from dataflow_insight.answers.verify import Draft
-from dataflow_insight.catalogue.catalogue import Catalogue, Contract
+from dataflow_insight.engines.engine import Asked, Desk
 from dataflow_insight.english.planner import plan_question
-from dataflow_insight.plans.plan import Declined, Plan
-from dataflow_insight.queries.table import Table
+from dataflow_insight.english.refusals import unclear
+from dataflow_insight.plans.errors import PlanError
+from dataflow_insight.plans.plan import Declined
 
 
 class LocalEngine:
@@ -20,13 +20,17 @@ class LocalEngine:
         """What the asker is told."""
         return "local"
 
-    async def plan(self, question: str, catalogue: Catalogue, now: datetime, contract: str) -> Plan | Declined:
-        """Returns what to compute, or why not."""
+    async def answer(self, asked: Asked, desk: Desk) -> AsyncIterator[Draft | Declined]:
+        """Yields the answer in pieces, or why there is none."""
         # In a thread: a strange question of full length takes some hundred milliseconds, which nobody else should wait for.
-        return await asyncio.to_thread(plan_question, question, catalogue, now, contract)
-
-    async def phrase(self, question: str, plan: Plan, table: Table, contract: Contract) -> AsyncIterator[Draft]:
-        """Yields the answer in pieces."""
-        del question
-        for draft in phrase(plan, table, contract):
+        planned = await asyncio.to_thread(plan_question, asked.question, asked.catalogue, asked.now, asked.contract)
+        if isinstance(planned, Declined):
+            yield planned
+            return
+        try:
+            computed = await desk.compute(planned)
+        except PlanError:
+            yield unclear()
+            return
+        for draft in phrase(computed.plan, computed.table, computed.contract):
             yield draft
