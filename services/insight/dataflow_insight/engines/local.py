@@ -23,14 +23,19 @@ class LocalEngine:
     async def answer(self, asked: Asked, desk: Desk) -> AsyncIterator[Draft | Declined]:
         """Yields the answer in pieces, or why there is none."""
         # In a thread: a strange question of full length takes some hundred milliseconds, which nobody else should wait for.
-        planned = await asyncio.to_thread(plan_question, asked.question, asked.catalogue, asked.now, asked.contract)
+        planned = await asyncio.to_thread(
+            plan_question, asked.question, asked.catalogue, asked.now, asked.contract, asked.zone
+        )
         if isinstance(planned, Declined):
             yield planned
             return
-        try:
-            computed = await desk.compute(planned)
-        except PlanError:
-            yield unclear()
-            return
-        for draft in phrase(computed.plan, computed.table, computed.contract):
-            yield draft
+        for index, plan in enumerate(planned):
+            try:
+                computed = await desk.compute(plan)
+            except PlanError:
+                yield unclear()
+                return
+            if index:
+                yield Draft(" ")
+            for draft in phrase(computed.plan, computed.table, computed.contract):
+                yield draft

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from dataflow_insight.catalogue.catalogue import Contract, Field
@@ -12,7 +12,7 @@ from dataflow_insight.english.intents import Intent
 from dataflow_insight.english.lexicon import DEVICE_NOUN, READING_NOUN
 from dataflow_insight.english.names import adds_up
 from dataflow_insight.english.refusals import Refusal, needs_field, not_yet, two_things, unclear
-from dataflow_insight.plans.plan import Focus, Grouping, Measure, Plan, Scope, TimeRange
+from dataflow_insight.plans.plan import Focus, Grouping, Measure, Plan, Scope
 
 _VALUE_WORDS: Final = rf"\b(?:{READING_NOUN}|reported?|measured?|recorded?|sent|stored|delivered|received|available)\b"
 
@@ -39,8 +39,8 @@ class Shape:
     timed: bool
     text: str
 
-    def plan(self, start: datetime | None, end: datetime | None) -> Plan:
-        """Returns the query over a range of event time, end exclusive.
+    def plan(self, scope: Scope) -> Plan:
+        """Returns the query over a scope.
 
         Raises:
             Refusal: The parts do not make one query.
@@ -49,11 +49,7 @@ class Shape:
             contract=self.contract.name,
             measure=Measure.COUNT,
             field=self.measured.name if self.measured is not None else "",
-            scope=Scope(
-                device_ids=tuple(self.devices),
-                times=(TimeRange(start, end),) if start is not None or end is not None else (),
-                conditions=tuple(found.condition for found in self.conditions),
-            ),
+            scope=scope,
         )
         plan = self._measure()(plan)
         self._check_limits(plan)
