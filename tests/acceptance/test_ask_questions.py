@@ -1,21 +1,16 @@
 """Asks a real server over real readings: right answers, honest refusals, no way in and nothing left running."""
 
 import asyncio
-import csv
 import json
-import os
-import uuid
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import grpc.aio
 import pytest
-from dataflow.insight.v1 import ask_service_pb2, ask_service_pb2_grpc
+from dataflow.insight.v1 import ask_service_pb2
 from dataflow_insight.__main__ import ask_service
 from dataflow_insight.ask_service import AskService
 from dataflow_insight.catalogue.survey import Survey
@@ -24,112 +19,25 @@ from dataflow_insight.postgres import Reader
 from dataflow_mesh.errors import QueryTooExpensiveError
 from dataflow_mesh.testing import PostgresCluster, in_process_server, postgres_cluster
 
-ROOT = Path(__file__).parents[2]
-CASES = Path(os.environ.get("DATAFLOW_CASES", ROOT.parent / "shared" / "cases"))
+from tests import sensor_data
+from tests.ask_client import Asked, Asker
+from tests.ask_database import AIR, ROOM, add_contract, make_schema
+
+DATA = Path(__file__).parents[1] / "data"
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 
-pytestmark = [
-    pytest.mark.postgres,
-    pytest.mark.skipif(not (CASES / "sensors").is_dir(), reason="the full case data is not here: set DATAFLOW_CASES"),
-]
-
-AIR_FIELDS = ["pm25", "pm10", "so2", "no2", "co", "o3", "temp", "pres", "dewp", "rain", "wd", "wspm"]
-ROOM_FIELDS = ["temperature", "humidity", "light", "co2", "occupancy"]
-AIR = {
-    "name": "air",
-    "event_time": "ts",
-    "fields": [
-        {"name": "device_id", "type": "string"},
-        {"name": "ts", "type": "timestamp"},
-        *({"name": name, "type": "string" if name == "wd" else "number", "required": False} for name in AIR_FIELDS),
-    ],
-}
-ROOM = {
-    "name": "room",
-    "event_time": "ts",
-    "fields": [
-        {"name": "temperature", "type": "number", "unit": "°C"},
-        {"name": "humidity", "type": "number", "unit": "%"},
-        {"name": "light", "type": "number", "unit": "lux"},
-        {"name": "co2", "type": "number", "unit": "ppm"},
-        {"name": "occupancy", "type": "integer"},
-    ],
-}
-
-
-def air_rows() -> list[tuple[Any, ...]]:
-    """Reads twelve stations and 744 hours; an empty cell is null."""
-    path = CASES / "sensors" / "beijing-multisite" / "readings_2014-01.csv"
-    with path.open(newline="") as file:
-        return [
-            (
-                row["device_id"],
-                datetime.fromisoformat(row["ts"]),
-                *(None if row[name] == "" else row[name] if name == "wd" else float(row[name]) for name in AIR_FIELDS),
-            )
-            for row in csv.DictReader(file)
-        ]
-
-
-def room_rows() -> list[tuple[Any, ...]]:
-    """Reads two recordings of one office, a row a minute, as two rooms."""
-    rows: list[tuple[Any, ...]] = []
-    for device, name in (("room-a", "datatraining.txt"), ("room-b", "datatest.txt")):
-        with (CASES / "sensors" / "uci-occupancy" / name).open(newline="") as file:
-            reader = csv.reader(file)
-            next(reader)
-            for row in reader:
-                time = datetime.fromisoformat(row[1]).replace(tzinfo=UTC)
-                rows.append((device, time, *(float(value) for value in row[2:6]), int(row[7])))
-    return rows
+pytestmark = pytest.mark.postgres
 
 
 async def load(dsn: str) -> None:
-    """Makes the validator's schema, two contracts and their readings, in the shape that the store has."""
+    """Makes two contracts and their readings."""
     connection = await asyncpg.connect(dsn)
     try:
         await make_schema(connection)
-        for spec, rows, fields in ((AIR, air_rows(), AIR_FIELDS), (ROOM, room_rows(), ROOM_FIELDS)):
-            await add_contract(connection, spec, rows, fields)
+        await add_contract(connection, AIR, list(sensor_data.air_rows()), sensor_data.AIR_FIELDS)
+        await add_contract(connection, ROOM, list(sensor_data.room_rows()), sensor_data.ROOM_FIELDS)
     finally:
         await connection.close()
-
-
-async def make_schema(connection: "asyncpg.Connection[Any]") -> None:
-    """Runs the validator's own migrations."""
-    await connection.execute("CREATE SCHEMA validator")
-    folder = resources.files("dataflow_validator") / "migrations"
-    for migration in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if migration.name.endswith(".sql"):
-            await connection.execute(migration.read_text())
-
-
-async def add_contract(
-    connection: "asyncpg.Connection[Any]", spec: dict[str, Any], rows: list[tuple[Any, ...]], fields: list[str]
-) -> None:
-    """Adds one active contract and its readings."""
-    name = spec["name"]
-    await connection.execute(
-        "INSERT INTO validator.contract (name, active_revision, latest_revision) VALUES ($1, 1, 1)", name
-    )
-    await connection.execute("INSERT INTO validator.revision VALUES ($1, 1, $2)", name, json.dumps(spec))
-    types = {"string": "text", "number": "double precision", "integer": "bigint"}
-    kinds = {entry["name"]: types.get(entry["type"], "text") for entry in spec["fields"]}
-    columns = ", ".join(f'"{field}" {kinds[field]}' for field in fields)
-    await connection.execute(
-        f"""CREATE TABLE readings."{name}" (
-            device_id text COLLATE "C" NOT NULL, event_time timestamptz NOT NULL, receive_time timestamptz NOT NULL,
-            message_id uuid NOT NULL, content_hash bigint NOT NULL, revision integer NOT NULL,
-            stored_xid xid8 NOT NULL DEFAULT pg_current_xact_id(), maybe_duplicate boolean NOT NULL DEFAULT false,
-            {columns}, extra jsonb, PRIMARY KEY (device_id, event_time, message_id))"""
-    )
-    await connection.copy_records_to_table(
-        name,
-        schema_name="readings",
-        columns=["device_id", "event_time", "receive_time", "message_id", "content_hash", "revision", *fields],
-        records=[(row[0], row[1], row[1], uuid.uuid4(), 0, 1, *row[2:]) for row in rows],
-    )
-    await connection.execute(f'ANALYZE readings."{name}"')
 
 
 @pytest.fixture(scope="module")
@@ -145,67 +53,6 @@ def database(cluster: PostgresCluster) -> str:
     dsn = cluster.create_database("readings")
     asyncio.run(load(dsn))
     return dsn
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One answer, taken apart."""
-
-    events: list[ask_service_pb2.AskResponse]
-
-    @property
-    def kinds(self) -> list[str]:
-        return [str(event.WhichOneof("event")) for event in self.events]
-
-    @property
-    def text(self) -> str:
-        return "".join(event.text.text for event in self.events if event.WhichOneof("event") == "text")
-
-    @property
-    def bindings(self) -> list[ask_service_pb2.Binding]:
-        return [binding for event in self.events for binding in event.text.bindings]
-
-    @property
-    def plan(self) -> Any:
-        return next(event.plan.plan for event in self.events if event.WhichOneof("event") == "plan")
-
-    @property
-    def result(self) -> ask_service_pb2.Result:
-        return next(event.result for event in self.events if event.WhichOneof("event") == "result")
-
-    @property
-    def finished(self) -> ask_service_pb2.Finished:
-        return self.events[-1].finished
-
-    @property
-    def decline(self) -> str:
-        return ask_service_pb2.Decline.Name(self.finished.decline).removeprefix("DECLINE_")
-
-    @property
-    def cells(self) -> list[list[Any]]:
-        return [[value_of(cell) for cell in row.cells] for row in self.result.rows]
-
-
-def value_of(cell: ask_service_pb2.Cell) -> Any:
-    """Returns what a cell holds."""
-    kind = cell.WhichOneof("value")
-    if kind is None:
-        return None
-    if kind == "time":
-        return cell.time.ToDatetime(UTC).isoformat().replace("+00:00", "Z")
-    return getattr(cell, kind)
-
-
-class Asker:
-    """Asks over a channel."""
-
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self.stub = ask_service_pb2_grpc.AskServiceStub(channel)
-
-    async def __call__(self, question: str, contract: str = "") -> Asked:
-        """Returns the whole answer."""
-        request = ask_service_pb2.AskRequest(question=question, contract=contract)
-        return Asked([event async for event in self.stub.Ask(request)])
 
 
 @pytest.fixture
@@ -225,8 +72,7 @@ async def ask(reader: Reader) -> AsyncIterator[Asker]:
 
 def published() -> list[dict[str, Any]]:
     """Reads the published questions."""
-    path = CASES / "ask" / "questions.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [json.loads(line) for line in (DATA / "ask_published.jsonl").read_text().splitlines()]
 
 
 LATER = {"d08", "d09", "d11", "d12", "d13"}
@@ -284,7 +130,7 @@ def is_number(text: str) -> bool:
 
 def golden() -> list[dict[str, Any]]:
     """Reads our own questions."""
-    return [json.loads(line) for line in (ROOT / "tests" / "data" / "ask_golden.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (DATA / "ask_golden.jsonl").read_text().splitlines()]
 
 
 async def test_golden_questions_are_answered_from_the_database(ask: Asker) -> None:
@@ -354,7 +200,7 @@ async def count_rows(dsn: str) -> dict[str, int]:
 async def test_naughty_strings_get_no_number_and_change_nothing(ask: Asker, database: str) -> None:
     """No hostile string raises, is obeyed or gets an unsupported number, alone or inside of a question."""
     before = await count_rows(database)
-    strings = json.loads((CASES / "hostile" / "blns.json").read_text())
+    strings = json.loads((DATA.parent / "contracts" / "samples" / "hostile" / "blns.json").read_text())
     templates = ("{}", "What was the average temperature at {}?", "How many readings did Tiantan send on {}?")
     for string in strings:
         for template in templates:

@@ -6,9 +6,9 @@ from importlib import resources
 
 import asyncpg
 import pytest
+from dataflow_insight.catalogue import survey as survey_module
 from dataflow_insight.catalogue.survey import Survey
 from dataflow_insight.postgres import Reader
-from dataflow_insight.catalogue import survey as survey_module
 
 pytestmark = pytest.mark.postgres
 
