@@ -23,6 +23,7 @@ from dataflow_insight.answers.phrase import is_empty, span_words
 from dataflow_insight.answers.verify import Bound, Draft, Verified, verify
 from dataflow_insight.catalogue.catalogue import Catalogue
 from dataflow_insight.engines.engine import Asked, Computed, Engine
+from dataflow_insight.engines.usage import Usage
 from dataflow_insight.plans.check import check_plan
 from dataflow_insight.plans.messages import plan_to_proto
 from dataflow_insight.plans.plan import Decline, Declined, Plan
@@ -177,6 +178,7 @@ class _Desk:
     def __init__(self, asked: Asked, queries: Queries, tell: "_Tell") -> None:
         self.asked = asked
         self.computed: list[Computed] = []
+        self.usage = Usage()
         self._queries = queries
         self._tell = tell
 
@@ -187,6 +189,7 @@ class _Desk:
         planned = ask_service_pb2.Planned(plan=plan_to_proto(plan), index=index)
         await self._tell(ask_service_pb2.AskResponse(plan=planned))
         query = render(plan, contract)
+        self.usage.query_count += 1
         table = table_of(query, await self._queries.fetch_bounded(query.sql, *query.parameters))
         result = table.to_proto()
         result.index = index

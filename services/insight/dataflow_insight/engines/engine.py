@@ -11,6 +11,7 @@ from dataflow.insight.v1 import ask_service_pb2
 
 from dataflow_insight.answers.verify import Draft
 from dataflow_insight.catalogue.catalogue import Catalogue, Contract
+from dataflow_insight.engines.usage import Usage
 from dataflow_insight.plans.plan import Declined, Plan
 from dataflow_insight.queries.table import Table
 
@@ -71,12 +72,18 @@ class Computed:
 class Desk(Protocol):
     """Computes plans for an engine: checks them, runs their SQL within the limits, and tells the asker."""
 
+    @property
+    def usage(self) -> Usage:
+        """What the answer took so far; an engine adds its calls and tokens when it knows them."""
+        ...
+
     async def compute(self, plan: Plan) -> Computed:
         """Returns the result of a plan.
 
         Raises:
             PlanError: The plan does not fit the catalogue; the text says why, and the engine may try another.
             QueryTooExpensiveError: It would cost more than a query, an answer or the caller may.
+            EngineError: The engine has asked for as many queries as an answer may run (LIMIT).
         """
         ...
 
