@@ -83,6 +83,7 @@ __all__ = [
     "SourceInvalidError",
     "SourceNotFoundError",
     "StreamsExhaustedError",
+    "SummaryNotFoundError",
     "TableLockedError",
     "TokenInvalidError",
     "UnauthenticatedError",
@@ -318,6 +319,13 @@ class QueryTooExpensiveError(ResourceExhaustedError):
     """
 
 
+class SummaryNotFoundError(NotFoundError):
+    """No summary of that id.
+
+    Metadata: {"summaryId": "..."}.
+    """
+
+
 class JobNotFoundError(NotFoundError):
     """No job of that id; ended jobs are kept for `job_days`.
 
@@ -403,6 +411,7 @@ BY_REASON: Mapping[str, type[DataflowError]] = MappingProxyType(
         "CONTRACT_IN_USE": ContractInUseError,
         "TABLE_LOCKED": TableLockedError,
         "QUERY_TOO_EXPENSIVE": QueryTooExpensiveError,
+        "SUMMARY_NOT_FOUND": SummaryNotFoundError,
         "JOB_NOT_FOUND": JobNotFoundError,
         "JOB_STATE": JobStateError,
         "JOB_WORKER_DIED": JobWorkerDiedError,

@@ -92,6 +92,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNAVAILABLE. Somebody keeps the contract's table locked, so that no column can be added; nothing was changed. Metadata: {"contract": "...", "pid": "123", "application": "psql", "ageSeconds": "12.5"}, of the oldest transaction that has a lock, where it can be seen."""
     ERROR_REASON_QUERY_TOO_EXPENSIVE: _ErrorReason.ValueType  # 60
     """RESOURCE_EXHAUSTED. The query costs more than the limit; narrow the question. Metadata: {"limit": "rows|cost|time"}."""
+    ERROR_REASON_SUMMARY_NOT_FOUND: _ErrorReason.ValueType  # 65
+    """NOT_FOUND. No summary of that id. Metadata: {"summaryId": "..."}."""
     ERROR_REASON_JOB_NOT_FOUND: _ErrorReason.ValueType  # 70
     """NOT_FOUND. No job of that id; ended jobs are kept for `job_days`. Metadata: {"jobId": "..."}."""
     ERROR_REASON_JOB_STATE: _ErrorReason.ValueType  # 71
@@ -182,6 +184,8 @@ ERROR_REASON_TABLE_LOCKED: ErrorReason.ValueType  # 51
 """UNAVAILABLE. Somebody keeps the contract's table locked, so that no column can be added; nothing was changed. Metadata: {"contract": "...", "pid": "123", "application": "psql", "ageSeconds": "12.5"}, of the oldest transaction that has a lock, where it can be seen."""
 ERROR_REASON_QUERY_TOO_EXPENSIVE: ErrorReason.ValueType  # 60
 """RESOURCE_EXHAUSTED. The query costs more than the limit; narrow the question. Metadata: {"limit": "rows|cost|time"}."""
+ERROR_REASON_SUMMARY_NOT_FOUND: ErrorReason.ValueType  # 65
+"""NOT_FOUND. No summary of that id. Metadata: {"summaryId": "..."}."""
 ERROR_REASON_JOB_NOT_FOUND: ErrorReason.ValueType  # 70
 """NOT_FOUND. No job of that id; ended jobs are kept for `job_days`. Metadata: {"jobId": "..."}."""
 ERROR_REASON_JOB_STATE: ErrorReason.ValueType  # 71
