@@ -34,6 +34,7 @@ __all__ = [
     "BY_REASON",
     "AbortedError",
     "AlreadyExistsError",
+    "AsksExhaustedError",
     "BridgeOverloadedError",
     "CancelledError",
     "ContractExistsError",
@@ -41,6 +42,10 @@ __all__ = [
     "ContractInactiveError",
     "ContractInvalidError",
     "ContractNotFoundError",
+    "ConversationBusyError",
+    "ConversationFullError",
+    "ConversationNotFoundError",
+    "ConversationsOffError",
     "CursorForeignError",
     "CursorInvalidError",
     "DataLossError",
@@ -319,10 +324,45 @@ class QueryTooExpensiveError(ResourceExhaustedError):
     """
 
 
+class AsksExhaustedError(ResourceExhaustedError):
+    """The caller has as many questions in the making as it may; `RetryInfo` says when to try again.
+
+    Metadata: {"limit": "16"}.
+    """
+
+
+class ConversationNotFoundError(NotFoundError):
+    """The caller has no conversation of that id; ended ones are kept for `conversation_days`.
+
+    Metadata: {"conversationId": "..."}.
+    """
+
+
+class ConversationBusyError(FailedPreconditionError):
+    """Another question of this conversation is being answered; wait for its end.
+
+    Metadata: {"conversationId": "..."}.
+    """
+
+
+class ConversationFullError(FailedPreconditionError):
+    """The conversation has as many turns or characters as it may; begin another.
+
+    Metadata: {"conversationId": "...", "limit": "turns|characters"}.
+    """
+
+
 class SummaryNotFoundError(NotFoundError):
     """No summary of that id.
 
     Metadata: {"summaryId": "..."}.
+    """
+
+
+class ConversationsOffError(FailedPreconditionError):
+    """This server keeps no conversations: it has no `postgres_dsn` that may write.
+
+    Metadata: {}.
     """
 
 
@@ -411,7 +451,12 @@ BY_REASON: Mapping[str, type[DataflowError]] = MappingProxyType(
         "CONTRACT_IN_USE": ContractInUseError,
         "TABLE_LOCKED": TableLockedError,
         "QUERY_TOO_EXPENSIVE": QueryTooExpensiveError,
+        "ASKS_EXHAUSTED": AsksExhaustedError,
+        "CONVERSATION_NOT_FOUND": ConversationNotFoundError,
+        "CONVERSATION_BUSY": ConversationBusyError,
+        "CONVERSATION_FULL": ConversationFullError,
         "SUMMARY_NOT_FOUND": SummaryNotFoundError,
+        "CONVERSATIONS_OFF": ConversationsOffError,
         "JOB_NOT_FOUND": JobNotFoundError,
         "JOB_STATE": JobStateError,
         "JOB_WORKER_DIED": JobWorkerDiedError,

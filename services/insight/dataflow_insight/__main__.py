@@ -15,7 +15,7 @@ from dataflow_mesh.server import GrpcServer, Service
 from dataflow_mesh.settings import load
 from dataflow_mesh.telemetry import telemetry
 
-from dataflow_insight.ask_service import AskService
+from dataflow_insight.asking.service import AskService
 from dataflow_insight.catalogue.survey import Survey
 from dataflow_insight.engines.local import LocalEngine
 from dataflow_insight.postgres import Reader

@@ -297,6 +297,14 @@ INSIGHT_ASKS = Metric(
 INSIGHT_DECLINED = Metric(
     "dataflow.insight.declined", Kind.COUNTER, "{question}", "Questions declined, by why.", (Attribute.REASON,)
 )
+INSIGHT_FALLBACKS = Metric(
+    "dataflow.insight.fallbacks",
+    Kind.COUNTER,
+    "{question}",
+    "Questions that another engine answered than the one that was to, by why.",
+    (Attribute.REASON,),
+)
+INSIGHT_RUNNING = Metric("dataflow.insight.running", Kind.UP_DOWN, "{question}", "Answers in the making.")
 INSIGHT_DURATION = Metric(
     "dataflow.insight.duration",
     Kind.HISTOGRAM,

@@ -1,6 +1,7 @@
 """The seam between questions and what understands them: engines only plan and phrase; code computes, checks and gates."""
 
-from collections.abc import AsyncIterator
+import typing
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -96,7 +97,7 @@ class Engine(Protocol):
         """What the asker is told, such as "local"."""
         ...
 
-    def answer(self, asked: Asked, desk: Desk) -> AsyncIterator[Draft | Declined]:
+    def answer(self, asked: Asked, desk: Desk) -> AsyncGenerator[Draft | Declined, None]:
         """Yields the answer in pieces, with claims on the cells that support it; or, alone, why there is none.
 
         Raises:
@@ -115,6 +116,11 @@ class Fallback(IntEnum):
     INVALID = ask_service_pb2.FALLBACK_INVALID
     UNSUPPORTED = ask_service_pb2.FALLBACK_UNSUPPORTED
     LIMIT = ask_service_pb2.FALLBACK_LIMIT
+
+    @property
+    def proto(self) -> ask_service_pb2.Fallback.ValueType:
+        """The proto's value."""
+        return typing.cast("ask_service_pb2.Fallback.ValueType", int(self))
 
 
 class EngineError(Exception):

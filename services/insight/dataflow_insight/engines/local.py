@@ -1,7 +1,7 @@
 """The engine without a model: deterministic, no network, always there."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from dataflow_insight.answers.phrase import phrase
 from dataflow_insight.answers.verify import Draft
@@ -20,7 +20,7 @@ class LocalEngine:
         """What the asker is told."""
         return "local"
 
-    async def answer(self, asked: Asked, desk: Desk) -> AsyncIterator[Draft | Declined]:
+    async def answer(self, asked: Asked, desk: Desk) -> AsyncGenerator[Draft | Declined, None]:
         """Yields the answer in pieces, or why there is none."""
         # In a thread: a strange question of full length takes some hundred milliseconds, which nobody else should wait for.
         planned = await asyncio.to_thread(

@@ -92,8 +92,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNAVAILABLE. Somebody keeps the contract's table locked, so that no column can be added; nothing was changed. Metadata: {"contract": "...", "pid": "123", "application": "psql", "ageSeconds": "12.5"}, of the oldest transaction that has a lock, where it can be seen."""
     ERROR_REASON_QUERY_TOO_EXPENSIVE: _ErrorReason.ValueType  # 60
     """RESOURCE_EXHAUSTED. The query costs more than the limit; narrow the question. Metadata: {"limit": "rows|cost|time"}."""
+    ERROR_REASON_ASKS_EXHAUSTED: _ErrorReason.ValueType  # 61
+    """RESOURCE_EXHAUSTED. The caller has as many questions in the making as it may; `RetryInfo` says when to try again. Metadata: {"limit": "16"}."""
+    ERROR_REASON_CONVERSATION_NOT_FOUND: _ErrorReason.ValueType  # 62
+    """NOT_FOUND. The caller has no conversation of that id; ended ones are kept for `conversation_days`. Metadata: {"conversationId": "..."}."""
+    ERROR_REASON_CONVERSATION_BUSY: _ErrorReason.ValueType  # 63
+    """FAILED_PRECONDITION. Another question of this conversation is being answered; wait for its end. Metadata: {"conversationId": "..."}."""
+    ERROR_REASON_CONVERSATION_FULL: _ErrorReason.ValueType  # 64
+    """FAILED_PRECONDITION. The conversation has as many turns or characters as it may; begin another. Metadata: {"conversationId": "...", "limit": "turns|characters"}."""
     ERROR_REASON_SUMMARY_NOT_FOUND: _ErrorReason.ValueType  # 65
     """NOT_FOUND. No summary of that id. Metadata: {"summaryId": "..."}."""
+    ERROR_REASON_CONVERSATIONS_OFF: _ErrorReason.ValueType  # 68
+    """FAILED_PRECONDITION. This server keeps no conversations: it has no `postgres_dsn` that may write. Metadata: {}."""
     ERROR_REASON_JOB_NOT_FOUND: _ErrorReason.ValueType  # 70
     """NOT_FOUND. No job of that id; ended jobs are kept for `job_days`. Metadata: {"jobId": "..."}."""
     ERROR_REASON_JOB_STATE: _ErrorReason.ValueType  # 71
@@ -184,8 +194,18 @@ ERROR_REASON_TABLE_LOCKED: ErrorReason.ValueType  # 51
 """UNAVAILABLE. Somebody keeps the contract's table locked, so that no column can be added; nothing was changed. Metadata: {"contract": "...", "pid": "123", "application": "psql", "ageSeconds": "12.5"}, of the oldest transaction that has a lock, where it can be seen."""
 ERROR_REASON_QUERY_TOO_EXPENSIVE: ErrorReason.ValueType  # 60
 """RESOURCE_EXHAUSTED. The query costs more than the limit; narrow the question. Metadata: {"limit": "rows|cost|time"}."""
+ERROR_REASON_ASKS_EXHAUSTED: ErrorReason.ValueType  # 61
+"""RESOURCE_EXHAUSTED. The caller has as many questions in the making as it may; `RetryInfo` says when to try again. Metadata: {"limit": "16"}."""
+ERROR_REASON_CONVERSATION_NOT_FOUND: ErrorReason.ValueType  # 62
+"""NOT_FOUND. The caller has no conversation of that id; ended ones are kept for `conversation_days`. Metadata: {"conversationId": "..."}."""
+ERROR_REASON_CONVERSATION_BUSY: ErrorReason.ValueType  # 63
+"""FAILED_PRECONDITION. Another question of this conversation is being answered; wait for its end. Metadata: {"conversationId": "..."}."""
+ERROR_REASON_CONVERSATION_FULL: ErrorReason.ValueType  # 64
+"""FAILED_PRECONDITION. The conversation has as many turns or characters as it may; begin another. Metadata: {"conversationId": "...", "limit": "turns|characters"}."""
 ERROR_REASON_SUMMARY_NOT_FOUND: ErrorReason.ValueType  # 65
 """NOT_FOUND. No summary of that id. Metadata: {"summaryId": "..."}."""
+ERROR_REASON_CONVERSATIONS_OFF: ErrorReason.ValueType  # 68
+"""FAILED_PRECONDITION. This server keeps no conversations: it has no `postgres_dsn` that may write. Metadata: {}."""
 ERROR_REASON_JOB_NOT_FOUND: ErrorReason.ValueType  # 70
 """NOT_FOUND. No job of that id; ended jobs are kept for `job_days`. Metadata: {"jobId": "..."}."""
 ERROR_REASON_JOB_STATE: ErrorReason.ValueType  # 71

@@ -119,22 +119,26 @@ class AskRequest(_message.Message):
     QUESTION_FIELD_NUMBER: _builtins.int
     CONTRACT_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
+    ENGINE_FIELD_NUMBER: _builtins.int
     question: _builtins.str
     """In English."""
     contract: _builtins.str
     """Only this contract; empty: the one that fits."""
     time_zone: _builtins.str
     """IANA name of the asker's time zone, such as "Europe/Berlin": what "yesterday" and "18:00" mean. Empty: UTC."""
+    engine: _builtins.str
+    """Which engine is to answer: "local", or the model's name as `Started.engine` says it. Empty: the model where there is one."""
     def __init__(
         self,
         *,
         question: _builtins.str = ...,
         contract: _builtins.str = ...,
         time_zone: _builtins.str = ...,
+        engine: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "question", b"question", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "engine", b"engine", "question", b"question", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

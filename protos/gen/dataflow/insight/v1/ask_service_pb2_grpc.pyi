@@ -41,8 +41,10 @@ class AskServiceStub:
     The stream cannot be resumed; ask again. A slow reader holds its own stream only.
     Cancelling the call cancels the query and the call to the model.
 
-    INVALID_ARGUMENT (INVALID_REQUEST): empty or over 2,000 characters, or no such time zone.
+    INVALID_ARGUMENT (INVALID_REQUEST): empty or over 2,000 characters, or no such time zone or engine.
     RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): the query would cost too much.
+    RESOURCE_EXHAUSTED (ASKS_EXHAUSTED): the caller has too many answers in the making.
+    DEADLINE_EXCEEDED: the whole answer took longer than the server allows; a model that is slow is replaced before.
     UNAVAILABLE (POSTGRES_UNAVAILABLE).
     """
 
@@ -59,8 +61,10 @@ class AskServiceAsyncStub(AskServiceStub):
     The stream cannot be resumed; ask again. A slow reader holds its own stream only.
     Cancelling the call cancels the query and the call to the model.
 
-    INVALID_ARGUMENT (INVALID_REQUEST): empty or over 2,000 characters, or no such time zone.
+    INVALID_ARGUMENT (INVALID_REQUEST): empty or over 2,000 characters, or no such time zone or engine.
     RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): the query would cost too much.
+    RESOURCE_EXHAUSTED (ASKS_EXHAUSTED): the caller has too many answers in the making.
+    DEADLINE_EXCEEDED: the whole answer took longer than the server allows; a model that is slow is replaced before.
     UNAVAILABLE (POSTGRES_UNAVAILABLE).
     """
 
@@ -80,8 +84,10 @@ class AskServiceServicer(metaclass=_abc_1.ABCMeta):
         The stream cannot be resumed; ask again. A slow reader holds its own stream only.
         Cancelling the call cancels the query and the call to the model.
 
-        INVALID_ARGUMENT (INVALID_REQUEST): empty or over 2,000 characters, or no such time zone.
+        INVALID_ARGUMENT (INVALID_REQUEST): empty or over 2,000 characters, or no such time zone or engine.
         RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): the query would cost too much.
+        RESOURCE_EXHAUSTED (ASKS_EXHAUSTED): the caller has too many answers in the making.
+        DEADLINE_EXCEEDED: the whole answer took longer than the server allows; a model that is slow is replaced before.
         UNAVAILABLE (POSTGRES_UNAVAILABLE).
         """
 
