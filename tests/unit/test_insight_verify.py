@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from dataflow_insight.answers.verify import HIDDEN, Claim, Draft, Verified, verify
-from dataflow_insight.queries.sql import Query
+from dataflow_insight.queries.query import Query
 from dataflow_insight.queries.table import Table
 
 TABLE = Table(

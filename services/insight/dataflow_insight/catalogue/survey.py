@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 from dataflow_insight.catalogue.catalogue import Catalogue, Contract, Field, Kind
 from dataflow_insight.catalogue.columns import ENVELOPE, column_of
-from dataflow_insight.queries.sql import quoted
+from dataflow_insight.queries.query import quoted
 
 MAX_CONTRACTS: Final = 200
 MAX_DEVICES: Final = 2000

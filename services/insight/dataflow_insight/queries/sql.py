@@ -1,49 +1,20 @@
 """From a checked plan to SQL: every identifier comes from the catalogue and is quoted, every value is a parameter."""
 
 # ruff: noqa: S608 - what is put into the texts below is quoted names of the catalogue and numbers of this module
-from dataclasses import dataclass
 from typing import Final
 
 from dataflow_insight.catalogue.catalogue import Contract, Field, Kind
-from dataflow_insight.plans.plan import Measure, Plan
-
-MAX_ROWS: Final = 1000
-"""Most rows of a result; one more is read to know that it was cut."""
-
-MAX_TIES: Final = 100
-"""Most rows that share a highest or lowest value."""
+from dataflow_insight.plans.errors import PlanError
+from dataflow_insight.plans.plan import Grouping, Measure, Plan
+from dataflow_insight.queries.query import MAX_ROWS, MAX_TIES, Query, Role, quoted
 
 _NUMBER_CAST: Final = "::double precision"
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
-    """What will run.
-
-    Attributes:
-        sql: One SELECT, with $n for parameters.
-        parameters: Their values.
-        columns: Names of the result's columns.
-        value_column: Which column holds what was asked for.
-        device_column: Which holds the device; None for none.
-        time_column: Which holds the event time; None for none.
-    """
-
-    sql: str
-    parameters: tuple[object, ...]
-    columns: tuple[str, ...]
-    value_column: int = 0
-    device_column: int | None = None
-    time_column: int | None = None
-
-
-def quoted(name: str) -> str:
-    """Returns an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 def render(plan: Plan, contract: Contract) -> Query:
     """Returns the SQL of a plan that `check_plan` has accepted for this contract."""
+    if plan.compared_with or plan.fold or plan.having or plan.join or plan.group_by not in {(), (Grouping.DEVICE,)}:
+        raise PlanError("this cannot be computed")
     where = _Where(plan, contract)
     table = f"readings.{quoted(contract.name)}"
     item = contract.field_named(plan.field) if plan.field else None
@@ -54,7 +25,9 @@ def render(plan: Plan, contract: Contract) -> Query:
         return _single_rows(plan, item, table, where)
     value, name = _aggregate(plan, item)
     if not plan.by_device:
-        return Query(f"SELECT {value} AS {quoted(name)} FROM {table}{where.text()}", where.parameters, (name,))
+        return Query(
+            f"SELECT {value} AS {quoted(name)} FROM {table}{where.text()}", where.parameters, (name,), (Role.VALUE,)
+        )
     grouped = f"SELECT device_id, {value} AS {quoted(name)} FROM {table}{where.text()} GROUP BY device_id"
     if plan.rank:
         way = "DESC" if plan.rank > 0 else "ASC"
@@ -68,7 +41,7 @@ def render(plan: Plan, contract: Contract) -> Query:
         sql = f"SELECT * FROM ({ranked}) AS ranked ORDER BY {quoted(name)} {way}, device_id LIMIT {MAX_ROWS + 1}"
     else:
         sql = f"{grouped} ORDER BY device_id LIMIT {MAX_ROWS + 1}"
-    return Query(sql, where.parameters, ("device_id", name), value_column=1, device_column=0)
+    return Query(sql, where.parameters, ("device_id", name), (Role.DEVICE, Role.VALUE))
 
 
 class _Where:
@@ -135,7 +108,7 @@ def _coverage(table: str, where: _Where) -> Query:
         "SELECT min(event_time) AS first_time, max(event_time) AS last_time, count(*) AS readings,"
         f" count(DISTINCT device_id) AS devices FROM {table}{where.text()}"
     )
-    return Query(sql, where.parameters, columns, value_column=0, time_column=0)
+    return Query(sql, where.parameters, columns, (Role.START, Role.END, Role.VALUE, Role.DEVICES))
 
 
 def _single_rows(plan: Plan, item: Field, table: str, where: _Where) -> Query:
@@ -157,4 +130,4 @@ def _single_rows(plan: Plan, item: Field, table: str, where: _Where) -> Query:
         way = "DESC" if plan.measure is Measure.MAX else "ASC"
         ties = f"SELECT {selected} FROM {table}{present} ORDER BY {column} {way} FETCH FIRST 1 ROWS WITH TIES"
         sql = f"SELECT * FROM ({ties}) AS extreme ORDER BY event_time, device_id LIMIT {MAX_TIES}"
-    return Query(sql, where.parameters, (item.name, "device_id", "event_time"), 0, 1, 2)
+    return Query(sql, where.parameters, (item.name, "device_id", "event_time"), (Role.VALUE, Role.DEVICE, Role.TIME))

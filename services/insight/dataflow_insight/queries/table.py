@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from dataflow.insight.v1 import ask_service_pb2
 
-from dataflow_insight.queries.sql import MAX_ROWS, Query
+from dataflow_insight.queries.query import MAX_ROWS, Query
 
 Value = str | float | int | bool | datetime | None
 """What a cell holds."""
