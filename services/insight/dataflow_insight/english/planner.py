@@ -11,6 +11,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from dataflow_insight.catalogue.catalogue import Catalogue, Contract
+from dataflow_insight.english.claims import plans_of
 from dataflow_insight.english.conditions import ConditionError
 from dataflow_insight.english.families import FAMILIES
 from dataflow_insight.english.moments import TimeError
@@ -18,13 +19,12 @@ from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, no_data, off_topic, unclear
 from dataflow_insight.plans.check import check_plan
 from dataflow_insight.plans.errors import PlanError
-from dataflow_insight.plans.plan import Decline, Declined, Measure, Plan
+from dataflow_insight.plans.plan import Declined, Plan
 
 MAX_WORDS: Final = 150
 """Most words of a question that is read."""
 
 _UTC: Final = ZoneInfo("UTC")
-_COUNTS: Final = frozenset({Measure.COUNT, Measure.COVERAGE, Measure.DISTINCT, Measure.GAP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def _attempt(question: str, contract: Contract, now: datetime, zone: ZoneInfo) -
     outcome: tuple[Plan, ...] | Declined
     try:
         reading.open()
-        outcome = _plans(reading)
+        outcome = plans_of(reading, FAMILIES)
     except Refusal as refusal:
         outcome = refusal.declined
     except (TimeError, ConditionError) as error:
@@ -101,43 +101,6 @@ def _attempt(question: str, contract: Contract, now: datetime, zone: ZoneInfo) -
         if not isinstance(outcome, Declined) and _overlap(outcome[0], contract.first_time, contract.last_time):
             score += 5
     return _Attempt(outcome, score, (len(contract.devices), span))
-
-
-def _plans(reading: Reading) -> tuple[Plan, ...]:
-    """Returns the plans of the first family that claims the question.
-
-    Raises:
-        Refusal: It cannot be answered, or a word of it was not read.
-    """
-    for family in FAMILIES:
-        try:
-            planned = family(reading)
-        except Refusal as refusal:
-            if refusal.declined.reason is Decline.NOT_UNDERSTOOD:
-                _refuse_unknown_names(reading)
-            raise
-        if planned is None:
-            continue
-        plans = planned if isinstance(planned, tuple) else (planned,)
-        first = plans[0]
-        reading.settle(
-            measured=bool(first.field or first.scope.conditions or first.holding),
-            counts=first.measure in _COUNTS,
-            coverage=first.measure is Measure.COVERAGE,
-        )
-        return tuple(
-            replace(plan, assumptions=tuple(dict.fromkeys([*reading.assumptions, *plan.assumptions]))) for plan in plans
-        )
-    raise Refusal(unclear())
-
-
-def _refuse_unknown_names(reading: Reading) -> None:
-    """Refuses a name that nothing has: that says more than what else is wrong with the question."""
-    try:
-        reading.settle(measured=bool(reading.names.fields))
-    except Refusal as refusal:
-        if refusal.declined.reason in {Decline.UNKNOWN_DEVICE, Decline.UNKNOWN_FIELD}:
-            raise
 
 
 def _overlap(plan: Plan, first: datetime, last: datetime) -> bool:

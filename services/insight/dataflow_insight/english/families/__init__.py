@@ -4,15 +4,10 @@ Each module has `plan(reading)`, which returns None for a question that is not i
 and otherwise covers the words that it understands and returns one plan or several. The last family claims all that is left.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 from dataflow_insight.english.families import standard
-from dataflow_insight.english.reading import Reading
-from dataflow_insight.plans.plan import Plan
-
-Family = Callable[[Reading], Plan | tuple[Plan, ...] | None]
-"""Makes the plans of one kind of question; None: not of this kind."""
+from dataflow_insight.english.family import Family
 
 FAMILIES: Final[tuple[Family, ...]] = (standard.plan,)
 """In the order in which they are asked."""

@@ -1,0 +1,55 @@
+"""Lets families claim a question, and holds the one that did to every word of it."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from dataflow_insight.english.family import Family
+from dataflow_insight.english.reading import Reading
+from dataflow_insight.english.refusals import Refusal, unclear
+from dataflow_insight.plans.plan import Decline, Measure, Plan
+
+_COUNTS: Final = frozenset({Measure.COUNT, Measure.COVERAGE, Measure.DISTINCT, Measure.GAP})
+
+
+def plans_of(reading: Reading, families: Iterable[Family]) -> tuple[Plan, ...]:
+    """Returns the plans of the first family that claims the question.
+
+    Args:
+        reading: Opened.
+        families: In the order in which they are asked.
+
+    Raises:
+        Refusal: It cannot be answered, or a word of it was not read.
+        TimeError: The times make no range.
+        ConditionError: A limit cannot be applied.
+    """
+    for family in families:
+        try:
+            planned = family(reading)
+        except Refusal as refusal:
+            if refusal.declined.reason is Decline.NOT_UNDERSTOOD:
+                _refuse_unknown_names(reading)
+            raise
+        if planned is None:
+            continue
+        plans = planned if isinstance(planned, tuple) else (planned,)
+        first = plans[0]
+        reading.settle(
+            measured=bool(first.field or first.scope.conditions or first.holding),
+            counts=first.measure in _COUNTS,
+            coverage=first.measure is Measure.COVERAGE,
+        )
+        return tuple(
+            replace(plan, assumptions=tuple(dict.fromkeys([*reading.assumptions, *plan.assumptions]))) for plan in plans
+        )
+    raise Refusal(unclear())
+
+
+def _refuse_unknown_names(reading: Reading) -> None:
+    """Refuses a name that nothing has: that says more than what else is wrong with the question."""
+    try:
+        reading.settle(measured=bool(reading.names.fields))
+    except Refusal as refusal:
+        if refusal.declined.reason in {Decline.UNKNOWN_DEVICE, Decline.UNKNOWN_FIELD}:
+            raise
