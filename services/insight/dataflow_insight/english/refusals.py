@@ -67,6 +67,16 @@ def unclear(why: str = "") -> Declined:
     return Declined(Decline.NOT_UNDERSTOOD, f"{text} {why}".strip())
 
 
+def which_of(*meanings: str) -> Declined:
+    """Returns the question back to the asker: what was asked has several meanings.
+
+    Args:
+        meanings: Two or more, without digits.
+    """
+    head, last = ", ".join(meanings[:-1]), meanings[-1]
+    return Declined(Decline.AMBIGUOUS, f"That can mean several things. Do you mean {head} or {last}?")
+
+
 def _listed(lead: str, names: Iterable[str]) -> str:
     # Names with digits stay out: a refusal shows no digit.
     shown = [name for name in names if not any(letter.isdigit() for letter in name)]
