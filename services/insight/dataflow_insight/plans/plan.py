@@ -114,7 +114,11 @@ class JoinOn(IntEnum):
 
 
 class Focus(StrEnum):
-    """Which part of the result the asker wants to hear first. It does not change what is computed."""
+    """Which part of the result the asker wants to hear first. It does not change what is computed.
+
+    For runs and gaps FIRST is the start and LAST the end. YES_NO asks whether the value of a comparison or a change is above
+    zero (the first is the larger, it rose), NO_YES whether it is below; PERCENT and RATIO are those of a comparison.
+    """
 
     VALUE = "value"
     DEVICE = "device"
@@ -126,6 +130,8 @@ class Focus(StrEnum):
     YES_NO = "yes_no"
     DIFFERENCE = "difference"
     RATIO = "ratio"
+    PERCENT = "percent"
+    NO_YES = "no_yes"
 
 
 class Decline(IntEnum):
