@@ -116,6 +116,7 @@ class Fallback(IntEnum):
     INVALID = ask_service_pb2.FALLBACK_INVALID
     UNSUPPORTED = ask_service_pb2.FALLBACK_UNSUPPORTED
     LIMIT = ask_service_pb2.FALLBACK_LIMIT
+    WITHHELD = ask_service_pb2.FALLBACK_WITHHELD
 
     @property
     def proto(self) -> ask_service_pb2.Fallback.ValueType:

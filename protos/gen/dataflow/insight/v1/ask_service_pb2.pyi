@@ -88,6 +88,8 @@ class _FallbackEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fallback.Val
     """Nothing of its text was supported by a result."""
     FALLBACK_LIMIT: _Fallback.ValueType  # 7
     """It reached a limit of this server: steps, queries, tokens or characters."""
+    FALLBACK_WITHHELD: _Fallback.ValueType  # 8
+    """The policy keeps from the provider what the question needs."""
 
 class Fallback(_Fallback, metaclass=_FallbackEnumTypeWrapper):
     """Why another engine answered than the one that was to."""
@@ -108,6 +110,8 @@ FALLBACK_UNSUPPORTED: Fallback.ValueType  # 6
 """Nothing of its text was supported by a result."""
 FALLBACK_LIMIT: Fallback.ValueType  # 7
 """It reached a limit of this server: steps, queries, tokens or characters."""
+FALLBACK_WITHHELD: Fallback.ValueType  # 8
+"""The policy keeps from the provider what the question needs."""
 Global___Fallback: _TypeAlias = Fallback  # noqa: Y015
 
 @_typing.final
