@@ -6,8 +6,15 @@ and otherwise covers the words that it understands and returns one plan or sever
 
 from typing import Final
 
-from dataflow_insight.english.families import standard
+from dataflow_insight.english.families import changes, correlations, gaps, shares, standard, streaks
 from dataflow_insight.english.family import Family
 
-FAMILIES: Final[tuple[Family, ...]] = (standard.plan,)
+FAMILIES: Final[tuple[Family, ...]] = (
+    gaps.plan,
+    changes.plan,
+    streaks.plan,
+    correlations.plan,
+    shares.plan,
+    standard.plan,
+)
 """In the order in which they are asked."""

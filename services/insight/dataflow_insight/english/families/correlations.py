@@ -1,0 +1,83 @@
+"""The family of correlations: how two fields go together."""
+
+import re
+from typing import Final
+
+from dataflow_insight.english.families.asked_part import read_asked_part
+from dataflow_insight.english.reading import Reading
+from dataflow_insight.english.refusals import Refusal, two_things, unclear
+from dataflow_insight.english.sheet import FIELD
+from dataflow_insight.plans.plan import Focus, Grouping, Measure, Plan
+
+_CORRELATION: Final = r"(?:anti-?)?correlat(?:e|es|ed|ing|ions?)"
+_RELATION: Final = r"(?:relation(?:ship)?s?|associations?|connections?|links?|dependenc(?:e|y)|interrelations?|related|associated|linked|connected)"
+_CLAIMS: Final = (
+    rf"\b{_CORRELATION}\b",
+    rf"\b{_RELATION}\b.*{FIELD}.*{FIELD}",
+    rf"{FIELD}.*{FIELD}.*\b{_RELATION}\b",
+    rf"{FIELD}.*\b{_RELATION}\b.*{FIELD}",
+    rf"{FIELD}\s*(?:\w+\s+)?depends?\s+(?:\w+\s+)?(?:up)?on\s+(?:the\s+)?{FIELD}|\bdoes\b.*{FIELD}.*\bdepend\b.*\bon\b.*{FIELD}",
+)
+_MANNER: Final = (
+    r"\b(?:(?:pearson(?:'s)?|linear(?:ly)?|statistical(?:ly)?|overall|correlation)\s+)*(?:coefficients?|correlation\s+r|pearson(?:'s)?(?:\s+r)?|linear(?:ly)?)\b|"
+    r"\bhow\s+(?:strong(?:ly)?|close(?:ly)?|well|much|tight(?:ly)?|is|are|do|does|high)\b|\bhow\b|\bto\s+what\s+(?:extent|degree)\b|\bstrength\s+of\b|\bdegree\s+of\b|"
+    r"\b(?:with\s+)?(?:one\s+another|each\s+other)\b|\bmutual(?:ly)?\b|\bdepends?\s+(?:up)?on\b|\bdepend\b"
+)
+_WAY: Final = r"\b(?:the\s+)?(?P<size>strongest|highest|largest|greatest|lowest|weakest|most)\s*(?P<way>positive(?:ly)?|negative(?:ly)?|inverse(?:ly)?)?(?=\s|$)"
+
+
+def plan(reading: Reading) -> Plan | None:
+    """Returns the plan of a question for the correlation of two fields.
+
+    Raises:
+        Refusal: It does not name exactly two fields.
+        TimeError: The times make no range.
+        ConditionError: A limit cannot be applied.
+    """
+    sheet = reading.sheet
+    if not any(sheet.find(pattern) for pattern in _CLAIMS):
+        return None
+    asked = read_asked_part(sheet)
+    chosen = sheet.take(_WAY) if asked.focus is Focus.DEVICE else None
+    sheet.take_all(rf"\b(?:{_CORRELATION}|{_RELATION})\b")
+    sheet.take_all(_MANNER)
+    sheet.take_all(
+        rf"\bbetween\s+(?=(?:the\s+)?(?:\w+\s+)?{FIELD})|(?<=\uf8ff)\s*(?:vs\.?|versus|against)(?=\s+(?:the\s+)?{FIELD})|\band\b"
+    )
+    sheet.take_all(r"\b(?:strong|significant|linear|clear|any|some|direct|inverse|positive|negative)\s+(?=\uf8ff)")
+    scope = reading.read_scope()
+    fields = reading.free_fields()
+    if len(fields) != 2:
+        raise Refusal(unclear("A correlation is of two fields; please name both."))
+    if any(not item.kind.numeric for item in fields):
+        raise Refusal(unclear("Only fields that hold numbers have a correlation."))
+    if asked.focus not in {Focus.VALUE, Focus.DEVICE}:
+        raise Refusal(two_things())
+    rank = 0
+    if asked.focus is Focus.DEVICE:
+        rank = _rank(chosen)
+    return Plan(
+        contract=reading.contract.name,
+        measure=Measure.CORRELATION,
+        field=fields[0].name,
+        other_field=fields[1].name,
+        scope=scope,
+        group_by=(Grouping.DEVICE,) if rank else asked.group_by,
+        rank=rank,
+        time_zone=reading.zone.key,
+        focus=asked.focus,
+    )
+
+
+def _rank(chosen: re.Match[str] | None) -> int:
+    """Returns 1 for the device with the highest coefficient, -1 for that with the lowest."""
+    if chosen is None:
+        raise Refusal(unclear("It is not clear by what the device is chosen."))
+    way, size = chosen["way"] or "", chosen["size"]
+    if way.startswith(("negative", "inverse")):
+        return -1
+    if way or size in {"highest", "largest", "greatest"}:
+        return 1
+    if size == "lowest":
+        return -1
+    raise Refusal(unclear("It is not clear whether the highest or the lowest coefficient is meant."))
