@@ -1,0 +1,212 @@
+"""The engine: asks the model for plans, computes them, gives results back, and turns its words into drafts."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Final
+
+from dataflow_insight.answers.verify import Draft
+from dataflow_insight.engines.engine import Asked, Desk, EngineError, Fallback
+from dataflow_insight.engines.gemini.budget import Budget
+from dataflow_insight.engines.gemini.context import Sample
+from dataflow_insight.engines.gemini.limits import Limits
+from dataflow_insight.engines.gemini.messages import (
+    Called,
+    Calling,
+    Chunk,
+    Model,
+    ModelError,
+    Request,
+    Returned,
+    Said,
+    Spoke,
+    Stop,
+    Tokens,
+    Told,
+)
+from dataflow_insight.engines.gemini.prompt import SYSTEM, opening
+from dataflow_insight.engines.gemini.redaction import Policy, Redactor
+from dataflow_insight.engines.gemini.schema import tools
+from dataflow_insight.engines.gemini.tooling import Tooling
+from dataflow_insight.engines.gemini.tries import Tries
+from dataflow_insight.engines.gemini.writing import Writer
+from dataflow_insight.plans.plan import Declined
+
+_CHARACTERS_PER_TOKEN: Final = 3
+_AGAIN: Final = (
+    "That was no answer. Call compute_plan or decline; after results, write the answer with cell references."
+)
+
+
+class GeminiEngine:
+    """Plans and phrases by a model of Gemini.
+
+    Args:
+        model: Streams its turns.
+        limits: Of one answer.
+        policy: What leaves the house.
+        budget: Of this process.
+        tries: How calls are made; by default with `model`, `limits` and `budget`.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        limits: Limits | None = None,
+        policy: Policy | None = None,
+        budget: Budget | None = None,
+        tries: Tries | None = None,
+    ) -> None:
+        self._limits = limits or Limits()
+        self._policy = policy or Policy()
+        self._budget = budget or Budget()
+        self._tries = tries or Tries(model, self._limits, self._budget)
+
+    @property
+    def name(self) -> str:
+        """What the asker is told."""
+        return "gemini"
+
+    async def answer(self, asked: Asked, desk: Desk) -> AsyncGenerator[Draft | Declined, None]:
+        """Yields the answer in pieces, or why there is none.
+
+        Raises:
+            EngineError: The model failed, or reached a limit; the text has no secret in it.
+        """
+        redactor = Redactor(self._policy, asked.catalogue)
+        if redactor.names_withheld(asked.question):
+            raise EngineError(Fallback.WITHHELD, "the question names what the policy keeps from the model")
+        dialogue = _Dialogue(asked, desk, redactor, self._limits, self._budget, self._tries)
+        async with aclosing(dialogue.run({})) as pieces:
+            async for piece in pieces:
+                yield piece
+
+
+class _Dialogue:
+    """One answer."""
+
+    def __init__(
+        self, asked: Asked, desk: Desk, redactor: Redactor, limits: Limits, budget: Budget, tries: Tries
+    ) -> None:
+        self._asked = asked
+        self._desk = desk
+        self._redactor = redactor
+        self._limits = limits
+        self._budget = budget
+        self._tries = tries
+        self._tooling = Tooling(asked, desk, redactor, limits)
+        self._writer = Writer(self._tooling.results, redactor)
+        self._ends_at = asyncio.get_running_loop().time() + limits.seconds
+        self._held: list[Draft] = []
+        self._characters = 0
+
+    async def run(self, sample: Sample) -> AsyncGenerator[Draft | Declined, None]:
+        """Takes turns with the model until there is an answer."""
+        turns: list[Told | Spoke | Returned] = [opening(self._asked, self._redactor, self._limits, sample)]
+        for _ in range(self._limits.model_calls):
+            parts: list[Said | Called] = []
+            async with aclosing(self._turn(tuple(turns), parts)) as drafts:
+                async for draft in drafts:
+                    yield draft
+            calls = [part for part in parts if isinstance(part, Called)]
+            if not calls:
+                if self._writer.references:
+                    return
+                self._tooling.mistake("wrote no answer that stands on a result")
+                turns += [Spoke(tuple(parts)), Told((_AGAIN,))] if parts else [Told((_AGAIN,))]
+                continue
+            returned, declined = await self._tooling.run(calls, self._ends_at)
+            if declined is not None and not self._writer.references:
+                if self._redactor.withholds:
+                    raise EngineError(Fallback.WITHHELD, "the policy may keep from the model what the question needs")
+                yield declined
+                return
+            turns += [Spoke(tuple(parts)), returned]
+        raise EngineError(Fallback.LIMIT, f"no answer within {self._limits.model_calls} calls to the model")
+
+    async def _turn(
+        self, turns: tuple[Told | Spoke | Returned, ...], parts: list[Said | Called]
+    ) -> AsyncGenerator[Draft, None]:
+        """Takes one turn of the model, adds its parts to `parts`, and yields what it wrote."""
+        self._budget.check()
+        request = Request(SYSTEM, turns, tools(), self._calling(), self._limits.output_tokens)
+        stop: Stop | None = None
+        tokens: Tokens | None = None
+        characters = 0
+        try:
+            async with aclosing(self._tries.stream(request, self._ends_at, self._count_call)) as chunks:
+                async for chunk in chunks:
+                    stop, tokens = chunk.stop or stop, chunk.tokens or tokens
+                    characters += self._take(chunk, parts)
+                    for draft in self._drafts(chunk):
+                        yield draft
+        except ModelError as error:
+            raise EngineError(error.reason, str(error)) from None
+        finally:
+            self._spend(tokens or Tokens(written=characters // _CHARACTERS_PER_TOKEN))
+        self._judge(stop, parts)
+        for draft in self._shown(self._writer.close()):
+            yield draft
+
+    def _calling(self) -> Calling:
+        if not self._tooling.results:
+            return Calling.MUST
+        return Calling.MAY if self._tooling.may_compute else Calling.NEVER
+
+    def _take(self, chunk: Chunk, parts: list[Said | Called]) -> int:
+        """Adds a piece to the turn, and words to words; returns how many characters it has."""
+        characters = 0
+        for part in chunk.parts:
+            last = parts[-1] if parts else None
+            if isinstance(part, Said):
+                characters += len(part.text)
+                if isinstance(last, Said) and not last.signature:
+                    parts[-1] = Said(last.text + part.text, part.signature)
+                    continue
+            parts.append(part)
+        self._characters += characters
+        if self._characters > self._limits.output_characters:
+            raise EngineError(Fallback.LIMIT, f"the model wrote more than {self._limits.output_characters} characters")
+        if sum(isinstance(part, Called) for part in parts) > 4 * self._limits.calls_per_turn:
+            raise EngineError(Fallback.LIMIT, "the model called too many tools in one turn")
+        return characters
+
+    def _drafts(self, chunk: Chunk) -> list[Draft]:
+        """Returns what may be written of a piece. Before there is a result, nothing can stand on one."""
+        if not self._tooling.results:
+            return []
+        return self._shown(
+            [draft for part in chunk.parts if isinstance(part, Said) for draft in self._writer.feed(part.text)]
+        )
+
+    def _shown(self, drafts: list[Draft]) -> list[Draft]:
+        """Holds everything back until something stands on a cell."""
+        self._held += drafts
+        if not self._writer.references:
+            return []
+        shown, self._held = self._held, []
+        return shown
+
+    def _judge(self, stop: Stop | None, parts: list[Said | Called]) -> None:
+        """Raises, or counts a mistake, where the turn did not end well."""
+        match stop:
+            case Stop.DONE:
+                return
+            case Stop.REFUSED:
+                raise EngineError(Fallback.REFUSED, "the provider stopped the model's answer")
+            case Stop.TOO_LONG:
+                raise EngineError(Fallback.LIMIT, "the model used up its tokens before the end of the answer")
+            case Stop.MALFORMED if not self._writer.references:
+                parts[:] = [part for part in parts if isinstance(part, Said)]
+                self._tooling.mistake("called a tool in a form that cannot be read")
+            case _:
+                raise EngineError(Fallback.INVALID, "the model stopped for a reason that is not known")
+
+    def _count_call(self) -> None:
+        self._desk.usage.model_call_count += 1
+
+    def _spend(self, tokens: Tokens) -> None:
+        self._budget.spend(tokens)
+        self._desk.usage.input_token_count += tokens.prompt
+        self._desk.usage.output_token_count += tokens.written + tokens.thoughts
