@@ -86,10 +86,10 @@ def test_time_words_become_ranges(words: str, start: str, end: str | None) -> No
         "on 25:00",
         "between March 10 and March 5",
         "every morning",
-        "at night",
-        "at 7 am",
-        "on weekdays",
         "in spring",
+        "during rush hour",
+        "around noon",
+        "at the beginning of March",
     ],
 )
 def test_times_that_are_no_single_range_are_declined(words: str) -> None:
@@ -180,11 +180,11 @@ def test_sql_holds_no_value_of_the_plan() -> None:
     """Devices, times and limits are parameters; identifiers are quoted."""
     plan = planned("average power at kitchen on 2024-03-05 when co2 was above 987")
     query = render(plan, HOUSE)
-    assert 'avg("ENERGY.Power")' in query.sql
+    assert '"ENERGY.Power"' in query.sql
     assert 'readings."house"' in query.sql
     assert "kitchen" not in query.sql
     assert "987" not in query.sql
-    assert query.parameters[0] == "kitchen"
+    assert "kitchen" in query.parameters
 
 
 WORDS = st.sampled_from(

@@ -83,7 +83,8 @@ class AskDesk:
             raise EngineError(Fallback.LIMIT, f"asked for more than {self._limits.queries} queries")
         index, self.next_index = self.next_index, self.next_index + 1
         await self._tell(events.planned(index, plan))
-        query = render(plan, contract)
+        joined = self.asked.catalogue.contract_named(plan.join.contract) if plan.join is not None else None
+        query = render(plan, contract, joined)
         self._usage.query_count += 1
         table = table_of(query, await self._queries.fetch_bounded(query.sql, *query.parameters))
         await self._tell(events.resulted(index, table))

@@ -1,133 +1,127 @@
-"""From a checked plan to SQL: every identifier comes from the catalogue and is quoted, every value is a parameter."""
+"""From a checked plan to SQL: every identifier comes from the catalogue and is quoted, every value is a parameter.
 
-# ruff: noqa: S608 - what is put into the texts below is quoted names of the catalogue and numbers of this module
+The parts, from the inside out: rows in scope (`source`, `where`), a value for each group (`measures`, `picked`, `runs`),
+folds and comparisons of these (`folded`), and here the limits, ranks and names of what remains.
+"""
+
+# ruff: noqa: S608 - texts are quoted names of the catalogue, aliases of these modules, and numbers of parameters
+from collections.abc import Sequence
 from typing import Final
 
-from dataflow_insight.catalogue.catalogue import Contract, Field, Kind
-from dataflow_insight.plans.errors import PlanError
-from dataflow_insight.plans.plan import Grouping, Measure, Plan
-from dataflow_insight.queries.query import MAX_ROWS, MAX_TIES, Query, Role, quoted
+from dataflow_insight.catalogue.catalogue import Contract
+from dataflow_insight.plans.plan import Comparison, GroupLimit, Measure, Plan, Scope
+from dataflow_insight.queries.folded import compared, folded
+from dataflow_insight.queries.frame import Frame, frame_of
+from dataflow_insight.queries.keys import Key, keys_of
+from dataflow_insight.queries.measured import Extra, Measured
+from dataflow_insight.queries.measures import aggregated
+from dataflow_insight.queries.picked import picked, picks
+from dataflow_insight.queries.query import MAX_ROWS, Query, Role, quoted
+from dataflow_insight.queries.runs import is_run, longest, longest_values
 
-_NUMBER_CAST: Final = "::double precision"
+_MAX_NAME_BYTES: Final = 63
 
 
-def render(plan: Plan, contract: Contract) -> Query:
-    """Returns the SQL of a plan that `check_plan` has accepted for this contract."""
-    if plan.compared_with or plan.fold or plan.having or plan.join or plan.group_by not in {(), (Grouping.DEVICE,)}:
-        raise PlanError("this cannot be computed")
-    where = _Where(plan, contract)
-    table = f"readings.{quoted(contract.name)}"
-    item = contract.field_named(plan.field) if plan.field else None
-    if plan.measure is Measure.COVERAGE:
-        return _coverage(table, where)
-    if plan.measure is Measure.LATEST or plan.with_where_and_when:
-        assert item is not None
-        return _single_rows(plan, item, table, where)
-    value, name = _aggregate(plan, item)
-    if not plan.by_device:
-        return Query(
-            f"SELECT {value} AS {quoted(name)} FROM {table}{where.text()}", where.parameters, (name,), (Role.VALUE,)
-        )
-    grouped = f"SELECT device_id, {value} AS {quoted(name)} FROM {table}{where.text()} GROUP BY device_id"
-    if plan.rank:
+def render(plan: Plan, contract: Contract, joined: Contract | None = None) -> Query:
+    """Returns the SQL of a plan that `check_plan` has accepted.
+
+    Args:
+        plan: Checked against the same catalogue.
+        contract: Of the plan.
+        joined: Of the plan's join, if it has one.
+    """
+    assert plan.join is None or joined is not None, "a join needs its contract"
+    frame = frame_of(plan, contract, joined)
+    keys = keys_of(frame)
+    shown = keys[: len(plan.group_by)]
+    measured = _measured(frame, plan.scope, keys, shown)
+    if plan.compared_with is not None:
+        measured = compared(measured, _measured(frame, plan.compared_with, keys, shown), shown)
+    return _finished(frame, measured, shown)
+
+
+def _measured(frame: Frame, scope: Scope, keys: tuple[Key, ...], shown: tuple[Key, ...]) -> Measured:
+    """Returns the values of one scope, folded where the plan says so."""
+    plan = frame.plan
+    empty = _keeps_empty_groups(plan)
+    alone = plan.fold is None and plan.compared_with is None
+    if is_run(frame):
+        found = longest(frame, scope, keys) if alone else longest_values(frame, scope, keys)
+    elif picks(frame):
+        found = picked(frame, scope, keys)
+    else:
+        counted = bool(keys) and plan.measure is Measure.COUNT and (empty or plan.fold is not None)
+        found = aggregated(frame, scope, keys, empty_groups=counted)
+    return found if plan.fold is None else folded(frame, plan.fold, found, shown, empty_groups=empty)
+
+
+def _keeps_empty_groups(plan: Plan) -> bool:
+    """Returns whether groups with readings, but none that counts, can be the answer: the lowest ranks, limits that 0 meets.
+
+    Elsewhere they stay away: a list of days with readings above a limit has no days without one.
+    """
+    return plan.rank < 0 or (plan.having is not None and _meets(0.0, plan.having))
+
+
+def _meets(value: float, limit: GroupLimit) -> bool:
+    match limit.comparison:
+        case Comparison.GREATER:
+            return value > limit.limit
+        case Comparison.GREATER_OR_EQUAL:
+            return value >= limit.limit
+        case Comparison.LESS:
+            return value < limit.limit
+        case Comparison.LESS_OR_EQUAL:
+            return value <= limit.limit
+        case Comparison.EQUAL:
+            return value == limit.limit
+        case Comparison.NOT_EQUAL:
+            return value != limit.limit
+
+
+def _finished(frame: Frame, measured: Measured, keys: Sequence[Key]) -> Query:
+    """Returns the query: limited, ranked, ordered, and with the columns' names."""
+    plan = frame.plan
+    judged = "difference" if plan.compared_with is not None else "v"
+    source, order = f"({measured.sql}) AS s", ", ".join(f"s.{key.alias}" for key in keys)
+    where = []
+    if plan.having is not None:
+        limit = frame.parameters.add(float(plan.having.limit), "double precision")
+        where.append(f"s.{judged} {plan.having.comparison.operator} {limit}")
+    if measured.order:
+        named = ", ".join(f"s.{item}" for item in measured.order.split(", "))
+        order = f"{order}, {named}" if order else named
+    if plan.rank and keys:
         way = "DESC" if plan.rank > 0 else "ASC"
+        limited = " AND ".join([*where, f"s.{judged} IS NOT NULL"])
         # With ties: of two equally high ones neither may be left out.
-        ranked = f"{grouped} ORDER BY {quoted(name)} {way} FETCH FIRST {abs(plan.rank)} ROWS WITH TIES"
-        if plan.field and plan.measure not in {Measure.COUNT, Measure.MISSING}:
-            ranked = (
-                f"SELECT * FROM ({grouped}) AS grouped WHERE {quoted(name)} IS NOT NULL"
-                f" ORDER BY {quoted(name)} {way} FETCH FIRST {abs(plan.rank)} ROWS WITH TIES"
-            )
-        sql = f"SELECT * FROM ({ranked}) AS ranked ORDER BY {quoted(name)} {way}, device_id LIMIT {MAX_ROWS + 1}"
-    else:
-        sql = f"{grouped} ORDER BY device_id LIMIT {MAX_ROWS + 1}"
-    return Query(sql, where.parameters, ("device_id", name), (Role.DEVICE, Role.VALUE))
-
-
-class _Where:
-    """Collects conditions and their parameters."""
-
-    def __init__(self, plan: Plan, contract: Contract) -> None:
-        self._clauses: list[str] = []
-        self._parameters: list[object] = []
-        scope = plan.scope
-        if len(scope.device_ids) == 1:
-            self._add("device_id = {}", scope.device_ids[0])
-        elif scope.device_ids:
-            self._add("device_id = ANY({}::text[])", list(scope.device_ids))
-        for span in scope.times:
-            if span.start is not None:
-                self._add("event_time >= {}", span.start)
-            if span.end is not None:
-                self._add("event_time < {}", span.end)
-        for condition in scope.conditions:
-            item = contract.field_named(condition.field)
-            assert item is not None, "checked"
-            self._add(f"{quoted(item.column)} {condition.comparison.operator} {{}}{_NUMBER_CAST}", condition.limit)
-
-    @property
-    def parameters(self) -> tuple[object, ...]:
-        """The values, in the order of their numbers."""
-        return tuple(self._parameters)
-
-    def text(self, *more: str) -> str:
-        """Returns the WHERE clause with a space before it, or nothing."""
-        clauses = [*self._clauses, *more]
-        return f" WHERE {' AND '.join(clauses)}" if clauses else ""
-
-    def _add(self, clause: str, value: object) -> None:
-        self._parameters.append(value)
-        # Not str.format: a column's name may hold braces.
-        head, _, tail = clause.rpartition("{}")
-        self._clauses.append(f"{head}${len(self._parameters)}{tail}")
-
-
-def _aggregate(plan: Plan, item: Field | None) -> tuple[str, str]:
-    """Returns an aggregate and the name of its column."""
-    if item is None:
-        return "count(*)", "readings"
-    column, name = quoted(item.column), item.name
-    match plan.measure:
-        case Measure.COUNT:
-            return f"count({column})", f"count_{name}"[:63]
-        case Measure.MISSING:
-            return f"count(*) - count({column})", f"missing_{name}"[:63]
-        case Measure.AVG:
-            return f"avg({column}){_NUMBER_CAST}", f"avg_{name}"[:63]
-        case Measure.MIN:
-            return f"min({column})", f"min_{name}"[:63]
-        case Measure.MAX:
-            return f"max({column})", f"max_{name}"[:63]
-        case _:
-            return f"sum({column})", f"sum_{name}"[:63]
-
-
-def _coverage(table: str, where: _Where) -> Query:
-    columns = ("first_time", "last_time", "readings", "devices")
-    sql = (
-        "SELECT min(event_time) AS first_time, max(event_time) AS last_time, count(*) AS readings,"
-        f" count(DISTINCT device_id) AS devices FROM {table}{where.text()}"
+        ranked = f"SELECT s.* FROM {source} WHERE {limited} ORDER BY s.{judged} {way}"
+        source, where = f"({ranked} FETCH FIRST {abs(plan.rank)} ROWS WITH TIES) AS s", []
+        order = f"s.{judged} {way}, {order}"
+    columns = [Extra(key.alias, key.name, key.role) for key in keys]
+    columns += [Extra("v", measured.name, Role.VALUE), *measured.extras]
+    if plan.measure is Measure.COVERAGE:
+        columns = _coverage_first(columns)
+    cells = ", ".join(f"s.{item.alias} AS {quoted(_cut(item.name))}" for item in columns)
+    filtered = f" WHERE {' AND '.join(where)}" if where else ""
+    ordered = f" ORDER BY {order}" if order else ""
+    limit = f" LIMIT {measured.limit or MAX_ROWS + 1}"
+    return Query(
+        f"SELECT {cells} FROM {source}{filtered}{ordered}{limit}",
+        frame.parameters.values,
+        tuple(item.name for item in columns),
+        tuple(item.role for item in columns),
     )
-    return Query(sql, where.parameters, columns, (Role.START, Role.END, Role.VALUE, Role.DEVICES))
 
 
-def _single_rows(plan: Plan, item: Field, table: str, where: _Where) -> Query:
-    """Returns rows as they were stored: the latest, or those with the extreme value."""
-    column = quoted(item.column)
-    value = f"{column}::text" if item.kind is Kind.TEXT else column
-    selected = f"{value} AS {quoted(item.name[:63])}, device_id, event_time"
-    present = where.text(f"{column} IS NOT NULL")
-    if plan.measure is Measure.LATEST:
-        order = "event_time DESC, device_id, message_id"
-    else:
-        order = f"{column} {'DESC' if plan.measure is Measure.MAX else 'ASC'}, event_time, device_id"
-    if plan.by_device:
-        distinct = f"SELECT DISTINCT ON (device_id) {selected} FROM {table}{present} ORDER BY device_id, {order}"
-        sql = f"{distinct} LIMIT {MAX_ROWS + 1}"
-    elif plan.measure is Measure.LATEST:
-        sql = f"SELECT {selected} FROM {table}{present} ORDER BY {order} LIMIT 1"
-    else:
-        way = "DESC" if plan.measure is Measure.MAX else "ASC"
-        ties = f"SELECT {selected} FROM {table}{present} ORDER BY {column} {way} FETCH FIRST 1 ROWS WITH TIES"
-        sql = f"SELECT * FROM ({ties}) AS extreme ORDER BY event_time, device_id LIMIT {MAX_TIES}"
-    return Query(sql, where.parameters, (item.name, "device_id", "event_time"), (Role.VALUE, Role.DEVICE, Role.TIME))
+def _coverage_first(columns: list[Extra]) -> list[Extra]:
+    """Returns the columns of coverage with the times before the number of readings."""
+    times = [item for item in columns if item.role in {Role.START, Role.END}]
+    place = next(index for index, item in enumerate(columns) if item.role is Role.VALUE)
+    rest = [item for item in columns if item not in times]
+    return [*rest[:place], *times, *rest[place:]]
+
+
+def _cut(name: str) -> str:
+    """Returns as much of a name as an identifier holds."""
+    return name.encode(errors="replace")[:_MAX_NAME_BYTES].decode(errors="ignore")
