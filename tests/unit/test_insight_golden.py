@@ -102,10 +102,19 @@ def _holds(row: Row, wanted: Row) -> bool:
         return False
     if "end" in wanted and time >= _time(wanted["end"]):
         return False
+    if "weekdays" in wanted and time.isoweekday() not in wanted["weekdays"]:
+        return False
+    minute = time.hour * 60 + time.minute
+    if "hours" in wanted and not any(_within(minute, *hours) for hours in wanted["hours"]):
+        return False
     return all(
         row[field] is not None and OPERATORS[operator](row[field], limit)
         for field, operator, limit in wanted.get("conditions", ())
     )
+
+
+def _within(minute: int, start: int, end: int) -> bool:
+    return start <= minute < end if start < end else minute >= start or minute < end
 
 
 def _value(rows: list[Row], wanted: Row) -> Any:
@@ -150,6 +159,10 @@ def _plan_of(plan: Plan) -> Row:
         written["start"] = span.start
     if span.end is not None:
         written["end"] = span.end
+    if plan.scope.weekdays:
+        written["weekdays"] = list(plan.scope.weekdays)
+    if plan.scope.day_times:
+        written["hours"] = [[item.start_minute, item.end_minute] for item in plan.scope.day_times]
     if plan.scope.conditions:
         written["conditions"] = [[item.field, item.comparison.operator, item.limit] for item in plan.scope.conditions]
     if plan.by_device:

@@ -41,7 +41,12 @@ def plans_of(reading: Reading, families: Iterable[Family]) -> tuple[Plan, ...]:
             coverage=first.measure is Measure.COVERAGE,
         )
         return tuple(
-            replace(plan, assumptions=tuple(dict.fromkeys([*reading.assumptions, *plan.assumptions]))) for plan in plans
+            replace(
+                plan,
+                time_zone=reading.zone.key,
+                assumptions=tuple(dict.fromkeys([*reading.assumptions, *plan.assumptions])),
+            )
+            for plan in plans
         )
     raise Refusal(unclear())
 

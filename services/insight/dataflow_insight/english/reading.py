@@ -5,14 +5,16 @@ Whatever is understood is covered on the sheet. What is still visible when a pla
 """
 
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from dataflow_insight.catalogue.catalogue import Contract, Field
+from dataflow_insight.english.clock import Clock
 from dataflow_insight.english.conditions import Found, asked_unit, read_conditions
 from dataflow_insight.english.lexicon import DEVICE_NOUN, FILLERS, FUTURE, HOSTILE, NOT_YET, READING_NOUN, protected
-from dataflow_insight.english.moments import Clock, Moment, MomentReader
+from dataflow_insight.english.moments import Moment
 from dataflow_insight.english.names import NameReader, Names
 from dataflow_insight.english.refusals import (
     Refusal,
@@ -24,8 +26,9 @@ from dataflow_insight.english.refusals import (
     unknown_field,
 )
 from dataflow_insight.english.sheet import FIELD, MOMENT, Sheet
-from dataflow_insight.english.spans import read_span
-from dataflow_insight.plans.plan import Scope, TimeRange
+from dataflow_insight.english.times import Times, read_times, scope_times
+from dataflow_insight.english.zones import read_zone
+from dataflow_insight.plans.plan import Scope
 
 _DEVICE_SLOT: Final = rf"\b(?:at|in|from|near|around|for|by|of|and|or|{DEVICE_NOUN}|compare|than|between)\s+(?:the\s+)?[\"']?$|\b(?:did|does|has|have)\s+[\"']?$"
 _FIRM_DEVICE_SLOT: Final = rf"\b(?:at|in|from|near|around|{DEVICE_NOUN}[-_#]?)\s*(?:the\s+)?[\"']?$"
@@ -44,14 +47,14 @@ class Reading:
     Attributes:
         contract: Whose vocabulary it is read with.
         now: The present, UTC.
-        zone: Whose days and hours are meant.
+        zone: Whose days and hours are meant: the asker's, from `open` on that of the question where it names one.
         reader: The contract's names.
         assumptions: What was decided about words, for the asker; families add to it.
         sheet: The question; what was understood is covered.
         names: Fields and devices, from `open` on.
         named: The question names the contract.
         clock: What relative times lean on.
-        moments: Time expressions, from `open` on, each with its mark on the sheet.
+        times: Time expressions, from `open` on, each with its mark on the sheet.
         conditions: Limits on single readings, from `read_scope` on.
     """
 
@@ -65,8 +68,8 @@ class Reading:
         self.sheet = Sheet(self.reader.spelled(question, self.assumptions))
         self.names = Names()
         self.named = _names(self.sheet.low, contract)
-        self.clock = Clock(now, contract.first_time, contract.last_time)
-        self.moments: list[Moment] = []
+        self.clock = Clock(now, contract.first_time, contract.last_time, zone)
+        self.times = Times()
         self.conditions: list[Found] = []
         self._scope: Scope | None = None
 
@@ -79,6 +82,11 @@ class Reading:
     def devices(self) -> list[str]:
         """The devices named, in the order of the question."""
         return self.names.devices
+
+    @property
+    def moments(self) -> tuple[Moment, ...]:
+        """The single times of the question; `times` has the ranges that they make."""
+        return self.times.moments
 
     @property
     def about_data(self) -> bool:
@@ -98,14 +106,13 @@ class Reading:
         """
         sheet = self.sheet
         self._cover_phrases()
-        sheet.take_all(r"\(\s*(?:in\s+)?utc\s*\)|\butc\b")
+        self.zone = read_zone(sheet, self.zone, self.assumptions)
+        self.clock = replace(self.clock, zone=self.zone)
         name = re.escape(self.contract.name)
         sheet.take_all(rf"\b(?:in\s+|of\s+|from\s+)?(?:the\s+)?(?:contract\s+{name}|{name}\s+contract)\b")
         self.names = self.reader.read(sheet, self.assumptions)
         self._refuse_early()
-        moments = MomentReader(sheet, self.clock)
-        self.moments = moments.read()
-        self.assumptions += moments.assumptions
+        self.times = read_times(sheet, self.clock, self.assumptions)
         sheet.take_all(
             rf"\b(?:the\s+)?(?:days?|dates?|period|time|year|month)\s+(?=(?:(?:of|from|between)\s+(?:the\s+)?)?{MOMENT})"
         )
@@ -113,7 +120,7 @@ class Reading:
     def read_scope(self) -> Scope:
         """Covers times and limits and returns which readings count; a second call returns the same.
 
-        A family that needs two stretches of time reads `moments` itself before it calls this.
+        A family that needs two stretches of time takes them from `times` itself before it calls this.
 
         Raises:
             Refusal: It is about the future, or about what cannot be computed.
@@ -122,16 +129,18 @@ class Reading:
         """
         if self._scope is not None:
             return self._scope
-        start, end = read_span(self.sheet, self.moments, self.assumptions)
-        if start is not None and start > self.now:
+        ranges, day_times, weekdays = scope_times(self.sheet, self.times)
+        if any(item.start is not None and item.start > self.now for item in ranges):
             raise Refusal(future())
         self._cover_after_names()
         self.refuse_not_yet()
-        one_day = start is not None and end is not None and end - start <= timedelta(days=1)
+        one_day = any(item.start and item.end and item.end - item.start <= timedelta(days=1) for item in ranges)
         self.conditions = read_conditions(self.sheet, self.names.fields, self.reader, one_day=one_day)
         self._scope = Scope(
             device_ids=tuple(self.names.devices),
-            times=(TimeRange(start, end),) if start is not None or end is not None else (),
+            times=ranges,
+            day_times=day_times,
+            weekdays=weekdays,
             conditions=tuple(found.condition for found in self.conditions),
         )
         return self._scope

@@ -15,6 +15,8 @@ BLANK: Final = "\uf8ff"
 MOMENT_BASE: Final = 0xE000
 FIELD_BASE: Final = 0xE100
 DEVICE_BASE: Final = 0xE200
+RECURRING_BASE: Final = 0xE300
+TEXT_BASE: Final = 0xE400
 _MARKS_PER_KIND: Final = 0x100
 
 MOMENT: Final = "([\ue000-\ue0ff])\uf8ff*"
@@ -25,6 +27,12 @@ FIELD: Final = "([\ue100-\ue1ff])\uf8ff*"
 
 DEVICE: Final = "([\ue200-\ue2ff])\uf8ff*"
 """Pattern of a covered device."""
+
+RECURRING: Final = "([\ue300-\ue3ff])\uf8ff*"
+"""Pattern of a covered part of every day ("in the mornings") or days of every week ("on Mondays")."""
+
+TEXT: Final = "([\ue400-\ue4ff])\uf8ff*"
+"""Pattern of a covered value of a text field."""
 
 _QUOTES: Final = "\u2018\u2019\u201b\u02bc\u0060\u00b4"
 _DOUBLE_QUOTES: Final = "\u201c\u201d\u201e\u00ab\u00bb"

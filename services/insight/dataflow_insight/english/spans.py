@@ -1,170 +1,195 @@
-"""From moments and the words between them ("from … to …", "since …") to one range of event time."""
+"""From moments and the words between them ("from … to …", "since …") to stretches of event time."""
 
+import math
 import re
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from dataflow_insight.english.moments import Moment, Precision, TimeError, part_of_day
-from dataflow_insight.english.sheet import MOMENT, MOMENT_BASE, Sheet, index_of, mark_of
+from dataflow_insight.english.clock import Clock, utc
+from dataflow_insight.english.joining import EXCLUSIVE, INCLUSIVE, TO, A, B, matches
+from dataflow_insight.english.moments import Board, Moment, Precision, TimeError
+from dataflow_insight.english.sheet import MOMENT, MOMENT_BASE, Sheet, mark_of
+from dataflow_insight.plans.plan import TimeRange
 
-_A: Final = MOMENT.replace("(", "(?P<a>")
-_B: Final = MOMENT.replace("(", "(?P<b>")
-_Bounds = tuple[datetime | None, datetime | None]
 _TICK: Final = timedelta(microseconds=1)
 _DAY: Final = timedelta(days=1)
+_PRESENT: Final = (
+    r"(?:now|the\s+present|present|the\s+(?:very\s+)?end(?:\s+of\s+(?:the\s+)?(?:data|data\s?set|period))?)\b"
+)
+_LIST: Final = re.compile(
+    r"(?:[\s,&/\uf8ff]|\band\b|\bor\b|\balso\b|\bplus\b|\bas\s+well\s+as\b|\btogether\s+with\b|\bboth\b|\bon\b|\bin\b|\bthe\b|\bfor\b|\bduring\b|\bfrom\b)*"
+)
 
 
-def read_span(sheet: Sheet, moments: list[Moment], assumptions: list[str]) -> tuple[datetime | None, datetime | None]:
-    """Covers all moments of a sheet and returns start and end, exclusive; None where the range is open.
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """A stretch in the asker's zone, with its place on the sheet."""
+
+    position: int
+    start: datetime | None
+    end: datetime | None
+    relative: bool
+
+
+class Ranges:
+    """Reads ranges on a board whose times of day all have a date.
 
     Args:
-        sheet: Marked by `MomentReader`.
-        moments: What the marks point to; grows by what is joined.
-        assumptions: Gets what was decided about ends.
+        board: Joined.
+        clock: Gives the present.
+        day: The one day that all must stay in, if any.
+    """
+
+    def __init__(self, board: Board, clock: Clock, day: datetime | None) -> None:
+        self._board = board
+        self._sheet = board.sheet
+        self._clock = clock
+        self._day = day
+        self._found: list[_Bounds] = []
+
+    def read(self) -> list[TimeRange]:
+        """Marks the stretches anew and returns what the marks point to, in the order of the question.
+
+        Raises:
+            TimeError: A range ends before it starts.
+        """
+        self._closed()
+        self._open()
+        self._single()
+        self._found.sort(key=lambda bounds: bounds.position)
+        ranges = []
+        for index, bounds in enumerate(self._found):
+            self._sheet.cover(bounds.position, bounds.position + 1, mark_of(MOMENT_BASE, index))
+            ranges.append(self._range(bounds))
+        return ranges
+
+    def _closed(self) -> None:
+        ends = INCLUSIVE + EXCLUSIVE
+        for pattern in (
+            rf"\bbetween\s+(?:the\s+)?{A}\s*,?\s*\band\s+(?P<before>before\s+)?(?:the\s+)?{B}",
+            rf"\bfrom\s+(?:the\s+)?{A}\s*(?:\band\b\s*(?P<before>before\s+)?(?:the\s+)?){B}",
+            rf"(?:\bfrom\s+(?:the\s+)?|\bbetween\s+)?{A}\s*{TO}{B}",
+        ):
+            for found in matches(self._board, pattern + ends):
+                a, b = self._board.moment(found["a"]), self._board.moment(found["b"])
+                end = self._end(b, found)
+                if end <= a.start:
+                    raise TimeError("The time range ends before it starts.")
+                self._add(found, a.start, end, relative=a.relative or b.relative)
+
+    def _open(self) -> None:
+        until = r"(?:to|until|till|up\s+to|through)"
+        for found in matches(self._board, rf"\b(?:from|since)\s+(?:the\s+)?{A}\s*(?:-|{until})\s*{_PRESENT}"):
+            self._add(found, self._board.moment(found["a"]).start, None, relative=True)
+        since = r"(?:ever\s+)?since|starting(?:\s+(?:on|from|at|with))?|beginning(?:\s+(?:on|with))?|as\s+of"
+        for found in matches(self._board, rf"\b(?:{since})\s+(?:the\s+)?{A}(?:\s+(?:on|onwards?)\b)?"):
+            self._add(found, self._board.moment(found["a"]).start, None, relative=True)
+        for found in matches(self._board, rf"(?:\bfrom\s+(?:the\s+)?)?{A}\s+(?:onwards?|on(?=\s*(?:[?!.,;:)]|$)))"):
+            self._add(found, self._board.moment(found["a"]).start, None, relative=True)
+        for found in matches(self._board, rf"\bfrom\s+(?:the\s+)?{A}\s+on\b(?!\s+[\ue000-\uf8ff])"):
+            self._add(found, self._board.moment(found["a"]).start, None, relative=True)
+        for found in matches(self._board, rf"\b(?:later\s+than|after)\s+(?:the\s+)?{A}"):
+            moment = self._board.moment(found["a"])
+            start = moment.start + _TICK if moment.precision is Precision.INSTANT else moment.end
+            self._add(found, start, moment.day + _DAY if moment.day else None, relative=moment.relative)
+        for found in matches(self._board, rf"\b(?:earlier\s+than|prior\s+to|before)\s+(?:the\s+)?{A}"):
+            moment = self._board.moment(found["a"])
+            self._add(found, moment.day, moment.start, relative=moment.relative)
+        ending = r"up\s+to|until|till|through|no\s+later\s+than|ending(?:\s+(?:on|at|with))?"
+        including = r"(?:and\s+including\s+)?(?:the\s+)?(?:end\s+of\s+)?"
+        for found in matches(self._board, rf"\b(?:{ending})\s+{including}{A}{INCLUSIVE}{EXCLUSIVE}"):
+            moment = self._board.moment(found["a"])
+            self._add(found, moment.day, self._end(moment, found), relative=moment.relative)
+
+    def _single(self) -> None:
+        lead = r"(?P<lead>on|in|at|during|for|of|over|within|throughout|around|about|from)"
+        for found in matches(
+            self._board, rf"(?:\b{lead}\s+(?:(?:all|the|whole|entire)\s+(?:of\s+)?)*)?{A}(?:'s)?{INCLUSIVE}"
+        ):
+            moment = self._board.moment(found["a"])
+            if found["lead"] in {"around", "about"} and not moment.is_day:
+                raise TimeError("The time is not exact; please give a start and an end.")
+            self._add(found, moment.start, moment.end, relative=moment.relative)
+
+    def _end(self, moment: Moment, found: re.Match[str]) -> datetime:
+        groups = found.groupdict()
+        if groups.get("before") or groups.get("excluded"):
+            return moment.start
+        if moment.precision is not Precision.INSTANT:
+            return moment.end
+        # "08:00-19:59" means the whole minute at its end.
+        if groups.get("included") or moment.start.minute == 59:
+            return moment.end
+        self._board.notes.append(f"{moment.start:%H:%M} itself is not part of the range that ends there")
+        return moment.start
+
+    def _add(self, found: re.Match[str], start: datetime | None, end: datetime | None, *, relative: bool) -> None:
+        if self._day is not None:
+            start = max(start or self._day, self._day)
+            end = min(end or self._day + _DAY, self._day + _DAY)
+        self._sheet.cover(found.start(), found.end())
+        self._found.append(_Bounds(found.start(), start, end, relative))
+
+    def _range(self, bounds: _Bounds) -> TimeRange:
+        start = utc(bounds.start) if bounds.start is not None else None
+        end = utc(bounds.end) if bounds.end is not None else None
+        now, last = self._clock.now, self._clock.last
+        # Readings of a time to come are those of devices whose clocks are ahead.
+        if bounds.relative and last is not None and last > now and (start is None or start < now):
+            end = now if end is None or end > now else end
+        if start is not None and end is not None and start >= end:
+            raise TimeError("The time range ends before it starts.")
+        return TimeRange(start, end)
+
+
+def together(sheet: Sheet, ranges: tuple[TimeRange, ...]) -> tuple[TimeRange, ...]:
+    """Covers the marks that are left and returns the stretches of time that count: empty for all time.
+
+    Stretches in a list ("on 3 and 5 January") are taken together; others must overlap, and what they share counts.
 
     Raises:
-        TimeError: The moments do not make one range.
+        TimeError: Stretches that are not in a list have nothing in common.
     """
-    day = _join_days_and_clocks(sheet, moments, assumptions)
-    bounds: list[_Bounds] = []
-    for pattern in (rf"\bbetween\s+(?:the\s+)?{_A}\s+and\s+(?:the\s+)?{_B}", rf"\bfrom\s+(?:the\s+)?{_A}\s*(?:to|until|till|through|thru|up to|and|-)\s*(?:and\s+including\s+)?(?:the\s+)?{_B}", rf"{_A}\s*(?:\.\.\.?|/|-|to|until|till|through|thru)\s*{_B}"):  # fmt: skip
-        while (found := sheet.take(pattern)) is not None:
-            bounds.append(_between(_at(moments, found["a"]), _at(moments, found["b"]), assumptions))
-    for found in sheet.take_all(
-        rf"\b(?:since|from|starting(?:\s+(?:on|from|at))?|beginning|as\s+of)\s+(?:the\s+)?{_A}(?:\s+(?:on|onwards?|onward)\b)?"
-    ):
-        # "from" alone is a day, not an open end, unless it says so.
-        if found.group().startswith("from") and not re.search(r"\bon\w*$", found.group()):
-            moment = _dated(_at(moments, found["a"]))
-            bounds.append((moment.start, moment.end))
+    marks = list(re.finditer(MOMENT, sheet.visible))
+    groups: list[list[TimeRange]] = []
+    for place, found in enumerate(marks):
+        item = ranges[ord(found[1]) - MOMENT_BASE]
+        between = sheet.visible[marks[place - 1].end() : found.start()] if place else "-"
+        # Words that were understood and covered may stand between, but then it is no list.
+        if (
+            place
+            and _LIST.fullmatch(between)
+            and re.search(r"\band\b|\bor\b|[,&/]|\bplus\b|\bwith\b|\bas\s+well", between)
+        ):
+            groups[-1].append(item)
         else:
-            bounds.append((_dated(_at(moments, found["a"])).start, None))
-    for found in sheet.take_all(rf"\b(?:later\s+than|after)\s+(?:the\s+)?{_A}"):
-        moment = _dated(_at(moments, found["a"]))
-        start = moment.start + _TICK if moment.precision is Precision.INSTANT else moment.end
-        bounds.append((start, moment.day + _DAY if moment.day is not None else None))
-    for found in sheet.take_all(rf"\b(?:earlier\s+than|prior\s+to|before)\s+(?:the\s+)?{_A}"):
-        moment = _dated(_at(moments, found["a"]))
-        bounds.append((moment.day, moment.start))
-    for found in sheet.take_all(
-        rf"\b(?:up\s+to|until|till|through|no\s+later\s+than)\s+(?:and\s+including\s+)?(?:the\s+)?(?:end\s+of\s+)?{_A}"
-    ):
-        moment = _dated(_at(moments, found["a"]))
-        bounds.append((moment.day, _end(moment, assumptions)))
-    if sheet.find(rf"{_A}\s*(?:,|and|or|&|\s)+\s*(?:on\s+|in\s+)?{_B}"):
-        raise TimeError("Separate stretches of time cannot be computed together yet; please ask for one.")
-    for found in sheet.take_all(
-        rf"(?:\b(?:on|in|at|during|for|of|over|within|throughout|around)\s+(?:the\s+)?)?{_A}(?:'s)?"
-    ):
-        if found.group().startswith("around"):
-            raise TimeError("The time is not exact; please give a start and an end.")
-        moment = _dated(_at(moments, found["a"]))
-        bounds.append((moment.start, moment.end))
-    inclusive = sheet.take_all(r"\(?\b(?:inclusive(?:ly)?|both\s+included|including\s+both(?:\s+days)?)\b\)?")
-    if inclusive and any("itself is not part" in note for note in assumptions):
-        raise TimeError("Only whole days can be inclusive; please give a later end.")
-    if day is not None:
-        bounds = [(max(start or day, day), min(end or day + _DAY, day + _DAY)) for start, end in bounds]
-    return _one(bounds)
+            groups.append([item])
+    for found in marks:
+        sheet.cover(found.start(), found.end())
+    if not groups:
+        return ()
+    shared = groups[0]
+    for group in groups[1:]:
+        shared = [both for a in shared for b in group if (both := _shared(a, b)) is not None]
+    if not shared:
+        raise TimeError("Separate stretches of time cannot be computed together; please ask for one, or for a list.")
+    return _merged(shared)
 
 
-def _join_days_and_clocks(sheet: Sheet, moments: list[Moment], assumptions: list[str]) -> datetime | None:
-    """Gives every time of day its date; returns the one day that the rest of the range must stay in, if any."""
-    for pattern in (rf"{_A}\s*(?:,|at|@|\s)?\s*(?:at\s+)?{_B}", rf"{_A}(?:\s*,?\s*(?:on|of)\s+(?:the\s+)?){_B}"):
-        position = 0
-        while (found := re.compile(pattern).search(sheet.visible, position)) is not None:
-            a, b = _at(moments, found["a"]), _at(moments, found["b"])
-            clock, day = (a, b) if a.precision is Precision.CLOCK else (b, a)
-            if clock.precision is not Precision.CLOCK or not _is_day(day):
-                position = found.start() + 1
-                continue
-            joined = _on(clock, day.start)
-            if clock is a:
-                joined = replace(joined, day=day.start)
-            sheet.cover(found.start(), found.end(), mark_of(MOMENT_BASE, len(moments)))
-            moments.append(joined)
-    for name in ("morning", "afternoon", "evening", "night"):
-        for words in (rf"{_A}\s+(?:in\s+the\s+|at\s+)?{name}\b", rf"\b(?:the\s+)?{name}\s+(?:of|on)\s+(?:the\s+)?{_A}"):
-            match = sheet.find(words)
-            if match is None or not _is_day(_at(moments, match["a"])):
-                continue
-            midnight, (first, last) = _at(moments, match["a"]).start, part_of_day(name)
-            assumptions.append(f"the {name} is from {first:02d}:00 to before {last:02d}:00")
-            sheet.cover(match.start(), match.end(), mark_of(MOMENT_BASE, len(moments)))
-            moments.append(Moment(midnight + timedelta(hours=first), midnight + timedelta(hours=last)))
-    return _spread_date(sheet, moments)
+def _shared(a: TimeRange, b: TimeRange) -> TimeRange | None:
+    start = max((item for item in (a.start, b.start) if item is not None), default=None)
+    end = min((item for item in (a.end, b.end) if item is not None), default=None)
+    return TimeRange(start, end) if start is None or end is None or start < end else None
 
 
-def _spread_date(sheet: Sheet, moments: list[Moment]) -> datetime | None:
-    """Gives a lone time of day ("between 06:00 and 12:00 on …") the date of the one day that is named."""
-    marks = re.findall(MOMENT, sheet.visible)
-    visible = [(mark, _at(moments, mark)) for mark in marks]
-    clocks = [(mark, moment) for mark, moment in visible if moment.precision is Precision.CLOCK]
-    if not clocks:
-        return None
-    days = {moment.start.date() for _, moment in visible if moment.precision is Precision.INSTANT or _is_day(moment)}
-    if len(days) != 1:
-        raise TimeError("A time of day needs one date; the same hours of every day cannot be computed yet.")
-    (day,) = days
-    midnight = datetime(day.year, day.month, day.day, tzinfo=clocks[0][1].start.tzinfo)
-    for mark, moment in clocks:
-        moments[index_of(MOMENT_BASE, mark)] = _on(moment, midnight)
-    if any(_is_day(moment) for _, moment in visible):
-        for mark, moment in visible:
-            if _is_day(moment):
-                found = re.search(rf"(?:\bon\s+|\bof\s+|,\s*)?(?:the\s+)?{mark}\uf8ff*", sheet.visible)
-                assert found is not None
-                sheet.cover(found.start(), found.end())
-        return midnight
-    return None
-
-
-def _between(a: Moment, b: Moment, assumptions: list[str]) -> tuple[datetime, datetime]:
-    start, end = _dated(a).start, _end(_dated(b), assumptions)
-    if end <= start:
-        raise TimeError("The time range ends before it starts.")
-    return start, end
-
-
-def _end(moment: Moment, assumptions: list[str]) -> datetime:
-    if moment.precision is Precision.INSTANT:
-        assumptions.append(f"{moment.start:%H:%M} itself is not part of the range that ends there")
-        return moment.start
-    return moment.end
-
-
-def _one(bounds: list[_Bounds]) -> tuple[datetime | None, datetime | None]:
-    if sum(1 for start, end in bounds if start is not None and end is not None) > 1:
-        raise TimeError("Separate stretches of time cannot be computed together yet; please ask for one.")
-    starts = [start for start, _ in bounds if start is not None]
-    ends = [end for _, end in bounds if end is not None]
-    start, end = max(starts, default=None), min(ends, default=None)
-    if start is not None and end is not None and start >= end:
-        raise TimeError("The time range ends before it starts.")
-    return start, end
-
-
-def _on(clock: Moment, midnight: datetime) -> Moment:
-    offset = clock.start - clock.start.replace(hour=0, minute=0, second=0)
-    return replace(
-        clock, start=midnight + offset, end=midnight + offset + (clock.end - clock.start), precision=Precision.INSTANT
-    )
-
-
-def _dated(moment: Moment) -> Moment:
-    if moment.precision is Precision.CLOCK:
-        raise TimeError("A time of day needs one date; the same hours of every day cannot be computed yet.")
-    return moment
-
-
-def _is_day(moment: Moment) -> bool:
-    return (
-        moment.precision is Precision.SPAN
-        and moment.end - moment.start == timedelta(days=1)
-        and moment.start == moment.start.replace(hour=0, minute=0, second=0, microsecond=0)
-    )
-
-
-def _at(moments: list[Moment], mark: str) -> Moment:
-    return moments[index_of(MOMENT_BASE, mark)]
+def _merged(ranges: list[TimeRange]) -> tuple[TimeRange, ...]:
+    """Returns the stretches without overlaps, the earliest first."""
+    merged: list[TimeRange] = []
+    for item in sorted(ranges, key=lambda item: item.start.timestamp() if item.start else -math.inf):
+        if merged and (merged[-1].end is None or item.start is None or item.start <= merged[-1].end):
+            ends = (merged[-1].end, item.end)
+            merged[-1] = TimeRange(merged[-1].start, None if None in ends else max(end for end in ends if end))
+        else:
+            merged.append(item)
+    return tuple(merged)

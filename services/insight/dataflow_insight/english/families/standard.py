@@ -29,7 +29,7 @@ def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
         coverage=intent.coverage,
     )
     shape = Shape(
-        intent, measured, reading.conditions, reading.contract, reading.devices, bool(reading.moments), reading.text
+        intent, measured, reading.conditions, reading.contract, reading.devices, reading.times.given, reading.text
     )
     return shape.plan(scope)
 
