@@ -1,4 +1,4 @@
-"""An insight process: answers questions about stored readings, and can write nothing."""
+"""An insight process: answers questions about stored readings, and can write nothing but its own tables."""
 
 import asyncio
 import contextlib
@@ -17,8 +17,11 @@ from dataflow_mesh.telemetry import telemetry
 
 from dataflow_insight.asking.service import AskService
 from dataflow_insight.catalogue.survey import Survey
+from dataflow_insight.conversations.store import ConversationStore
+from dataflow_insight.conversations.taking_part import Conversations
+from dataflow_insight.conversations.upkeep import keep_clean
 from dataflow_insight.engines.local import LocalEngine
-from dataflow_insight.postgres import Reader
+from dataflow_insight.postgres import Reader, open_own
 from dataflow_insight.settings import InsightSettings
 
 _log = logging.getLogger(__name__)
@@ -44,9 +47,14 @@ async def serve(process: Process, settings: InsightSettings) -> None:
         if process.stopping.is_set():
             return
         survey = Survey(reader, keep_seconds=settings.catalogue_seconds)
-        await stack.enter_async_context(
-            GrpcServer.from_settings(settings, [ask_service(AskService(LocalEngine(), survey, reader))], tokens=tokens)
+        own = await stack.enter_async_context(open_own(settings.postgres_dsn))
+        store = None if own is None else ConversationStore(own, settings.conversation_limits)
+        if store is not None:
+            process.spawn(keep_clean(store, process.stopping), name="conversations")
+        service = AskService(
+            LocalEngine(), survey, reader, limits=settings.ask_limits, conversations=Conversations(store)
         )
+        await stack.enter_async_context(GrpcServer.from_settings(settings, [ask_service(service)], tokens=tokens))
         await process.stopping.wait()
 
 

@@ -1,13 +1,26 @@
-"""Reads from Postgres: the one file of insight that knows asyncpg. Every transaction is read-only, short and bounded."""
+"""Reads from Postgres, and opens what insight writes to: the one file of insight that knows asyncpg.
+
+Every transaction over readings is read-only, short and bounded. Insight's own tables are in the schema `insight`, behind a
+second pool that no query of a question ever gets.
+"""
 
 import json
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from importlib import resources
 from typing import Any, Final, Self
 
 import asyncpg
 from dataflow_mesh.errors import QueryTooExpensiveError
-from dataflow_mesh.postgres import Limits, Pool, connect_pool
+from dataflow_mesh.logs import fields
+from dataflow_mesh.migrate import migrate
+from dataflow_mesh.postgres import Limits, Pool, connect, connect_pool
+
+_log = logging.getLogger(__name__)
+
+SCHEMA: Final = "insight"
+"""Of insight's own tables."""
 
 READER_ROLE: Final = "dataflow_reader"
 """May read readings and the validator's catalogue, and nothing else."""
@@ -94,3 +107,50 @@ class Reader:
             # Grants follow the tables in one migration; a server that starts is not one that refuses.
             return False
         return True
+
+
+@asynccontextmanager
+async def open_own(dsn: str, *, connections: int = 4) -> "AsyncIterator[Pool | None]":
+    """Brings insight's own schema up to date and opens a pool for it, for the length of the context.
+
+    Yields None where the login may not write: insight then answers, and keeps nothing.
+
+    Args:
+        dsn: A login that owns the schema `insight`, or may make it; empty: none.
+        connections: Most at a time.
+    """
+    if not dsn or not await _migrated(dsn):
+        yield None
+        return
+    pool = await connect_pool(
+        dsn,
+        application_name="dataflow-insight-own",
+        min_size=0,
+        max_size=connections,
+        limits=Limits(statement_ms=5_000, idle_in_transaction_ms=10_000),
+        command_seconds=10.0,
+    )
+    try:
+        yield pool
+    finally:
+        pool.terminate()
+
+
+async def _migrated(dsn: str) -> bool:
+    connection = await connect(dsn, application_name="dataflow-insight-own")
+    try:
+        await migrate(connection, SCHEMA, resources.files("dataflow_insight") / "migrations")
+    except (asyncpg.InsufficientPrivilegeError, asyncpg.ReadOnlySQLTransactionError) as error:
+        _log.warning("nothing is kept: postgres_dsn may not write", extra=fields("own_tables_off", error=str(error)))
+        return False
+    finally:
+        await connection.close()
+    return True
+
+
+def cannot_write(error: BaseException) -> bool:
+    """Returns whether a statement failed because nothing can be written now, though reading may go on."""
+    return isinstance(
+        error,
+        asyncpg.ReadOnlySQLTransactionError | asyncpg.InsufficientPrivilegeError | asyncpg.InsufficientResourcesError,
+    )

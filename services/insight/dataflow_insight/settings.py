@@ -5,6 +5,9 @@ from typing import ClassVar
 
 from dataflow_mesh.settings import MeshSettings
 
+from dataflow_insight.asking.limits import AskLimits
+from dataflow_insight.conversations.conversation import ConversationLimits
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InsightSettings(MeshSettings):
@@ -29,11 +32,42 @@ class InsightSettings(MeshSettings):
         default=5.0, metadata={"help": "How long contracts, fields and devices are taken as read."}
     )
     read_connections: int = field(default=4, metadata={"help": "Queries that may run at a time."})
+    answer_seconds: float = field(default=60.0, metadata={"help": "How long an answer may take, over all engines."})
+    answer_queries: int = field(default=12, metadata={"help": "Queries that an engine may run for one answer."})
+    asks_per_caller: int = field(
+        default=16, metadata={"help": "Answers that a caller may have in the making at a time."}
+    )
+    conversation_days: float = field(
+        default=30.0, metadata={"help": "Days that a conversation is kept after its latest answer."}
+    )
+    conversation_turns: int = field(default=100, metadata={"help": "Questions of one conversation."})
+    conversations_per_caller: int = field(
+        default=100,
+        metadata={"help": "Conversations of one caller; the one that rested longest makes room for a new one."},
+    )
 
     @property
     def reading_dsn(self) -> str:
         """Where readings are read."""
         return self.read_dsn or self.postgres_dsn
+
+    @property
+    def ask_limits(self) -> AskLimits:
+        """Bounds of an answer and of a caller."""
+        return AskLimits(
+            queries=self.answer_queries,
+            answer_seconds=self.answer_seconds,
+            asks_per_caller=self.asks_per_caller,
+        )
+
+    @property
+    def conversation_limits(self) -> ConversationLimits:
+        """Bounds of what is kept."""
+        return ConversationLimits(
+            days=self.conversation_days,
+            turns=self.conversation_turns,
+            per_caller=self.conversations_per_caller,
+        )
 
     def problems(self) -> list[str]:
         """Returns what is wrong with the values together."""
@@ -46,6 +80,12 @@ class InsightSettings(MeshSettings):
             ("statement_seconds", self.statement_seconds),
             ("max_query_cost", self.max_query_cost),
             ("read_connections", self.read_connections),
+            ("answer_seconds", self.answer_seconds),
+            ("answer_queries", self.answer_queries),
+            ("asks_per_caller", self.asks_per_caller),
+            ("conversation_days", self.conversation_days),
+            ("conversation_turns", self.conversation_turns),
+            ("conversations_per_caller", self.conversations_per_caller),
         ):
             if not value > 0:
                 found.append(f"{name}: {value} is not above 0")

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass
+from uuid import UUID
 
 from dataflow.insight.v1 import ask_service_pb2
 from dataflow_mesh.errors import DataflowError, DeadlineExceededError, QueryTooExpensiveError
@@ -17,8 +18,10 @@ from dataflow_insight.asking.engines import Engines
 from dataflow_insight.asking.knowledge import Catalogues
 from dataflow_insight.asking.limits import AskLimits
 from dataflow_insight.asking.stream import Tell
+from dataflow_insight.conversations.conversation import KeptTurn
 from dataflow_insight.engines.engine import Asked, Engine, EngineError, Fallback
 from dataflow_insight.engines.usage import Usage
+from dataflow_insight.plans.messages import plan_to_proto
 from dataflow_insight.plans.plan import Plan
 
 _log = logging.getLogger(__name__)
@@ -52,6 +55,12 @@ class Answer:
     def plans(self) -> tuple[Plan, ...]:
         """What the engine that answered computed."""
         return tuple(item.plan for item in self.attempt.desk.computed)
+
+    def turn(self, ask_id: UUID, question: str) -> KeptTurn:
+        """Returns what a conversation keeps of it."""
+        decline = self.attempt.decline
+        plans = tuple(plan_to_proto(plan) for plan in self.plans)
+        return KeptTurn(0, ask_id, question, self.attempt.text, plans, self.engine, int(decline or 0))
 
     def finished(self) -> ask_service_pb2.Finished:
         """Returns the last event."""

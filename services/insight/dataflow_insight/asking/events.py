@@ -12,9 +12,9 @@ from dataflow_insight.queries.table import Table
 Event = ask_service_pb2.AskResponse
 
 
-def started(ask_id: str, engine: str) -> Event:
+def started(ask_id: str, engine: str, conversation_id: str) -> Event:
     """Returns that the question was taken."""
-    return Event(started=ask_service_pb2.Started(ask_id=ask_id, engine=engine))
+    return Event(started=ask_service_pb2.Started(ask_id=ask_id, engine=engine, conversation_id=conversation_id))
 
 
 def planned(index: int, plan: Plan) -> Event:
@@ -37,6 +37,19 @@ def text(piece: str, bindings: Sequence[Bound] = ()) -> Event:
 def replaced(reason: str) -> Event:
     """Returns that all text so far is void."""
     return Event(replaced=ask_service_pb2.Replaced(reason=reason))
+
+
+def finished(message: ask_service_pb2.Finished, *, kept: bool, problem: str) -> Event:
+    """Returns the end.
+
+    Args:
+        message: What came of the question.
+        kept: The answer was added to its conversation.
+        problem: Why it was not, although it should have been.
+    """
+    message.kept = kept
+    message.not_kept_detail = problem
+    return Event(finished=message)
 
 
 def binding(bound: Bound) -> ask_service_pb2.Binding:

@@ -1,10 +1,12 @@
-"""AskService on the wire: checks requests, admits callers, and streams the events of an answer."""
+"""AskService on the wire: checks requests, admits callers, streams the events of an answer, shows conversations."""
 
-import logging
+import contextlib
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import grpc.aio
@@ -22,13 +24,15 @@ from dataflow_insight.asking.knowledge import Catalogues
 from dataflow_insight.asking.limits import AskLimits
 from dataflow_insight.asking.records import recorded
 from dataflow_insight.asking.stream import Tell, produced
+from dataflow_insight.conversations.pages import get_conversation, list_conversations
+from dataflow_insight.conversations.taking_part import Conversations, Part
 from dataflow_insight.engines.engine import Asked, Engine
 
-_log = logging.getLogger(__name__)
+Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class AskService(ask_service_pb2_grpc.AskServiceServicer):
-    """Answers questions.
+    """Answers questions, and shows callers their conversations.
 
     Args:
         engine: The local engine, which needs nothing and is always there.
@@ -36,6 +40,7 @@ class AskService(ask_service_pb2_grpc.AskServiceServicer):
         queries: Runs the SQL.
         model: The engine that is asked first; None: the local one.
         limits: Of an answer and of a caller.
+        conversations: Where questions take part in them; None: nowhere.
         now: The present, UTC; a parameter for tests.
     """
 
@@ -47,6 +52,7 @@ class AskService(ask_service_pb2_grpc.AskServiceServicer):
         *,
         model: Engine | None = None,
         limits: AskLimits | None = None,
+        conversations: Conversations | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._limits = limits or AskLimits()
@@ -54,15 +60,13 @@ class AskService(ask_service_pb2_grpc.AskServiceServicer):
         self._survey = survey
         self._answering = Answering(self._engines, survey, queries, self._limits)
         self._admission = Admission(self._limits.asks_per_caller)
+        self._conversations = conversations or Conversations()
         self._now = now
 
     async def Ask(
-        self,
-        request: ask_service_pb2.AskRequest,
-        context: grpc.aio.ServicerContext[ask_service_pb2.AskRequest, ask_service_pb2.AskResponse],
+        self, request: ask_service_pb2.AskRequest, context: Context
     ) -> AsyncIterator[ask_service_pb2.AskResponse]:
         """Yields started, plans, results, texts and finished; declined, plan and result are missing."""
-        del context
         zone = zone_named(request.time_zone)
         first = self._engines.first(request.engine)
         with self._admission.admitted(current_caller().name):
@@ -70,15 +74,49 @@ class AskService(ask_service_pb2_grpc.AskServiceServicer):
                 async for event in answer:
                     yield event
 
+    async def ListConversations(
+        self, request: ask_service_pb2.ListConversationsRequest, context: Context
+    ) -> ask_service_pb2.ListConversationsResponse:
+        """Shows the caller's conversations."""
+        return await list_conversations(self._conversations.store, current_caller().name, request)
+
+    async def GetConversation(
+        self, request: ask_service_pb2.GetConversationRequest, context: Context
+    ) -> ask_service_pb2.GetConversationResponse:
+        """Shows a conversation of the caller's, with its turns."""
+        return await get_conversation(self._conversations.store, current_caller().name, request)
+
+    async def DeleteConversation(
+        self, request: ask_service_pb2.DeleteConversationRequest, context: Context
+    ) -> ask_service_pb2.DeleteConversationResponse:
+        """Deletes a conversation of the caller's."""
+        await self._conversations.store.delete(uuid.UUID(request.conversation_id), current_caller().name)
+        return ask_service_pb2.DeleteConversationResponse()
+
     async def _produce(self, request: ask_service_pb2.AskRequest, zone: ZoneInfo, first: Engine, tell: Tell) -> None:
-        began = time.monotonic()
-        with recorded(str(uuid.uuid4())) as record:
-            await tell(events.started(record.ask_id, first.name))
-            catalogue = await self._survey.catalogue(request.question)
-            asked = Asked(request.question, catalogue, self._now(), zone, request.contract)
-            answer = await self._answering.answer(first, asked, tell, seconds=self._seconds(), began=began)
-            record.take(answer)
-            await tell(events.Event(finished=answer.finished()))
+        began, seconds, ask_id = time.monotonic(), self._seconds(), uuid.uuid4()
+        with recorded(str(ask_id)) as record:
+            async with self._part(request, ask_id, seconds) as part:
+                await tell(events.started(str(ask_id), first.name, part.conversation_id))
+                catalogue = await self._survey.catalogue(request.question)
+                asked = Asked(request.question, catalogue, self._now(), zone, request.contract, part.turns)
+                answer = await self._answering.answer(first, asked, tell, seconds=seconds, began=began)
+                record.take(answer)
+                await part.keep(answer.turn(ask_id, request.question))
+                await tell(events.finished(answer.finished(), kept=part.kept, problem=part.problem))
+
+    def _part(
+        self, request: ask_service_pb2.AskRequest, ask_id: uuid.UUID, seconds: float
+    ) -> AbstractAsyncContextManager[Part]:
+        caller = current_caller().name
+        match request.WhichOneof("conversation"):
+            case "conversation_id":
+                conversation_id = uuid.UUID(request.conversation_id)
+                return self._conversations.continued(conversation_id, caller, ask_id, seconds)
+            case "new_conversation":
+                return self._conversations.begun(caller, request.question, ask_id, seconds)
+            case _:
+                return contextlib.nullcontext(Part())
 
     def _seconds(self) -> float:
         """Returns how long the answer may take: not longer than the asker waits."""

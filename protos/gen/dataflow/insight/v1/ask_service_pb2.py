@@ -24,12 +24,13 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from dataflow.access.v1 import role_pb2 as dataflow_dot_access_dot_v1_dot_role__pb2
+from dataflow.insight.v1 import conversation_pb2 as dataflow_dot_insight_dot_v1_dot_conversation__pb2
 from dataflow.insight.v1 import plan_pb2 as dataflow_dot_insight_dot_v1_dot_plan__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%dataflow/insight/v1/ask_service.proto\x12\x13\x64\x61taflow.insight.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1d\x64\x61taflow/access/v1/role.proto\x1a\x1e\x64\x61taflow/insight/v1/plan.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"q\n\nAskRequest\x12\x1c\n\x08question\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\x12\x10\n\x08\x63ontract\x18\x02 \x01(\t\x12\x1a\n\ttime_zone\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x17\n\x06\x65ngine\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18 \"\xba\x02\n\x0b\x41skResponse\x12/\n\x07started\x18\x01 \x01(\x0b\x32\x1c.dataflow.insight.v1.StartedH\x00\x12,\n\x04plan\x18\x02 \x01(\x0b\x32\x1c.dataflow.insight.v1.PlannedH\x00\x12-\n\x06result\x18\x03 \x01(\x0b\x32\x1b.dataflow.insight.v1.ResultH\x00\x12.\n\x04text\x18\x04 \x01(\x0b\x32\x1e.dataflow.insight.v1.TextDeltaH\x00\x12\x31\n\x08\x66inished\x18\x05 \x01(\x0b\x32\x1d.dataflow.insight.v1.FinishedH\x00\x12\x31\n\x08replaced\x18\x06 \x01(\x0b\x32\x1d.dataflow.insight.v1.ReplacedH\x00\x42\x07\n\x05\x65vent\")\n\x07Started\x12\x0e\n\x06\x61sk_id\x18\x01 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x02 \x01(\t\"F\n\x07Planned\x12,\n\x04plan\x18\x01 \x01(\x0b\x32\x1e.dataflow.insight.v1.QueryPlan\x12\r\n\x05index\x18\x02 \x01(\r\"\x84\x01\n\x06Result\x12\x0f\n\x07\x63olumns\x18\x01 \x03(\t\x12&\n\x04rows\x18\x02 \x03(\x0b\x32\x18.dataflow.insight.v1.Row\x12\x0b\n\x03sql\x18\x03 \x01(\t\x12\x12\n\nparameters\x18\x04 \x03(\t\x12\x11\n\ttruncated\x18\x05 \x01(\x08\x12\r\n\x05index\x18\x06 \x01(\r\"/\n\x03Row\x12(\n\x05\x63\x65lls\x18\x01 \x03(\x0b\x32\x19.dataflow.insight.v1.Cell\"\x83\x01\n\x04\x43\x65ll\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x10\n\x06number\x18\x02 \x01(\x01H\x00\x12\x11\n\x07integer\x18\x03 \x01(\x03H\x00\x12*\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x11\n\x07\x62oolean\x18\x05 \x01(\x08H\x00\x42\x07\n\x05value\"I\n\tTextDelta\x12\x0c\n\x04text\x18\x01 \x01(\t\x12.\n\x08\x62indings\x18\x02 \x03(\x0b\x32\x1c.dataflow.insight.v1.Binding\"\x1a\n\x08Replaced\x12\x0e\n\x06reason\x18\x01 \x01(\t\"z\n\x07\x42inding\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0b\n\x03row\x18\x02 \x01(\r\x12\x0e\n\x06\x63olumn\x18\x03 \x01(\r\x12\x1e\n\x11rounded_to_digits\x18\x04 \x01(\rH\x00\x88\x01\x01\x12\x0e\n\x06result\x18\x05 \x01(\rB\x14\n\x12_rounded_to_digits\"\x81\x01\n\x05Usage\x12\x13\n\x0bquery_count\x18\x01 \x01(\r\x12\x18\n\x10model_call_count\x18\x02 \x01(\r\x12\x19\n\x11input_token_count\x18\x03 \x01(\x04\x12\x1a\n\x12output_token_count\x18\x04 \x01(\x04\x12\x12\n\nquery_cost\x18\x05 \x01(\x01\"\xdc\x02\n\x08\x46inished\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12-\n\x07\x64\x65\x63line\x18\x02 \x01(\x0e\x32\x1c.dataflow.insight.v1.Decline\x12\x16\n\x0everified_count\x18\x03 \x01(\r\x12+\n\x08\x64uration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08verified\x18\x05 \x01(\x08\x12\x15\n\rremoved_count\x18\x06 \x01(\r\x12.\n\x08\x62indings\x18\x07 \x03(\x0b\x32\x1c.dataflow.insight.v1.Binding\x12/\n\x08\x66\x61llback\x18\x08 \x01(\x0e\x32\x1d.dataflow.insight.v1.Fallback\x12\x17\n\x0f\x66\x61llback_detail\x18\t \x01(\t\x12)\n\x05usage\x18\n \x01(\x0b\x32\x1a.dataflow.insight.v1.Usage*\xcc\x01\n\x07\x44\x65\x63line\x12\x17\n\x13\x44\x45\x43LINE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45\x43LINE_UNKNOWN_DEVICE\x10\x01\x12\x19\n\x15\x44\x45\x43LINE_UNKNOWN_FIELD\x10\x02\x12\x12\n\x0e\x44\x45\x43LINE_FUTURE\x10\x03\x12\x15\n\x11\x44\x45\x43LINE_OFF_TOPIC\x10\x04\x12\x1a\n\x16\x44\x45\x43LINE_NOT_UNDERSTOOD\x10\x05\x12\x13\n\x0f\x44\x45\x43LINE_NO_DATA\x10\x06\x12\x15\n\x11\x44\x45\x43LINE_AMBIGUOUS\x10\x07*\xe1\x01\n\x08\x46\x61llback\x12\x18\n\x14\x46\x41LLBACK_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46\x41LLBACK_UNAVAILABLE\x10\x01\x12\x19\n\x15\x46\x41LLBACK_RATE_LIMITED\x10\x02\x12\x15\n\x11\x46\x41LLBACK_DEADLINE\x10\x03\x12\x14\n\x10\x46\x41LLBACK_REFUSED\x10\x04\x12\x14\n\x10\x46\x41LLBACK_INVALID\x10\x05\x12\x18\n\x14\x46\x41LLBACK_UNSUPPORTED\x10\x06\x12\x12\n\x0e\x46\x41LLBACK_LIMIT\x10\x07\x12\x15\n\x11\x46\x41LLBACK_WITHHELD\x10\x08\x32_\n\nAskService\x12Q\n\x03\x41sk\x12\x1f.dataflow.insight.v1.AskRequest\x1a .dataflow.insight.v1.AskResponse\"\x05\x8a\xb5\x18\x01\x02\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%dataflow/insight/v1/ask_service.proto\x12\x13\x64\x61taflow.insight.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1d\x64\x61taflow/access/v1/role.proto\x1a&dataflow/insight/v1/conversation.proto\x1a\x1e\x64\x61taflow/insight/v1/plan.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcb\x01\n\nAskRequest\x12\x1c\n\x08question\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\x12\x10\n\x08\x63ontract\x18\x02 \x01(\t\x12\x1a\n\ttime_zone\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12#\n\x0f\x63onversation_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12#\n\x10new_conversation\x18\x05 \x01(\x08\x42\x07\xbaH\x04j\x02\x08\x01H\x00\x12\x17\n\x06\x65ngine\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18 B\x0e\n\x0c\x63onversation\"\xba\x02\n\x0b\x41skResponse\x12/\n\x07started\x18\x01 \x01(\x0b\x32\x1c.dataflow.insight.v1.StartedH\x00\x12,\n\x04plan\x18\x02 \x01(\x0b\x32\x1c.dataflow.insight.v1.PlannedH\x00\x12-\n\x06result\x18\x03 \x01(\x0b\x32\x1b.dataflow.insight.v1.ResultH\x00\x12.\n\x04text\x18\x04 \x01(\x0b\x32\x1e.dataflow.insight.v1.TextDeltaH\x00\x12\x31\n\x08\x66inished\x18\x05 \x01(\x0b\x32\x1d.dataflow.insight.v1.FinishedH\x00\x12\x31\n\x08replaced\x18\x06 \x01(\x0b\x32\x1d.dataflow.insight.v1.ReplacedH\x00\x42\x07\n\x05\x65vent\"B\n\x07Started\x12\x0e\n\x06\x61sk_id\x18\x01 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x02 \x01(\t\x12\x17\n\x0f\x63onversation_id\x18\x03 \x01(\t\"F\n\x07Planned\x12,\n\x04plan\x18\x01 \x01(\x0b\x32\x1e.dataflow.insight.v1.QueryPlan\x12\r\n\x05index\x18\x02 \x01(\r\"\x84\x01\n\x06Result\x12\x0f\n\x07\x63olumns\x18\x01 \x03(\t\x12&\n\x04rows\x18\x02 \x03(\x0b\x32\x18.dataflow.insight.v1.Row\x12\x0b\n\x03sql\x18\x03 \x01(\t\x12\x12\n\nparameters\x18\x04 \x03(\t\x12\x11\n\ttruncated\x18\x05 \x01(\x08\x12\r\n\x05index\x18\x06 \x01(\r\"/\n\x03Row\x12(\n\x05\x63\x65lls\x18\x01 \x03(\x0b\x32\x19.dataflow.insight.v1.Cell\"\x83\x01\n\x04\x43\x65ll\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x10\n\x06number\x18\x02 \x01(\x01H\x00\x12\x11\n\x07integer\x18\x03 \x01(\x03H\x00\x12*\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x11\n\x07\x62oolean\x18\x05 \x01(\x08H\x00\x42\x07\n\x05value\"I\n\tTextDelta\x12\x0c\n\x04text\x18\x01 \x01(\t\x12.\n\x08\x62indings\x18\x02 \x03(\x0b\x32\x1c.dataflow.insight.v1.Binding\"\x1a\n\x08Replaced\x12\x0e\n\x06reason\x18\x01 \x01(\t\"z\n\x07\x42inding\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0b\n\x03row\x18\x02 \x01(\r\x12\x0e\n\x06\x63olumn\x18\x03 \x01(\r\x12\x1e\n\x11rounded_to_digits\x18\x04 \x01(\rH\x00\x88\x01\x01\x12\x0e\n\x06result\x18\x05 \x01(\rB\x14\n\x12_rounded_to_digits\"\x81\x01\n\x05Usage\x12\x13\n\x0bquery_count\x18\x01 \x01(\r\x12\x18\n\x10model_call_count\x18\x02 \x01(\r\x12\x19\n\x11input_token_count\x18\x03 \x01(\x04\x12\x1a\n\x12output_token_count\x18\x04 \x01(\x04\x12\x12\n\nquery_cost\x18\x05 \x01(\x01\"\x83\x03\n\x08\x46inished\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12-\n\x07\x64\x65\x63line\x18\x02 \x01(\x0e\x32\x1c.dataflow.insight.v1.Decline\x12\x16\n\x0everified_count\x18\x03 \x01(\r\x12+\n\x08\x64uration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08verified\x18\x05 \x01(\x08\x12\x15\n\rremoved_count\x18\x06 \x01(\r\x12.\n\x08\x62indings\x18\x07 \x03(\x0b\x32\x1c.dataflow.insight.v1.Binding\x12/\n\x08\x66\x61llback\x18\x08 \x01(\x0e\x32\x1d.dataflow.insight.v1.Fallback\x12\x17\n\x0f\x66\x61llback_detail\x18\t \x01(\t\x12)\n\x05usage\x18\n \x01(\x0b\x32\x1a.dataflow.insight.v1.Usage\x12\x0c\n\x04kept\x18\x0b \x01(\x08\x12\x17\n\x0fnot_kept_detail\x18\x0c \x01(\t\"\xf0\x01\n\x10\x43onversationTurn\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x0e\n\x06\x61sk_id\x18\x02 \x01(\t\x12\x10\n\x08question\x18\x03 \x01(\t\x12\x0e\n\x06\x61nswer\x18\x04 \x01(\t\x12-\n\x05plans\x18\x05 \x03(\x0b\x32\x1e.dataflow.insight.v1.QueryPlan\x12\x0e\n\x06\x65ngine\x18\x06 \x01(\t\x12-\n\x07\x64\x65\x63line\x18\x07 \x01(\x0e\x32\x1c.dataflow.insight.v1.Decline\x12,\n\x08\x61sk_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"A\n\x18ListConversationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"n\n\x19ListConversationsResponse\x12\x38\n\rconversations\x18\x01 \x03(\x0b\x32!.dataflow.insight.v1.Conversation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"b\n\x16GetConversationRequest\x12!\n\x0f\x63onversation_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"\xa1\x01\n\x17GetConversationResponse\x12\x37\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32!.dataflow.insight.v1.Conversation\x12\x34\n\x05turns\x18\x02 \x03(\x0b\x32%.dataflow.insight.v1.ConversationTurn\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\">\n\x19\x44\x65leteConversationRequest\x12!\n\x0f\x63onversation_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x1c\n\x1a\x44\x65leteConversationResponse*\xcc\x01\n\x07\x44\x65\x63line\x12\x17\n\x13\x44\x45\x43LINE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45\x43LINE_UNKNOWN_DEVICE\x10\x01\x12\x19\n\x15\x44\x45\x43LINE_UNKNOWN_FIELD\x10\x02\x12\x12\n\x0e\x44\x45\x43LINE_FUTURE\x10\x03\x12\x15\n\x11\x44\x45\x43LINE_OFF_TOPIC\x10\x04\x12\x1a\n\x16\x44\x45\x43LINE_NOT_UNDERSTOOD\x10\x05\x12\x13\n\x0f\x44\x45\x43LINE_NO_DATA\x10\x06\x12\x15\n\x11\x44\x45\x43LINE_AMBIGUOUS\x10\x07*\xe1\x01\n\x08\x46\x61llback\x12\x18\n\x14\x46\x41LLBACK_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46\x41LLBACK_UNAVAILABLE\x10\x01\x12\x19\n\x15\x46\x41LLBACK_RATE_LIMITED\x10\x02\x12\x15\n\x11\x46\x41LLBACK_DEADLINE\x10\x03\x12\x14\n\x10\x46\x41LLBACK_REFUSED\x10\x04\x12\x14\n\x10\x46\x41LLBACK_INVALID\x10\x05\x12\x18\n\x14\x46\x41LLBACK_UNSUPPORTED\x10\x06\x12\x12\n\x0e\x46\x41LLBACK_LIMIT\x10\x07\x12\x15\n\x11\x46\x41LLBACK_WITHHELD\x10\x08\x32\xd6\x03\n\nAskService\x12Q\n\x03\x41sk\x12\x1f.dataflow.insight.v1.AskRequest\x1a .dataflow.insight.v1.AskResponse\"\x05\x8a\xb5\x18\x01\x02\x30\x01\x12|\n\x11ListConversations\x12-.dataflow.insight.v1.ListConversationsRequest\x1a..dataflow.insight.v1.ListConversationsResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12v\n\x0fGetConversation\x12+.dataflow.insight.v1.GetConversationRequest\x1a,.dataflow.insight.v1.GetConversationResponse\"\x08\x90\x02\x01\x8a\xb5\x18\x01\x02\x12\x7f\n\x12\x44\x65leteConversation\x12..dataflow.insight.v1.DeleteConversationRequest\x1a/.dataflow.insight.v1.DeleteConversationResponse\"\x08\x90\x02\x02\x8a\xb5\x18\x01\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,38 +41,66 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ASKREQUEST'].fields_by_name['question']._serialized_options = b'\272H\007r\005\020\001\030\320\017'
   _globals['_ASKREQUEST'].fields_by_name['time_zone']._loaded_options = None
   _globals['_ASKREQUEST'].fields_by_name['time_zone']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_ASKREQUEST'].fields_by_name['conversation_id']._loaded_options = None
+  _globals['_ASKREQUEST'].fields_by_name['conversation_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_ASKREQUEST'].fields_by_name['new_conversation']._loaded_options = None
+  _globals['_ASKREQUEST'].fields_by_name['new_conversation']._serialized_options = b'\272H\004j\002\010\001'
   _globals['_ASKREQUEST'].fields_by_name['engine']._loaded_options = None
   _globals['_ASKREQUEST'].fields_by_name['engine']._serialized_options = b'\272H\004r\002\030 '
+  _globals['_GETCONVERSATIONREQUEST'].fields_by_name['conversation_id']._loaded_options = None
+  _globals['_GETCONVERSATIONREQUEST'].fields_by_name['conversation_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_DELETECONVERSATIONREQUEST'].fields_by_name['conversation_id']._loaded_options = None
+  _globals['_DELETECONVERSATIONREQUEST'].fields_by_name['conversation_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_ASKSERVICE'].methods_by_name['Ask']._loaded_options = None
   _globals['_ASKSERVICE'].methods_by_name['Ask']._serialized_options = b'\212\265\030\001\002'
-  _globals['_DECLINE']._serialized_start=1795
-  _globals['_DECLINE']._serialized_end=1999
-  _globals['_FALLBACK']._serialized_start=2002
-  _globals['_FALLBACK']._serialized_end=2227
-  _globals['_ASKREQUEST']._serialized_start=219
-  _globals['_ASKREQUEST']._serialized_end=332
-  _globals['_ASKRESPONSE']._serialized_start=335
-  _globals['_ASKRESPONSE']._serialized_end=649
-  _globals['_STARTED']._serialized_start=651
-  _globals['_STARTED']._serialized_end=692
-  _globals['_PLANNED']._serialized_start=694
-  _globals['_PLANNED']._serialized_end=764
-  _globals['_RESULT']._serialized_start=767
-  _globals['_RESULT']._serialized_end=899
-  _globals['_ROW']._serialized_start=901
-  _globals['_ROW']._serialized_end=948
-  _globals['_CELL']._serialized_start=951
-  _globals['_CELL']._serialized_end=1082
-  _globals['_TEXTDELTA']._serialized_start=1084
-  _globals['_TEXTDELTA']._serialized_end=1157
-  _globals['_REPLACED']._serialized_start=1159
-  _globals['_REPLACED']._serialized_end=1185
-  _globals['_BINDING']._serialized_start=1187
-  _globals['_BINDING']._serialized_end=1309
-  _globals['_USAGE']._serialized_start=1312
-  _globals['_USAGE']._serialized_end=1441
-  _globals['_FINISHED']._serialized_start=1444
-  _globals['_FINISHED']._serialized_end=1792
-  _globals['_ASKSERVICE']._serialized_start=2229
-  _globals['_ASKSERVICE']._serialized_end=2324
+  _globals['_ASKSERVICE'].methods_by_name['ListConversations']._loaded_options = None
+  _globals['_ASKSERVICE'].methods_by_name['ListConversations']._serialized_options = b'\220\002\001\212\265\030\001\002'
+  _globals['_ASKSERVICE'].methods_by_name['GetConversation']._loaded_options = None
+  _globals['_ASKSERVICE'].methods_by_name['GetConversation']._serialized_options = b'\220\002\001\212\265\030\001\002'
+  _globals['_ASKSERVICE'].methods_by_name['DeleteConversation']._loaded_options = None
+  _globals['_ASKSERVICE'].methods_by_name['DeleteConversation']._serialized_options = b'\220\002\002\212\265\030\001\002'
+  _globals['_DECLINE']._serialized_start=2770
+  _globals['_DECLINE']._serialized_end=2974
+  _globals['_FALLBACK']._serialized_start=2977
+  _globals['_FALLBACK']._serialized_end=3202
+  _globals['_ASKREQUEST']._serialized_start=260
+  _globals['_ASKREQUEST']._serialized_end=463
+  _globals['_ASKRESPONSE']._serialized_start=466
+  _globals['_ASKRESPONSE']._serialized_end=780
+  _globals['_STARTED']._serialized_start=782
+  _globals['_STARTED']._serialized_end=848
+  _globals['_PLANNED']._serialized_start=850
+  _globals['_PLANNED']._serialized_end=920
+  _globals['_RESULT']._serialized_start=923
+  _globals['_RESULT']._serialized_end=1055
+  _globals['_ROW']._serialized_start=1057
+  _globals['_ROW']._serialized_end=1104
+  _globals['_CELL']._serialized_start=1107
+  _globals['_CELL']._serialized_end=1238
+  _globals['_TEXTDELTA']._serialized_start=1240
+  _globals['_TEXTDELTA']._serialized_end=1313
+  _globals['_REPLACED']._serialized_start=1315
+  _globals['_REPLACED']._serialized_end=1341
+  _globals['_BINDING']._serialized_start=1343
+  _globals['_BINDING']._serialized_end=1465
+  _globals['_USAGE']._serialized_start=1468
+  _globals['_USAGE']._serialized_end=1597
+  _globals['_FINISHED']._serialized_start=1600
+  _globals['_FINISHED']._serialized_end=1987
+  _globals['_CONVERSATIONTURN']._serialized_start=1990
+  _globals['_CONVERSATIONTURN']._serialized_end=2230
+  _globals['_LISTCONVERSATIONSREQUEST']._serialized_start=2232
+  _globals['_LISTCONVERSATIONSREQUEST']._serialized_end=2297
+  _globals['_LISTCONVERSATIONSRESPONSE']._serialized_start=2299
+  _globals['_LISTCONVERSATIONSRESPONSE']._serialized_end=2409
+  _globals['_GETCONVERSATIONREQUEST']._serialized_start=2411
+  _globals['_GETCONVERSATIONREQUEST']._serialized_end=2509
+  _globals['_GETCONVERSATIONRESPONSE']._serialized_start=2512
+  _globals['_GETCONVERSATIONRESPONSE']._serialized_end=2673
+  _globals['_DELETECONVERSATIONREQUEST']._serialized_start=2675
+  _globals['_DELETECONVERSATIONREQUEST']._serialized_end=2737
+  _globals['_DELETECONVERSATIONRESPONSE']._serialized_start=2739
+  _globals['_DELETECONVERSATIONRESPONSE']._serialized_end=2767
+  _globals['_ASKSERVICE']._serialized_start=3205
+  _globals['_ASKSERVICE']._serialized_end=3675
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AskServiceStub:
-    """Answers questions; every number comes from a result cell.
+    """Answers questions, every number from a result cell, and keeps those of a conversation for its caller.
     """
 
     def __init__(self, channel):
@@ -40,10 +40,25 @@ class AskServiceStub:
                 request_serializer=dataflow_dot_insight_dot_v1_dot_ask__service__pb2.AskRequest.SerializeToString,
                 response_deserializer=dataflow_dot_insight_dot_v1_dot_ask__service__pb2.AskResponse.FromString,
                 _registered_method=True)
+        self.ListConversations = channel.unary_unary(
+                '/dataflow.insight.v1.AskService/ListConversations',
+                request_serializer=dataflow_dot_insight_dot_v1_dot_ask__service__pb2.ListConversationsRequest.SerializeToString,
+                response_deserializer=dataflow_dot_insight_dot_v1_dot_ask__service__pb2.ListConversationsResponse.FromString,
+                _registered_method=True)
+        self.GetConversation = channel.unary_unary(
+                '/dataflow.insight.v1.AskService/GetConversation',
+                request_serializer=dataflow_dot_insight_dot_v1_dot_ask__service__pb2.GetConversationRequest.SerializeToString,
+                response_deserializer=dataflow_dot_insight_dot_v1_dot_ask__service__pb2.GetConversationResponse.FromString,
+                _registered_method=True)
+        self.DeleteConversation = channel.unary_unary(
+                '/dataflow.insight.v1.AskService/DeleteConversation',
+                request_serializer=dataflow_dot_insight_dot_v1_dot_ask__service__pb2.DeleteConversationRequest.SerializeToString,
+                response_deserializer=dataflow_dot_insight_dot_v1_dot_ask__service__pb2.DeleteConversationResponse.FromString,
+                _registered_method=True)
 
 
 class AskServiceServicer:
-    """Answers questions; every number comes from a result cell.
+    """Answers questions, every number from a result cell, and keeps those of a conversation for its caller.
     """
 
     def Ask(self, request, context):
@@ -58,7 +73,40 @@ class AskServiceServicer:
         RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): the query would cost too much.
         RESOURCE_EXHAUSTED (ASKS_EXHAUSTED): the caller has too many answers in the making.
         DEADLINE_EXCEEDED: the whole answer took longer than the server allows; a model that is slow is replaced before.
+        NOT_FOUND (CONVERSATION_NOT_FOUND): also where the conversation is somebody else's.
+        FAILED_PRECONDITION (CONVERSATION_BUSY, CONVERSATION_FULL, CONVERSATIONS_OFF).
         UNAVAILABLE (POSTGRES_UNAVAILABLE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListConversations(self, request, context):
+        """The caller's conversations, the one with the latest answer first. Nobody sees those of another caller, whatever the role.
+
+        INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the token belongs to another caller or list.
+        FAILED_PRECONDITION (CONVERSATIONS_OFF). UNAVAILABLE (POSTGRES_UNAVAILABLE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetConversation(self, request, context):
+        """One of the caller's conversations with its turns, the oldest first.
+
+        NOT_FOUND (CONVERSATION_NOT_FOUND): also where it is somebody else's.
+        INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the token belongs to another caller or conversation.
+        FAILED_PRECONDITION (CONVERSATIONS_OFF). UNAVAILABLE (POSTGRES_UNAVAILABLE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteConversation(self, request, context):
+        """Deletes one of the caller's conversations with all its turns. An answer in the making goes on and is not kept.
+
+        NOT_FOUND (CONVERSATION_NOT_FOUND): also where it is somebody else's, or deleted already.
+        FAILED_PRECONDITION (CONVERSATIONS_OFF). UNAVAILABLE (POSTGRES_UNAVAILABLE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,6 +120,21 @@ def add_AskServiceServicer_to_server(servicer, server):
                     request_deserializer=dataflow_dot_insight_dot_v1_dot_ask__service__pb2.AskRequest.FromString,
                     response_serializer=dataflow_dot_insight_dot_v1_dot_ask__service__pb2.AskResponse.SerializeToString,
             ),
+            'ListConversations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListConversations,
+                    request_deserializer=dataflow_dot_insight_dot_v1_dot_ask__service__pb2.ListConversationsRequest.FromString,
+                    response_serializer=dataflow_dot_insight_dot_v1_dot_ask__service__pb2.ListConversationsResponse.SerializeToString,
+            ),
+            'GetConversation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetConversation,
+                    request_deserializer=dataflow_dot_insight_dot_v1_dot_ask__service__pb2.GetConversationRequest.FromString,
+                    response_serializer=dataflow_dot_insight_dot_v1_dot_ask__service__pb2.GetConversationResponse.SerializeToString,
+            ),
+            'DeleteConversation': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteConversation,
+                    request_deserializer=dataflow_dot_insight_dot_v1_dot_ask__service__pb2.DeleteConversationRequest.FromString,
+                    response_serializer=dataflow_dot_insight_dot_v1_dot_ask__service__pb2.DeleteConversationResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'dataflow.insight.v1.AskService', rpc_method_handlers)
@@ -81,7 +144,7 @@ def add_AskServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AskService:
-    """Answers questions; every number comes from a result cell.
+    """Answers questions, every number from a result cell, and keeps those of a conversation for its caller.
     """
 
     @staticmethod
@@ -101,6 +164,87 @@ class AskService:
             '/dataflow.insight.v1.AskService/Ask',
             dataflow_dot_insight_dot_v1_dot_ask__service__pb2.AskRequest.SerializeToString,
             dataflow_dot_insight_dot_v1_dot_ask__service__pb2.AskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListConversations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.insight.v1.AskService/ListConversations',
+            dataflow_dot_insight_dot_v1_dot_ask__service__pb2.ListConversationsRequest.SerializeToString,
+            dataflow_dot_insight_dot_v1_dot_ask__service__pb2.ListConversationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetConversation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.insight.v1.AskService/GetConversation',
+            dataflow_dot_insight_dot_v1_dot_ask__service__pb2.GetConversationRequest.SerializeToString,
+            dataflow_dot_insight_dot_v1_dot_ask__service__pb2.GetConversationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteConversation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dataflow.insight.v1.AskService/DeleteConversation',
+            dataflow_dot_insight_dot_v1_dot_ask__service__pb2.DeleteConversationRequest.SerializeToString,
+            dataflow_dot_insight_dot_v1_dot_ask__service__pb2.DeleteConversationResponse.FromString,
             options,
             channel_credentials,
             insecure,

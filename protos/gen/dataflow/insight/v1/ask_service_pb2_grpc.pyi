@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AskServiceStub:
-    """Answers questions; every number comes from a result cell."""
+    """Answers questions, every number from a result cell, and keeps those of a conversation for its caller."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -45,12 +45,33 @@ class AskServiceStub:
     RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): the query would cost too much.
     RESOURCE_EXHAUSTED (ASKS_EXHAUSTED): the caller has too many answers in the making.
     DEADLINE_EXCEEDED: the whole answer took longer than the server allows; a model that is slow is replaced before.
+    NOT_FOUND (CONVERSATION_NOT_FOUND): also where the conversation is somebody else's.
+    FAILED_PRECONDITION (CONVERSATION_BUSY, CONVERSATION_FULL, CONVERSATIONS_OFF).
     UNAVAILABLE (POSTGRES_UNAVAILABLE).
+    """
+    ListConversations: _grpc.UnaryUnaryMultiCallable[_ask_service_pb2.ListConversationsRequest, _ask_service_pb2.ListConversationsResponse]
+    """The caller's conversations, the one with the latest answer first. Nobody sees those of another caller, whatever the role.
+
+    INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the token belongs to another caller or list.
+    FAILED_PRECONDITION (CONVERSATIONS_OFF). UNAVAILABLE (POSTGRES_UNAVAILABLE).
+    """
+    GetConversation: _grpc.UnaryUnaryMultiCallable[_ask_service_pb2.GetConversationRequest, _ask_service_pb2.GetConversationResponse]
+    """One of the caller's conversations with its turns, the oldest first.
+
+    NOT_FOUND (CONVERSATION_NOT_FOUND): also where it is somebody else's.
+    INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the token belongs to another caller or conversation.
+    FAILED_PRECONDITION (CONVERSATIONS_OFF). UNAVAILABLE (POSTGRES_UNAVAILABLE).
+    """
+    DeleteConversation: _grpc.UnaryUnaryMultiCallable[_ask_service_pb2.DeleteConversationRequest, _ask_service_pb2.DeleteConversationResponse]
+    """Deletes one of the caller's conversations with all its turns. An answer in the making goes on and is not kept.
+
+    NOT_FOUND (CONVERSATION_NOT_FOUND): also where it is somebody else's, or deleted already.
+    FAILED_PRECONDITION (CONVERSATIONS_OFF). UNAVAILABLE (POSTGRES_UNAVAILABLE).
     """
 
 @_typing.type_check_only
 class AskServiceAsyncStub(AskServiceStub):
-    """Answers questions; every number comes from a result cell."""
+    """Answers questions, every number from a result cell, and keeps those of a conversation for its caller."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Ask: _aio.UnaryStreamMultiCallable[_ask_service_pb2.AskRequest, _ask_service_pb2.AskResponse]  # type: ignore[assignment]
@@ -65,11 +86,32 @@ class AskServiceAsyncStub(AskServiceStub):
     RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): the query would cost too much.
     RESOURCE_EXHAUSTED (ASKS_EXHAUSTED): the caller has too many answers in the making.
     DEADLINE_EXCEEDED: the whole answer took longer than the server allows; a model that is slow is replaced before.
+    NOT_FOUND (CONVERSATION_NOT_FOUND): also where the conversation is somebody else's.
+    FAILED_PRECONDITION (CONVERSATION_BUSY, CONVERSATION_FULL, CONVERSATIONS_OFF).
     UNAVAILABLE (POSTGRES_UNAVAILABLE).
+    """
+    ListConversations: _aio.UnaryUnaryMultiCallable[_ask_service_pb2.ListConversationsRequest, _ask_service_pb2.ListConversationsResponse]  # type: ignore[assignment]
+    """The caller's conversations, the one with the latest answer first. Nobody sees those of another caller, whatever the role.
+
+    INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the token belongs to another caller or list.
+    FAILED_PRECONDITION (CONVERSATIONS_OFF). UNAVAILABLE (POSTGRES_UNAVAILABLE).
+    """
+    GetConversation: _aio.UnaryUnaryMultiCallable[_ask_service_pb2.GetConversationRequest, _ask_service_pb2.GetConversationResponse]  # type: ignore[assignment]
+    """One of the caller's conversations with its turns, the oldest first.
+
+    NOT_FOUND (CONVERSATION_NOT_FOUND): also where it is somebody else's.
+    INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the token belongs to another caller or conversation.
+    FAILED_PRECONDITION (CONVERSATIONS_OFF). UNAVAILABLE (POSTGRES_UNAVAILABLE).
+    """
+    DeleteConversation: _aio.UnaryUnaryMultiCallable[_ask_service_pb2.DeleteConversationRequest, _ask_service_pb2.DeleteConversationResponse]  # type: ignore[assignment]
+    """Deletes one of the caller's conversations with all its turns. An answer in the making goes on and is not kept.
+
+    NOT_FOUND (CONVERSATION_NOT_FOUND): also where it is somebody else's, or deleted already.
+    FAILED_PRECONDITION (CONVERSATIONS_OFF). UNAVAILABLE (POSTGRES_UNAVAILABLE).
     """
 
 class AskServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Answers questions; every number comes from a result cell."""
+    """Answers questions, every number from a result cell, and keeps those of a conversation for its caller."""
 
     @_abc_1.abstractmethod
     def Ask(
@@ -88,7 +130,46 @@ class AskServiceServicer(metaclass=_abc_1.ABCMeta):
         RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): the query would cost too much.
         RESOURCE_EXHAUSTED (ASKS_EXHAUSTED): the caller has too many answers in the making.
         DEADLINE_EXCEEDED: the whole answer took longer than the server allows; a model that is slow is replaced before.
+        NOT_FOUND (CONVERSATION_NOT_FOUND): also where the conversation is somebody else's.
+        FAILED_PRECONDITION (CONVERSATION_BUSY, CONVERSATION_FULL, CONVERSATIONS_OFF).
         UNAVAILABLE (POSTGRES_UNAVAILABLE).
+        """
+
+    @_abc_1.abstractmethod
+    def ListConversations(
+        self,
+        request: _ask_service_pb2.ListConversationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ask_service_pb2.ListConversationsResponse, _abc.Awaitable[_ask_service_pb2.ListConversationsResponse]]:
+        """The caller's conversations, the one with the latest answer first. Nobody sees those of another caller, whatever the role.
+
+        INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the token belongs to another caller or list.
+        FAILED_PRECONDITION (CONVERSATIONS_OFF). UNAVAILABLE (POSTGRES_UNAVAILABLE).
+        """
+
+    @_abc_1.abstractmethod
+    def GetConversation(
+        self,
+        request: _ask_service_pb2.GetConversationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ask_service_pb2.GetConversationResponse, _abc.Awaitable[_ask_service_pb2.GetConversationResponse]]:
+        """One of the caller's conversations with its turns, the oldest first.
+
+        NOT_FOUND (CONVERSATION_NOT_FOUND): also where it is somebody else's.
+        INVALID_ARGUMENT (PAGE_TOKEN_INVALID): the token belongs to another caller or conversation.
+        FAILED_PRECONDITION (CONVERSATIONS_OFF). UNAVAILABLE (POSTGRES_UNAVAILABLE).
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteConversation(
+        self,
+        request: _ask_service_pb2.DeleteConversationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ask_service_pb2.DeleteConversationResponse, _abc.Awaitable[_ask_service_pb2.DeleteConversationResponse]]:
+        """Deletes one of the caller's conversations with all its turns. An answer in the making goes on and is not kept.
+
+        NOT_FOUND (CONVERSATION_NOT_FOUND): also where it is somebody else's, or deleted already.
+        FAILED_PRECONDITION (CONVERSATIONS_OFF). UNAVAILABLE (POSTGRES_UNAVAILABLE).
         """
 
 def add_AskServiceServicer_to_server(servicer: AskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
