@@ -60,9 +60,7 @@ UNITS: Final = (
     Unit("kPa", "pressure", 10, names=("kilopascal", "kilopascals")),
     Unit("bar", "pressure", 1000, names=("bars",)),
     Unit("atm", "pressure", 1013.25, names=("atmosphere", "atmospheres")),
-    Unit(
-        "mmHg", "pressure", 1.33322387415, names=("mm Hg", "torr", "millimetres of mercury", "millimeters of mercury")
-    ),
+    Unit("mmHg", "pressure", 1013.25, 760, names=("mm Hg", "torr", "millimetres of mercury", "millimeters of mercury")),
     Unit("inHg", "pressure", 33.8638866667, names=("in Hg", "inches of mercury")),
     Unit("psi", "pressure", 68.9475729318, names=("pounds per square inch",)),
     Unit("mm", "length", names=("millimetre", "millimetres", "millimeter", "millimeters")),
