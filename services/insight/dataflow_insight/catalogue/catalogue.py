@@ -33,6 +33,8 @@ class Field:
         kind: What the column holds.
         unit: As the contract's author wrote it; empty if not said.
         description: For people; a short one also works as a name in questions.
+        values: Of a text or of a whole number with few values: what it holds, the most frequent first; empty if not known.
+        values_complete: False when there are more than the survey keeps, or the survey saw only some readings.
     """
 
     name: str
@@ -40,6 +42,8 @@ class Field:
     kind: Kind
     unit: str = ""
     description: str = ""
+    values: tuple[str, ...] = ()
+    values_complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class Contract:
         cadence: How far apart readings of one device usually are; `None` if that varies.
         builtin: Made by DataFlow itself, about connections rather than measurements.
         description: For people.
+        rows: How many readings there are, as Postgres last estimated; `None` if it never did.
         device_keys: Spelling-insensitive key to the ids that have it.
     """
 
@@ -68,6 +73,7 @@ class Contract:
     cadence: timedelta | None = None
     builtin: bool = False
     description: str = ""
+    rows: int | None = None
     device_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from statistics import median
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from dataflow_insight.catalogue.catalogue import Catalogue, Contract, Field, Kind
-from dataflow_insight.catalogue.columns import ENVELOPE, column_of
+from dataflow_insight.catalogue.values import Reads, ValueSamples
 from dataflow_insight.queries.query import quoted
 
 MAX_CONTRACTS: Final = 200
@@ -25,16 +25,13 @@ _CADENCE_READINGS: Final = 200
 _CADENCE_SHARE: Final = 0.9
 _KINDS: Final = {
     "double precision": Kind.NUMBER,
-    "real": Kind.NUMBER,
     "numeric": Kind.NUMBER,
     "bigint": Kind.INTEGER,
-    "integer": Kind.INTEGER,
-    "smallint": Kind.INTEGER,
     "boolean": Kind.BOOLEAN,
     "text": Kind.TEXT,
-    "character varying": Kind.TEXT,
-    "timestamp with time zone": Kind.TIME,
+    "timestamptz": Kind.TIME,
 }
+"""What columns of a type hold; all others hold no single value."""
 
 _CONTRACTS: Final = """
 SELECT c.name, c.builtin, r.spec::text
@@ -45,11 +42,22 @@ ORDER BY c.builtin, c.name
 LIMIT $1
 """
 
+# Fields of all revisions: what an old one stored can still be asked about.
 _COLUMNS: Final = """
-SELECT table_name::text, column_name::text, data_type::text
-FROM information_schema.columns
-WHERE table_schema = 'readings' AND table_name = ANY($1::text[])
-ORDER BY table_name, ordinal_position
+SELECT contract, field, column_name, sql_type, unit, description
+FROM validator.contract_column
+WHERE contract = ANY($1::text[])
+ORDER BY contract, first_revision, column_name
+"""
+
+_TABLES: Final = """
+SELECT parent.relname::text, sum(part.reltuples) FILTER (WHERE part.reltuples >= 0)::bigint
+FROM pg_class parent
+JOIN pg_namespace space ON space.oid = parent.relnamespace AND space.nspname = 'readings'
+LEFT JOIN pg_inherits ON inhparent = parent.oid
+JOIN pg_class part ON part.oid = coalesce(inhrelid, parent.oid)
+WHERE parent.relname = ANY($1::text[])
+GROUP BY 1
 """
 
 # A loose index scan: each step jumps to the next device id in the primary key, however many readings each has.
@@ -88,14 +96,6 @@ WHERE step IS NOT NULL
 """
 
 
-class Reads(Protocol):
-    """Runs a SELECT in a read-only transaction."""
-
-    async def fetch(self, sql: str, *parameters: object) -> Sequence[Sequence[Any]]:
-        """Returns the rows."""
-        ...
-
-
 class Survey:
     """The catalogue, read again when it is older than some seconds.
 
@@ -106,6 +106,7 @@ class Survey:
 
     def __init__(self, reads: Reads, *, keep_seconds: float = 5.0) -> None:
         self._reads = reads
+        self._samples = ValueSamples(reads)
         self._keep_seconds = keep_seconds
         self._lock = asyncio.Lock()
         self._catalogue: Catalogue | None = None
@@ -121,7 +122,7 @@ class Survey:
         async with self._lock:
             keep_seconds = min(self._keep_seconds, _FRESH_SECONDS) if fresh else self._keep_seconds
             if self._catalogue is None or time.monotonic() - self._read_at > keep_seconds:
-                self._catalogue = await read_catalogue(self._reads)
+                self._catalogue = await read_catalogue(self._reads, self._samples)
                 self._read_at = time.monotonic()
             catalogue = self._catalogue
         if all(contract.devices_complete for contract in catalogue.contracts):
@@ -138,41 +139,50 @@ class Survey:
         return replace(contract, devices=(*contract.devices, *found), device_keys={}) if found else contract
 
 
-async def read_catalogue(reads: Reads) -> Catalogue:
-    """Returns all contracts that have a table in `readings`."""
+async def read_catalogue(reads: Reads, samples: ValueSamples) -> Catalogue:
+    """Returns all contracts that have a table in `readings`.
+
+    Args:
+        reads: Where it is read from.
+        samples: What fields hold, read less often.
+    """
     specs = {
         str(name): (bool(builtin), _json(spec)) for name, builtin, spec in await reads.fetch(_CONTRACTS, MAX_CONTRACTS)
     }
-    columns: dict[str, dict[str, Kind]] = {}
-    for table, column, kind in await reads.fetch(_COLUMNS, list(specs)):
-        columns.setdefault(str(table), {})[str(column)] = _KINDS.get(str(kind), Kind.OTHER)
+    names = list(specs)
+    rows = {str(name): count for name, count in await reads.fetch(_TABLES, names)}
+    columns: dict[str, list[Sequence[Any]]] = {}
+    for contract, *column in await reads.fetch(_COLUMNS, names):
+        columns.setdefault(str(contract), []).append(column)
     contracts = []
     for name, (builtin, spec) in specs.items():
-        if name in columns:
-            contracts.append(await _contract(reads, name, spec, columns[name], builtin=builtin))
+        if name in rows:
+            fields = fields_of(spec, columns.get(name, []))
+            contract = Contract(
+                name, fields, builtin=builtin, description=str(spec.get("description") or ""), rows=rows[name]
+            )
+            contracts.append(await _surveyed(reads, samples, contract))
     return Catalogue(tuple(contracts))
 
 
-async def _contract(
-    reads: Reads, name: str, spec: Mapping[str, Any], columns: Mapping[str, Kind], *, builtin: bool
-) -> Contract:
-    table = f"readings.{quoted(name)}"
+async def _surveyed(reads: Reads, samples: ValueSamples, contract: Contract) -> Contract:
+    """Returns a contract with its devices and what their readings show."""
+    table = f"readings.{quoted(contract.name)}"
     devices = [str(row[0]) for row in await reads.fetch(_DEVICES.format(table=table), MAX_DEVICES)]
     sampled = devices[:_SAMPLED_DEVICES]
     first: datetime | None = None
     last: datetime | None = None
     if sampled:
         first, last = (await reads.fetch(_EDGES.format(table=table), sampled))[0]
-    return Contract(
-        name=name,
-        fields=fields_of(spec, columns),
+    return replace(
+        contract,
+        fields=await samples.with_values(contract.name, contract.fields, devices),
         devices=tuple(devices[:MAX_DEVICES]),
         devices_complete=len(devices) <= MAX_DEVICES,
+        device_keys={},
         first_time=first,
         last_time=last,
         cadence=await _cadence(reads, table, devices[:: max(1, len(devices) // _CADENCE_DEVICES)][:_CADENCE_DEVICES]),
-        builtin=builtin,
-        description=str(spec.get("description") or ""),
     )
 
 
@@ -189,27 +199,27 @@ async def _cadence(reads: Reads, table: str, devices: list[str]) -> timedelta | 
     return timedelta(seconds=middle) if regular else None
 
 
-def fields_of(spec: Mapping[str, Any], columns: Mapping[str, Kind]) -> tuple[Field, ...]:
-    """Returns the fields of a contract that can be asked about: with a column, without device and event time.
+def fields_of(spec: Mapping[str, Any], columns: Sequence[Sequence[Any]]) -> tuple[Field, ...]:
+    """Returns the fields of a contract that can be asked about: without device and event time, in the contract's order.
 
     Args:
         spec: The contract as `validator.revision.spec` has it.
-        columns: The columns of its table and what they hold.
+        columns: Field, column, SQL type, unit and description of each column that its revisions have.
     """
+    entries = [entry for entry in spec.get("fields") or () if isinstance(entry, dict)]
+    places = {str(entry.get("name")): place for place, entry in enumerate(entries)}
+    event_time = str(spec.get("event_time") or "")
     found = []
-    event_time = str(spec.get("event_time") or spec.get("event_time_field") or "")
-    for entry in spec.get("fields") or ():
-        name = str(entry.get("name") or "")
-        column = str(entry.get("column") or column_of(name))
-        if not name or column not in columns or name.strip("/") in {event_time.strip("/"), "device_id"}:
+    for name, column, sql_type, unit, description in columns:
+        if str(name).strip("/") in {event_time.strip("/"), "device_id"}:
             continue
+        kind = _KINDS.get(str(sql_type), Kind.OTHER)
+        allowed = entries[places[str(name)]].get("enum") if str(name) in places else None
+        values = tuple(str(value) for value in allowed or () if isinstance(value, str)) if kind is Kind.TEXT else ()
         found.append(
-            Field(name, column, columns[column], str(entry.get("unit") or ""), str(entry.get("description") or ""))
+            Field(str(name), str(column), kind, str(unit), str(description), values, values_complete=bool(values))
         )
-    if not found:
-        # A contract of a JSON Schema alone: its columns are all that is known.
-        found = [Field(column, column, kind) for column, kind in columns.items() if column not in ENVELOPE]
-    return tuple(found)
+    return tuple(sorted(found, key=lambda item: places.get(item.name, len(places))))
 
 
 def _json(spec: object) -> Mapping[str, Any]:

@@ -92,8 +92,9 @@ class Dates:
             (rf"\b(?P<keep>{_DAY})(?=(?:{rest_of_list})+\s+(?:of\s+)?{_MONTH}{year})", self._named_day),
             # "January 3, 5 and 7": the last day takes the month's place.
             (rf"\b(?P<keep>{_MONTH}\s+(?:the\s+)?{_DAY})(?=(?:{rest_of_list}(?![:.]\d|\s*(?:am|pm|o'clock)\b|\s+(?:of\s+)?(?:{_MONTH_NAMES})\b))+{year})", self._first_of_list(year)),
-            (rf"\b(?:the\s+)?{_DAY}(?:\s+of\s+|\s*-\s*|\s+(?:in\s+)?){_MONTH}{year}", self._named_day),
-            (rf"\b{_MONTH}\s*(?:-\s*)?(?:the\s+)?{_DAY}(?![:.]\d)(?!\s*(?:am|pm|o'clock)\b){year}", self._named_day),
+            (rf"\b{_DAY}-{_MONTH}-{_YEAR}", self._named_day),
+            (rf"\b(?:the\s+)?{_DAY}(?:\s+of\s+|\s+(?:in\s+)?|(?<=\.)){_MONTH}{year}", self._named_day),
+            (rf"\b{_MONTH}\s*(?:the\s+)?{_DAY}(?![:.]\d)(?!\s*(?:am|pm|o'clock)\b){year}", self._named_day),
             (rf"\b(?P<holiday>{'|'.join(_HOLIDAYS)})\b(?:,?\s*(?:of\s+|in\s+)?{_YEAR})?", self._holiday),
         )  # fmt: skip
 

@@ -27,7 +27,7 @@ _UNNAMED: Final = (
 _VAGUE: Final = r"\b(?:around|about|roughly|approximately|circa|shortly\s+(?:after|before)|near|close\s+to)\s+(?=noon|midnight|midday|\d{1,2}(?::\d\d|\s*[ap]\.?m\b|\s+o'clock))"
 _NOT_EACH: Final = "".join(
     rf"(?<!\b{word}\s)"
-    for word in ("every", "each", "per", "by", "which", "what", "many", "a", "one", "any", "single", "good")
+    for word in ("every", "each", "per", "which", "what", "many", "a", "one", "any", "single", "good")
 )
 _SHORT: Final = {name[:3]: name for name in WEEKDAYS} | {"tues": "tuesday", "thur": "thursday", "thurs": "thursday"}
 _DAY_NAME: Final = "|".join(sorted([*WEEKDAYS, *_SHORT], key=len, reverse=True))
@@ -131,7 +131,7 @@ def part_forms() -> Iterable[RecurringForm]:
         return Recurring(DayTime(first * 60, last * 60), name=name)
 
     return (
-        (rf"(?:\b(?:in|during|on|at|over)\s+(?:the\s+)?)?{_NOT_EACH}\b(?P<part>morning|afternoon|evening|night)(?:s\b|[\s-]?(?:time|hours)\b|\b)(?!\s*-?\s*shift)", part),
+        (rf"(?:\b(?:in|during|on|at|over|by)\s+(?:the\s+)?)?{_NOT_EACH}\b(?P<part>morning|afternoon|evening|night)(?:s\b|[\s-]?(?:time|hours)\b|\b)(?!\s*-?\s*shift)", part),
         (r"\b(?:in|during|at|by)\s+(?:the\s+)?day[\s-]?(?:time|light(?:\s+hours)?)\b|\bduring\s+the\s+day\b|\bday-?time\b|\bday\s?light\s+hours\b", part),
         # Alone, "by day" is a breakdown; with hours behind it, it is a part of the day.
         (rf"\bby\s+day\b(?=\s*[(,]?\s*(?:from\s+|between\s+)?{MOMENT})", part),
