@@ -65,7 +65,7 @@ class _Movement:
 class _MovementEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Movement.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     MOVEMENT_UNSPECIFIED: _Movement.ValueType  # 0
-    """Too little to say."""
+    """Too little to say, or neither stable nor in one direction."""
     MOVEMENT_STABLE: _Movement.ValueType  # 1
     """No further than the noise."""
     MOVEMENT_ROSE_SLIGHTLY: _Movement.ValueType  # 2
@@ -81,7 +81,7 @@ class Movement(_Movement, metaclass=_MovementEnumTypeWrapper):
     """Where values went. What "slightly" means is in docs/summaries.md, with formulas."""
 
 MOVEMENT_UNSPECIFIED: Movement.ValueType  # 0
-"""Too little to say."""
+"""Too little to say, or neither stable nor in one direction."""
 MOVEMENT_STABLE: Movement.ValueType  # 1
 """No further than the noise."""
 MOVEMENT_ROSE_SLIGHTLY: Movement.ValueType  # 2
@@ -109,7 +109,7 @@ class Extreme(_message.Message):
     """Which device; of several the first in time."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
-        """When; the start of the hour where `Summary.from_rollups`."""
+        """When."""
 
     def __init__(
         self,
@@ -325,11 +325,11 @@ class NumberSummary(_message.Message):
     mean: _builtins.float
     """Arithmetic mean of the values."""
     median: _builtins.float
-    """The middle value; absent where `Summary.from_rollups`."""
+    """The middle value."""
     percentile_5: _builtins.float
-    """5 per cent of the values are below it; absent where `Summary.from_rollups`."""
+    """5 per cent of the values are below it, interpolated."""
     percentile_95: _builtins.float
-    """5 per cent are above it; absent where `Summary.from_rollups`."""
+    """5 per cent are above it, interpolated."""
     counted: _builtins.float
     """For a counter, which only rises but for restarts: what it rose by, over all devices. Absent for others."""
     restart_count: _builtins.int
@@ -348,7 +348,7 @@ class NumberSummary(_message.Message):
 
     @_builtins.property
     def change(self) -> Global___ChangeSince:
-        """Absent where there was no value before."""
+        """Absent where the time before has fewer than half as many values."""
 
     @_builtins.property
     def daily(self) -> Global___DailyPattern:
@@ -362,9 +362,9 @@ class NumberSummary(_message.Message):
         value_count: _builtins.int = ...,
         missing_count: _builtins.int = ...,
         mean: _builtins.float = ...,
-        median: _builtins.float | None = ...,
-        percentile_5: _builtins.float | None = ...,
-        percentile_95: _builtins.float | None = ...,
+        median: _builtins.float = ...,
+        percentile_5: _builtins.float = ...,
+        percentile_95: _builtins.float = ...,
         lowest: Global___Extreme | None = ...,
         highest: Global___Extreme | None = ...,
         trend: Global___Trend | None = ...,
@@ -373,26 +373,13 @@ class NumberSummary(_message.Message):
         counted: _builtins.float | None = ...,
         restart_count: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_counted", b"_counted", "_median", b"_median", "_percentile_5", b"_percentile_5", "_percentile_95", b"_percentile_95", "change", b"change", "counted", b"counted", "daily", b"daily", "highest", b"highest", "lowest", b"lowest", "median", b"median", "percentile_5", b"percentile_5", "percentile_95", b"percentile_95", "trend", b"trend"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_counted", b"_counted", "change", b"change", "counted", b"counted", "daily", b"daily", "highest", b"highest", "lowest", b"lowest", "trend", b"trend"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_counted", b"_counted", "_median", b"_median", "_percentile_5", b"_percentile_5", "_percentile_95", b"_percentile_95", "change", b"change", "counted", b"counted", "daily", b"daily", "field", b"field", "highest", b"highest", "lowest", b"lowest", "mean", b"mean", "median", b"median", "missing_count", b"missing_count", "percentile_5", b"percentile_5", "percentile_95", b"percentile_95", "restart_count", b"restart_count", "trend", b"trend", "unit", b"unit", "value_count", b"value_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_counted", b"_counted", "change", b"change", "counted", b"counted", "daily", b"daily", "field", b"field", "highest", b"highest", "lowest", b"lowest", "mean", b"mean", "median", b"median", "missing_count", b"missing_count", "percentile_5", b"percentile_5", "percentile_95", b"percentile_95", "restart_count", b"restart_count", "trend", b"trend", "unit", b"unit", "value_count", b"value_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__counted: _TypeAlias = _typing.Literal["counted"]  # noqa: Y015
     _WhichOneofArgType__counted: _TypeAlias = _typing.Literal["_counted", b"_counted"]  # noqa: Y015
-    _WhichOneofReturnType__median: _TypeAlias = _typing.Literal["median"]  # noqa: Y015
-    _WhichOneofArgType__median: _TypeAlias = _typing.Literal["_median", b"_median"]  # noqa: Y015
-    _WhichOneofReturnType__percentile_5: _TypeAlias = _typing.Literal["percentile_5"]  # noqa: Y015
-    _WhichOneofArgType__percentile_5: _TypeAlias = _typing.Literal["_percentile_5", b"_percentile_5"]  # noqa: Y015
-    _WhichOneofReturnType__percentile_95: _TypeAlias = _typing.Literal["percentile_95"]  # noqa: Y015
-    _WhichOneofArgType__percentile_95: _TypeAlias = _typing.Literal["_percentile_95", b"_percentile_95"]  # noqa: Y015
-    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__counted) -> _WhichOneofReturnType__counted | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__median) -> _WhichOneofReturnType__median | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__percentile_5) -> _WhichOneofReturnType__percentile_5 | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__percentile_95) -> _WhichOneofReturnType__percentile_95 | None: ...
 
 Global___NumberSummary: _TypeAlias = NumberSummary  # noqa: Y015
 
@@ -574,7 +561,6 @@ class Summary(_message.Message):
     LEFT_OUT_FIELDS_FIELD_NUMBER: _builtins.int
     GAPS_FIELD_NUMBER: _builtins.int
     REFUSALS_FIELD_NUMBER: _builtins.int
-    FROM_ROLLUPS_FIELD_NUMBER: _builtins.int
     CREATOR_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     RESULTS_FIELD_NUMBER: _builtins.int
@@ -591,8 +577,6 @@ class Summary(_message.Message):
     """Readings in this time."""
     device_count: _builtins.int
     """Devices with readings in this time."""
-    from_rollups: _builtins.bool
-    """Made of hourly rollups, since the readings are removed or too many to read: no median, no percentiles, extremes by hour."""
     creator: _builtins.str
     """Who asked for it."""
     @_builtins.property
@@ -656,7 +640,6 @@ class Summary(_message.Message):
         left_out_fields: _abc.Iterable[_builtins.str] | None = ...,
         gaps: Global___Gaps | None = ...,
         refusals: Global___Refusals | None = ...,
-        from_rollups: _builtins.bool = ...,
         creator: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         results: _abc.Iterable[_ask_service_pb2.Result] | None = ...,
@@ -664,7 +647,7 @@ class Summary(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "gaps", b"gaps", "refusals", b"refusals", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bindings", b"bindings", "contract", b"contract", "create_time", b"create_time", "creator", b"creator", "device_count", b"device_count", "device_ids", b"device_ids", "end_time", b"end_time", "from_rollups", b"from_rollups", "gaps", b"gaps", "left_out_fields", b"left_out_fields", "numbers", b"numbers", "reading_count", b"reading_count", "refusals", b"refusals", "results", b"results", "start_time", b"start_time", "summary_id", b"summary_id", "text", b"text", "time_zone", b"time_zone", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bindings", b"bindings", "contract", b"contract", "create_time", b"create_time", "creator", b"creator", "device_count", b"device_count", "device_ids", b"device_ids", "end_time", b"end_time", "gaps", b"gaps", "left_out_fields", b"left_out_fields", "numbers", b"numbers", "reading_count", b"reading_count", "refusals", b"refusals", "results", b"results", "start_time", b"start_time", "summary_id", b"summary_id", "text", b"text", "time_zone", b"time_zone", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

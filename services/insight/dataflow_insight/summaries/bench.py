@@ -1,0 +1,67 @@
+"""Computes the results of one summary: plans where a plan can say it, own SQL where not; all within the same limits."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from dataflow_insight.catalogue.catalogue import Catalogue, Contract
+from dataflow_insight.engines.engine import Computed
+from dataflow_insight.plans.check import check_plan
+from dataflow_insight.plans.plan import Plan
+from dataflow_insight.queries.query import Query
+from dataflow_insight.queries.sql import render
+from dataflow_insight.queries.table import Table, table_of
+
+
+class Queries(Protocol):
+    """Runs a SELECT in a read-only transaction."""
+
+    async def fetch_bounded(self, sql: str, *parameters: object) -> Sequence[Sequence[Any]]:
+        """Returns the rows, or raises when they would cost too much."""
+        ...
+
+
+class Bench:
+    """Runs queries one after the other and keeps what they gave.
+
+    Args:
+        catalogue: What exists.
+        contract: What is summarised.
+        queries: Runs the SQL.
+    """
+
+    def __init__(self, catalogue: Catalogue, contract: Contract, queries: Queries) -> None:
+        self.results: list[Computed] = []
+        self._catalogue = catalogue
+        self._contract = contract
+        self._queries = queries
+
+    async def compute(self, plan: Plan) -> Computed:
+        """Returns the result of a plan.
+
+        Raises:
+            PlanError: The plan does not fit the catalogue.
+            QueryTooExpensiveError: It would cost too much.
+        """
+        check_plan(plan, self._catalogue)
+        return await self._keep(plan, render(plan, self._contract))
+
+    async def run(self, query: Query, plan: Plan) -> Computed:
+        """Returns the result of own SQL, beside the plan that is nearest to what it means.
+
+        Raises:
+            QueryTooExpensiveError: It would cost too much.
+        """
+        return await self._keep(plan, query)
+
+    async def look(self, query: Query) -> Table:
+        """Returns a result that nothing is said of.
+
+        Raises:
+            QueryTooExpensiveError: It would cost too much.
+        """
+        return table_of(query, await self._queries.fetch_bounded(query.sql, *query.parameters))
+
+    async def _keep(self, plan: Plan, query: Query) -> Computed:
+        computed = Computed(len(self.results), plan, self._contract, await self.look(query))
+        self.results.append(computed)
+        return computed

@@ -1,0 +1,134 @@
+"""What a summary knows: cells, and what may be said of them."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from dataflow_insight.catalogue.catalogue import Field
+from dataflow_insight.engines.engine import Computed
+from dataflow_insight.summaries.cells import Cell, Line
+from dataflow_insight.summaries.daily import Daily
+from dataflow_insight.summaries.movement import Movement
+from dataflow_insight.summaries.statements import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """The line through the means of the hours.
+
+    Attributes:
+        line: Its numbers.
+        movement: What may be said of it.
+    """
+
+    line: Line
+    movement: Movement
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The course of the day.
+
+    Attributes:
+        hours: One line for each hour of the day that has values.
+        daily: What may be said of it; its indices are those of `hours`.
+    """
+
+    hours: tuple[Line, ...]
+    daily: Daily
+
+
+@dataclass(frozen=True, slots=True)
+class NumberFacts:
+    """A number field.
+
+    Attributes:
+        field: Which.
+        filled: How many values it has and has not.
+        level: The mean; and where there are values in the time before, their mean and the difference.
+        middle: The median.
+        low: The 5th percentile.
+        high: The 95th.
+        lowest: The lowest value, where and when.
+        highest: The highest.
+        trend: `None` where no value has an hour.
+        change: What may be said of the time before; `None` where there are no values, or far fewer.
+        course: The course of the day.
+        counter: For a counter: what it rose by, and its restarts.
+    """
+
+    field: Field
+    filled: Line
+    level: Line
+    middle: Line
+    low: Line
+    high: Line
+    lowest: Line
+    highest: Line
+    trend: Trend | None
+    change: Movement | None
+    course: Course
+    counter: Line | None
+
+
+@dataclass(frozen=True, slots=True)
+class WordFacts:
+    """A field of texts or of yes and no.
+
+    Attributes:
+        field: Which.
+        filled: How many values it has and has not.
+        line: The most frequent value.
+    """
+
+    field: Field
+    filled: Line
+    line: Line
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """What was refused.
+
+    Attributes:
+        count: Items.
+        percent: Of items and stored readings; `None` where the count is that of all times, null without either.
+        items: Both together; `None` likewise.
+    """
+
+    count: Cell
+    percent: Cell | None = None
+    items: Cell | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A whole summary.
+
+    Attributes:
+        scope: Which readings.
+        coverage: First and last time, and the numbers of readings and devices.
+        numbers: Number fields, those with most values first.
+        words: Other fields, likewise.
+        left_out: Names of fields that are in neither: too many, without a value, or of a kind that says nothing.
+        gaps: The longest, longest first.
+        usual_step: How far apart readings usually are.
+        silent: Devices that sent before and not now.
+        refusals: `None` for DataFlow's own contracts.
+        results: Everything that was computed.
+    """
+
+    scope: Scope
+    coverage: Line
+    numbers: tuple[NumberFacts, ...] = ()
+    words: tuple[WordFacts, ...] = ()
+    left_out: tuple[str, ...] = ()
+    gaps: tuple[Line, ...] = ()
+    usual_step: timedelta | None = None
+    silent: tuple[Line, ...] = ()
+    refusals: Refusals | None = None
+    results: tuple[Computed, ...] = field(default=(), repr=False)
+
+    @property
+    def readings(self) -> int:
+        """How many there are."""
+        return self.coverage.named("readings").whole

@@ -1,0 +1,51 @@
+"""Lets the text of a summary through the same gate as answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from dataflow.insight.v1 import ask_service_pb2
+
+from dataflow_insight.answers.draft import Draft
+from dataflow_insight.answers.evidence import Evidence
+from dataflow_insight.answers.gate import Gate
+from dataflow_insight.catalogue.catalogue import Catalogue
+from dataflow_insight.summaries.facts import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Gated:
+    """What may be shown.
+
+    Attributes:
+        text: Whole sentences.
+        bindings: What of it stands on which cell.
+        removed: Sentences that were taken out, and why; a defect of the writer, for logs and tests.
+    """
+
+    text: str
+    bindings: tuple[ask_service_pb2.Binding, ...]
+    removed: tuple[tuple[str, str], ...]
+
+
+def gated(facts: Facts, drafts: Sequence[Draft], catalogue: Catalogue, now: datetime) -> Gated:
+    """Returns the text as it may be shown.
+
+    Args:
+        facts: What was computed.
+        drafts: The text.
+        catalogue: What exists.
+        now: The present, UTC.
+    """
+    scope = facts.scope
+    question = f"Summarise {scope.contract.name} {scope.period.words}."
+    gate = Gate(Evidence(question, catalogue, now, facts.results))
+    pieces = [gate.feed(draft) for draft in drafts]
+    pieces.append(gate.close())
+    bindings = tuple(
+        ask_service_pb2.Binding(
+            text=bound.text, row=bound.row, column=bound.column, rounded_to_digits=bound.digits, result=bound.result
+        )
+        for bound in gate.bindings
+    )
+    return Gated("".join(piece.text for piece in pieces).strip(), bindings, gate.removed)

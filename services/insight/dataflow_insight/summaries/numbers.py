@@ -1,0 +1,52 @@
+"""How numbers, lengths of time and names stand in a summary's text. Pure."""
+
+import math
+import re
+from typing import Final
+
+from dataflow_insight.queries.query import Role
+from dataflow_insight.summaries.cells import Cell, Line
+
+_MOST_DIGITS: Final = 6
+_TOLD_APART: Final = 1.5
+"""Values that spread over 15 are told apart without a digit after the point, those over 14 are not."""
+_PLAIN_NAME: Final = re.compile(r"[\w.:/@+-]{1,64}")
+
+
+def digits_for(level: float, spread: float) -> int:
+    """Returns how many digits after the point tell values apart that spread so far around a level.
+
+    Args:
+        level: The mean.
+        spread: From the 5th percentile to the 95th, or another measure of how far values are apart; 0 for constant ones.
+    """
+    size = spread if spread > 0 else abs(level) / 100
+    if size <= 0 or not math.isfinite(size):
+        return 0
+    return max(0, min(_MOST_DIGITS, 1 - math.floor(math.log10(size / _TOLD_APART))))
+
+
+def shown(value: float, digits: int) -> str:
+    """Returns a number with at most so many digits after the point, without zeros at its end."""
+    text = f"{value:.{digits}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text in {"-0", ""} else text
+
+
+def with_unit(text: str, unit: str) -> str:
+    """Returns a number with its unit behind it, if it has one."""
+    return f"{text} {unit}" if unit else text
+
+
+def named(name: str) -> str:
+    """Returns a name as a text shows it: in quotation marks where it could be taken for words of the text."""
+    return name if _PLAIN_NAME.fullmatch(name) else f'"{name}"'
+
+
+def length_cell(line: Line) -> tuple[Cell, str]:
+    """Returns the cell that says the length of a gap best, and its unit."""
+    for unit in ("days", "hours", "minutes"):
+        cell = line.named(unit)
+        if (cell.number or 0.0) >= 2:
+            return cell, unit
+    return line.of(Role.VALUE), "seconds"

@@ -1,0 +1,325 @@
+"""The SQL that no plan can say: which fields are filled, lines through hours, the course of the day, gaps, counters, refusals.
+
+Every identifier comes from the catalogue and is quoted, every value is a parameter.
+"""
+
+# ruff: noqa: S608 - what is put into the texts below is quoted names of the catalogue and texts of this module
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from dataflow_insight.catalogue.catalogue import Contract, Field
+from dataflow_insight.queries.query import Query, Role, quoted
+from dataflow_insight.summaries.period import Period
+
+MAX_GAPS: Final = 10
+"""Most gaps of a summary."""
+
+MAX_SILENT: Final = 100
+"""Most devices that a summary names as silent."""
+
+MAX_WORD: Final = 80
+"""Most characters of a text that a summary shows."""
+
+MAX_COUNTED: Final = 200_000
+"""With more items of a contract in quarantine, those of one stretch of time are not counted."""
+
+_REFUSED: Final = ["REFUSED", "UNPARSABLE", "UNSTORABLE"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which readings are summarised.
+
+    Attributes:
+        contract: Whose.
+        period: When.
+        device_ids: Only these; empty for all.
+    """
+
+    contract: Contract
+    period: Period
+    device_ids: tuple[str, ...] = ()
+
+    @property
+    def table(self) -> str:
+        """The table, quoted."""
+        return f"readings.{quoted(self.contract.name)}"
+
+
+def edges(contract: Contract, device_ids: Sequence[str]) -> Query:
+    """First and last event time of the devices, or of all."""
+    table, device = f"readings.{quoted(contract.name)}", " WHERE r.device_id = ANY($1::text[])" if device_ids else ""
+    sql = f"SELECT min(r.event_time) AS first_time, max(r.event_time) AS last_time FROM {table} r{device}"
+    return Query(sql, (list(device_ids),) if device_ids else (), ("first_time", "last_time"), (Role.START, Role.END))
+
+
+def existing(contract: Contract, device_ids: Sequence[str]) -> Query:
+    """Those of the ids that have readings."""
+    sql = (
+        "SELECT d.device_id FROM unnest($1::text[]) AS d (device_id)"
+        f" WHERE EXISTS (SELECT FROM readings.{quoted(contract.name)} r WHERE r.device_id = d.device_id)"
+    )
+    return Query(sql, (list(device_ids),), ("device_id",), (Role.DEVICE,))
+
+
+def filled(scope: Scope, fields: Sequence[Field]) -> Query:
+    """Values of each field in the period, most first; the second parameter from the end names the fields."""
+    where = _Where(scope)
+    counts = "".join(f", count(r.{quoted(item.column)}) AS c{number}" for number, item in enumerate(fields))
+    names = where.parameter([item.name for item in fields], "text[]")
+    cells = ", ".join(f"x.c{number}" for number in range(len(fields))) or "0"
+    sql = (
+        f"SELECT f.field, x.readings, f.present, x.readings - f.present AS missing"
+        f" FROM (SELECT count(*) AS readings{counts} FROM {scope.table} r WHERE {where}) x"
+        f" CROSS JOIN LATERAL unnest({names}, ARRAY[{cells}]::bigint[]) WITH ORDINALITY AS f (field, present, number)"
+        f" WHERE f.field IS NOT NULL ORDER BY f.present DESC, f.number"
+    )
+    return Query(
+        sql,
+        where.parameters,
+        ("field", "readings", "present", "missing"),
+        (Role.GROUP, Role.SUPPORT, Role.VALUE, Role.DIFFERENCE),
+    )
+
+
+def trends(scope: Scope, fields: Sequence[Field]) -> Query:
+    """Least-squares lines through the means of the hours, one row for each field.
+
+    `noise` is the standard deviation around the line, `dependence` the lag-1 autocorrelation around it, `freedom` the
+    effective number of hours less two, `significance` the slope in its standard errors (movement.py has the source).
+    """
+    where = _Where(scope)
+    hourly = _hourly(scope, fields, where)
+    sql = (
+        f"WITH hourly AS ({hourly}),"
+        " placed AS (SELECT h.*, (EXTRACT(EPOCH FROM h.hour - $1) / 3600)::double precision AS place FROM hourly h),"
+        " line AS (SELECT number, count(*) AS hours, min(place) AS first, max(place) AS last, regr_slope(mean, place) AS slope,"
+        " regr_intercept(mean, place) AS base, regr_sxx(mean, place) AS spread, sum(n) AS n, sum(n * mean) / sum(n) AS level"
+        " FROM placed GROUP BY number),"
+        " rest AS (SELECT p.number, p.place, p.mean - (l.base + l.slope * p.place) AS rest,"
+        " (p.n - 1) * coalesce(p.variance, 0) + p.n * (p.mean - l.level) ^ 2 AS squares"
+        " FROM placed p JOIN line l USING (number)),"
+        " pair AS (SELECT r.*, CASE WHEN r.place - lag(r.place) OVER w < 1.5 THEN lag(r.rest) OVER w END AS before"
+        " FROM rest r WINDOW w AS (PARTITION BY r.number ORDER BY r.place)),"
+        " noise AS (SELECT number, sum(rest * rest) AS unexplained, sum(squares) AS squares,"
+        " greatest(0, least(0.99, coalesce(sum(rest * before) / nullif(sum(rest * rest), 0), 0))) AS dependence"
+        " FROM pair GROUP BY number),"
+        " judged AS (SELECT l.*, o.unexplained, o.squares, o.dependence,"
+        " l.hours * (1 - o.dependence) / (1 + o.dependence) - 2 AS freedom FROM line l JOIN noise o USING (number))"
+        f" SELECT f.field, j.level AS mean, j.slope * (j.last - j.first) AS change, j.slope AS slope_per_hour, j.hours,"
+        " sqrt(j.unexplained / nullif(greatest(j.hours - 2, 0), 0)) AS noise, j.dependence, j.freedom,"
+        " CASE WHEN j.freedom > 0 AND j.unexplained > 0"
+        " THEN j.slope / sqrt(j.unexplained / j.freedom / j.spread) END AS significance,"
+        " CASE WHEN j.n > 1 THEN sqrt(j.squares / (j.n - 1)::double precision) END AS deviation"
+        f" FROM judged j JOIN unnest({where.parameter([item.name for item in fields], 'text[]')})"
+        " WITH ORDINALITY AS f (field, number) ON f.number = j.number ORDER BY f.number"
+    )
+    columns = (
+        "field",
+        "mean",
+        "change",
+        "slope_per_hour",
+        "hours",
+        "noise",
+        "dependence",
+        "freedom",
+        "significance",
+        "deviation",
+    )
+    return Query(
+        sql, where.parameters, columns, (Role.GROUP, Role.VALUE, Role.DIFFERENCE, *_OTHERS[: len(columns) - 3])
+    )
+
+
+_OTHERS: Final = (Role.SUPPORT,) * 16
+
+
+def days(scope: Scope, fields: Sequence[Field]) -> Query:
+    """Means by hour of the day, one row for each field and hour; `label` is how a sentence says the hour."""
+    where = _Where(scope)
+    hourly = _hourly(scope, fields, where)
+    zone = where.parameter(scope.period.zone.key, "text")
+    sql = (
+        f"WITH hourly AS ({hourly}),"
+        f" local AS (SELECT number, mean, hour AT TIME ZONE {zone} AS moment FROM hourly),"
+        " dated AS (SELECT number, moment::date AS day, EXTRACT(HOUR FROM moment)::int AS hour, avg(mean) AS mean"
+        " FROM local GROUP BY 1, 2, 3),"
+        " centred AS (SELECT d.*, d.mean - avg(d.mean) OVER (PARTITION BY d.number, d.day) AS above FROM dated d),"
+        " grouped AS (SELECT number, hour, avg(mean) AS mean, count(*) AS days, avg(above) AS deviation,"
+        " coalesce(var_samp(above) * (count(*) - 1), 0) AS squares FROM centred GROUP BY number, hour)"
+        " SELECT f.field, g.hour, lpad(g.hour::text, 2, '0') || ':00' AS label, g.mean, g.days, g.deviation, g.squares"
+        f" FROM grouped g JOIN unnest({where.parameter([item.name for item in fields], 'text[]')})"
+        " WITH ORDINALITY AS f (field, number) ON f.number = g.number ORDER BY f.number, g.hour"
+    )
+    columns = ("field", "hour", "label", "mean", "days", "deviation", "squares")
+    roles = (Role.GROUP, Role.HOUR_OF_DAY, Role.GROUP, Role.VALUE, Role.SUPPORT, Role.SUPPORT, Role.SUPPORT)
+    return Query(sql, where.parameters, columns, roles)
+
+
+def counters(scope: Scope, fields: Sequence[Field]) -> Query:
+    """How each field goes from reading to reading of a device, one row for each field.
+
+    A restart is a fall to less than half; what a counter shows then was counted since.
+    """
+    where = _Where(scope)
+    sql = (
+        "WITH step AS (SELECT f.number, f.value,"
+        " lag(f.value) OVER (PARTITION BY f.number, r.device_id ORDER BY r.event_time, r.message_id) AS before"
+        f" FROM {scope.table} r CROSS JOIN LATERAL (VALUES {_values(fields)}) AS f (number, value)"
+        f" WHERE {where} AND f.value IS NOT NULL),"
+        " grouped AS (SELECT number, sum(CASE WHEN value < before THEN value ELSE value - before END) AS counted,"
+        " count(*) FILTER (WHERE value > before) AS rises, count(*) FILTER (WHERE value < before) AS restarts,"
+        " count(*) FILTER (WHERE value < before AND value >= before / 2) AS falls, min(value) AS lowest"
+        " FROM step GROUP BY number)"
+        " SELECT f.field, g.counted, g.rises, g.restarts, g.falls, g.lowest"
+        f" FROM grouped g JOIN unnest({where.parameter([item.name for item in fields], 'text[]')})"
+        " WITH ORDINALITY AS f (field, number) ON f.number = g.number ORDER BY f.number"
+    )
+    columns = ("field", "counted", "rises", "restarts", "falls", "lowest")
+    roles = (Role.GROUP, Role.VALUE, Role.SUPPORT, Role.SUPPORT, Role.SUPPORT, Role.SUPPORT)
+    return Query(sql, where.parameters, columns, roles)
+
+
+def words(scope: Scope, fields: Sequence[Field]) -> Query:
+    """The most frequent value of each field of texts or of yes and no, one row for each field."""
+    where = _Where(scope)
+    # Shown in a text: no control characters, and not endless.
+    values = ", ".join(
+        f"({number}, left(regexp_replace(r.{quoted(item.column)}::text, '[[:cntrl:]]', ' ', 'g'), {MAX_WORD}))"
+        for number, item in enumerate(fields, start=1)
+    )
+    sql = (
+        "WITH counted AS (SELECT f.number, f.value, count(*) AS n"
+        f" FROM {scope.table} r CROSS JOIN LATERAL (VALUES {values}) AS f (number, value)"
+        f" WHERE {where} AND f.value IS NOT NULL GROUP BY 1, 2),"
+        " placed AS (SELECT number, value, n, sum(n) OVER (PARTITION BY number) AS present,"
+        " count(*) OVER (PARTITION BY number) AS different,"
+        ' row_number() OVER (PARTITION BY number ORDER BY n DESC, value COLLATE "C") AS place FROM counted)'
+        " SELECT f.field, p.value, p.n AS readings, p.present::bigint AS present, p.different,"
+        " 100.0::double precision * p.n / p.present::double precision AS percent"
+        f" FROM placed p JOIN unnest({where.parameter([item.name for item in fields], 'text[]')})"
+        " WITH ORDINALITY AS f (field, number) ON f.number = p.number WHERE p.place = 1 ORDER BY f.number"
+    )
+    columns = ("field", "value", "readings", "present", "different", "percent")
+    roles = (Role.GROUP, Role.VALUE, Role.SUPPORT, Role.SUPPORT, Role.SUPPORT, Role.PERCENT)
+    return Query(sql, where.parameters, columns, roles)
+
+
+def gaps(scope: Scope, until: datetime) -> Query:
+    """The longest times without readings of a device, its first and last stretch included, and the usual step.
+
+    Args:
+        scope: Which readings.
+        until: Where the last stretch ends: the period's end, or the present.
+    """
+    where = _Where(scope)
+    last = where.parameter(until, "timestamptz")
+    sql = (
+        "WITH sent AS MATERIALIZED (SELECT r.device_id, r.event_time AS start,"
+        " lead(r.event_time) OVER (PARTITION BY r.device_id ORDER BY r.event_time) AS next"
+        f" FROM {scope.table} r WHERE {where}),"
+        " usual AS (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY EXTRACT(EPOCH FROM next - start)::double precision)"
+        " AS seconds FROM sent WHERE next > start),"
+        f" quiet AS (SELECT device_id, start, coalesce(next, greatest({last}, start)) AS stop FROM sent"
+        " UNION ALL SELECT device_id, $1, min(start) FROM sent GROUP BY device_id)"
+        ' SELECT q.device_id, q.start, q.stop AS "end", EXTRACT(EPOCH FROM q.stop - q.start)::double precision AS seconds,'
+        " (EXTRACT(EPOCH FROM q.stop - q.start) / 60)::double precision AS minutes,"
+        " (EXTRACT(EPOCH FROM q.stop - q.start) / 3600)::double precision AS hours,"
+        " (EXTRACT(EPOCH FROM q.stop - q.start) / 86400)::double precision AS days, u.seconds AS usual_seconds"
+        f" FROM quiet q CROSS JOIN usual u ORDER BY q.stop - q.start DESC, q.start, q.device_id LIMIT {MAX_GAPS}"
+    )
+    columns = ("device_id", "start", "end", "seconds", "minutes", "hours", "days", "usual_seconds")
+    roles = (Role.DEVICE, Role.START, Role.END, Role.VALUE, Role.SECONDS, Role.SECONDS, Role.SECONDS, Role.SECONDS)
+    return Query(sql, where.parameters, columns, roles)
+
+
+def silent(scope: Scope, devices: Sequence[str]) -> Query:
+    """Those of the devices that sent before and not in the period, and how many they are.
+
+    Args:
+        scope: Which readings.
+        devices: Who could have sent.
+    """
+    period = scope.period
+    sql = (
+        "SELECT d.device_id, count(*) OVER () AS devices FROM unnest($3::text[]) AS d (device_id)"
+        f" WHERE EXISTS (SELECT FROM {scope.table} r WHERE r.device_id = d.device_id AND r.event_time < $1)"
+        f" AND NOT EXISTS (SELECT FROM {scope.table} r WHERE r.device_id = d.device_id"
+        f" AND r.event_time >= $1 AND r.event_time < $2) ORDER BY d.device_id LIMIT {MAX_SILENT}"
+    )
+    return Query(sql, (period.start, period.end, list(devices)), ("device_id", "devices"), (Role.DEVICE, Role.VALUE))
+
+
+def refused_ever(scope: Scope) -> Query:
+    """Items in quarantine that did not keep the contract, of all times: a small table says it."""
+    device = " AND device_id = ANY($3::text[])" if scope.device_ids else ""
+    sql = (
+        "SELECT coalesce(sum(items), 0)::bigint AS refused FROM validator.quarantine_total"
+        f" WHERE contract = $1 AND kind = ANY($2::text[]){device}"
+    )
+    parameters: tuple[object, ...] = (scope.contract.name, _REFUSED)
+    if scope.device_ids:
+        parameters = (*parameters, list(scope.device_ids))
+    return Query(sql, parameters, ("refused",), (Role.VALUE,))
+
+
+def refused(scope: Scope) -> Query:
+    """The same of the period, with the readings stored in it; by receive time where an item has no event time."""
+    where = _Where(scope)
+    contract, kinds = where.parameter(scope.contract.name, "text"), where.parameter(_REFUSED, "text[]")
+    device = " AND q.device_id = ANY($3::text[])" if scope.device_ids else ""
+    sql = (
+        "SELECT q.refused, s.stored, q.refused + s.stored AS items,"
+        " 100.0::double precision * q.refused / nullif(q.refused + s.stored, 0) AS refused_percent"
+        f" FROM (SELECT count(*) AS refused FROM validator.quarantine q WHERE q.contract = {contract}"
+        f" AND q.kind = ANY({kinds}) AND coalesce(q.event_time, q.receive_time) >= $1"
+        f" AND coalesce(q.event_time, q.receive_time) < $2{device}) q,"
+        f" (SELECT count(*) AS stored FROM {scope.table} r WHERE {where}) s"
+    )
+    return Query(
+        sql,
+        where.parameters,
+        ("refused", "stored", "items", "refused_percent"),
+        (Role.VALUE, Role.OTHER_VALUE, Role.SUPPORT, Role.PERCENT),
+    )
+
+
+def _hourly(scope: Scope, fields: Sequence[Field], where: "_Where") -> str:
+    """Means of the hours, counted from the period's start; field numbers begin with 1."""
+    return (
+        "SELECT f.number, date_bin('1 hour', r.event_time, $1) AS hour, count(*) AS n, avg(f.value) AS mean,"
+        " var_samp(f.value) AS variance"
+        f" FROM {scope.table} r CROSS JOIN LATERAL (VALUES {_values(fields)}) AS f (number, value)"
+        f" WHERE {where} AND f.value IS NOT NULL GROUP BY 1, 2"
+    )
+
+
+def _values(fields: Sequence[Field]) -> str:
+    return ", ".join(
+        f"({number}, r.{quoted(item.column)}::double precision)" for number, item in enumerate(fields, start=1)
+    )
+
+
+class _Where:
+    """The condition on readings `r` and its parameters: $1 and $2 are start and end, $3 the devices."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._parameters: list[object] = [scope.period.start, scope.period.end]
+        self._text = "r.event_time >= $1 AND r.event_time < $2"
+        if scope.device_ids:
+            self._text += f" AND r.device_id = ANY({self.parameter(list(scope.device_ids), 'text[]')})"
+
+    def __str__(self) -> str:
+        return self._text
+
+    @property
+    def parameters(self) -> tuple[object, ...]:
+        """The values, in the order of their numbers."""
+        return tuple(self._parameters)
+
+    def parameter(self, value: object, sql_type: str) -> str:
+        """Adds a parameter; returns how the SQL names it."""
+        self._parameters.append(value)
+        return f"${len(self._parameters)}::{sql_type}"
