@@ -25,6 +25,7 @@ from dataflow_client.readings import AsyncReadings, Readings
 from dataflow_client.ring import AsyncRing, Ring
 from dataflow_client.routes import AsyncRoutes, Routes
 from dataflow_client.sources import AsyncSources, Sources
+from dataflow_client.summaries import AsyncSummaries, Summaries
 from dataflow_client.targets import Connection
 
 
@@ -63,6 +64,7 @@ class Client:
         self.jobs = Jobs(self._channels.validator, validator)
         self.device_data = DeviceData(self._channels.validator, validator)
         self.asking = Ask(self._channels.insight, insight)
+        self.summaries = Summaries(self._channels.insight, insight)
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None, options: CallOptions | None = None) -> Self:
@@ -138,6 +140,7 @@ class AsyncClient:
         self.jobs = AsyncJobs(self._channels.validator, validator)
         self.device_data = AsyncDeviceData(self._channels.validator, validator)
         self.asking = AsyncAsk(self._channels.insight, insight)
+        self.summaries = AsyncSummaries(self._channels.insight, insight)
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None, options: CallOptions | None = None) -> Self:
