@@ -183,7 +183,8 @@ class NameReader:
         key = self._alias(sheet.low[start:end])
         if key is None or (common(key) and key in self._aliases and not _is_concept(key)):
             return None
-        return key
+        # "press-2" is some device and not the field "press".
+        return None if re.match(r"[-_#]\d", sheet.low[end:]) else key
 
     def _common_field_key(self, sheet: Sheet, start: int, end: int) -> str | None:
         """Also fields that are called like an ordinary word ("level"): only where no other field is named."""

@@ -133,7 +133,6 @@ class Reading:
         if any(item.start is not None and item.start > self.now for item in ranges):
             raise Refusal(future())
         self._cover_after_names()
-        self.refuse_not_yet()
         one_day = any(item.start and item.end and item.end - item.start <= timedelta(days=1) for item in ranges)
         self.conditions = read_conditions(self.sheet, self.names.fields, self.reader, one_day=one_day)
         self._scope = Scope(
@@ -175,6 +174,7 @@ class Reading:
             counts: Readings are counted, or a yes or no is asked for.
             coverage: The time that the data cover is asked for.
         """
+        self.refuse_not_yet()
         sheet = self.sheet
         left = [word for word in sheet.words() if word.text not in FILLERS and not self.reader.is_hint(word.text)]
         about = self.about_data or coverage or measured

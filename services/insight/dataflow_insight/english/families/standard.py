@@ -1,65 +1,84 @@
-"""The family of plain questions: an aggregate, a value, a count or a ranking of what the scope leaves."""
+"""The family of plain questions: what is computed of the readings in scope, broken down, ranked or limited by groups."""
 
-from dataflow_insight.catalogue.catalogue import Field
-from dataflow_insight.english.intents import PLAIN, SUPERLATIVES, Intent, read_intent
+from dataclasses import replace
+
+from dataflow_insight.english.adjectives import Implied, implied_field
+from dataflow_insight.english.conditions import Found
+from dataflow_insight.english.families.standard_arrange import Arranger
+from dataflow_insight.english.families.standard_groups import GroupReader, Groups
+from dataflow_insight.english.families.standard_intent import Intent, IntentReader
+from dataflow_insight.english.families.standard_limits import limit_on_groups
+from dataflow_insight.english.families.standard_measures import Word, asks_spread, asks_typical
+from dataflow_insight.english.families.standard_pairs import Named
+from dataflow_insight.english.families.standard_shape import Shape
 from dataflow_insight.english.reading import Reading
-from dataflow_insight.english.refusals import Refusal, two_things, unknown_field
-from dataflow_insight.english.shape import Shape
+from dataflow_insight.english.refusals import Refusal, which_of
 from dataflow_insight.plans.plan import Measure, Plan
 
 
 def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
-    """Returns the plan of a question that no other family claimed.
+    """Returns the plans of a question that no other family claimed.
 
     Raises:
         Refusal: The parts do not make one query.
     """
     scope = reading.read_scope()
-    implied = _adjectives(reading)
-    intent = read_intent(reading.sheet)
-    if implied is not None and implied[1] is not None:
-        intent.highest |= implied[1] is Measure.MAX
-        intent.lowest |= implied[1] is Measure.MIN
-    measured = _measured(reading, implied[0] if implied is not None else None, intent)
-    if measured is not None:
-        reading.cover_unit(measured)
+    groups = GroupReader(reading, scope).read()
+    limit = limit_on_groups(reading, grouped=groups.which is not None or groups.counted is not None)
+    implied = implied_field(reading)
+    intent = IntentReader(reading.sheet, groups).read()
+    if implied is not None and implied.measure is not None:
+        intent.words.append(Word(implied.start, implied.end, implied.measure, adjective=True))
+        intent.words.sort(key=lambda word: word.start)
+    if limit is not None:
+        rest = tuple(found.condition for found in reading.conditions if found is not limit)
+        scope = replace(scope, conditions=rest)
+    fields = _fields(reading, implied, intent, groups, limit)
+    for item in {named.field for named in fields}:
+        reading.cover_unit(item)
+    reading.refuse_not_yet()
+    if asks_spread(reading.sheet):
+        raise Refusal(which_of("the standard deviation", "the range from the lowest to the highest value"))
+    if asks_typical(reading.sheet):
+        raise Refusal(which_of("the average", "the median", "the most frequent value"))
     reading.settle(
-        measured=measured is not None or bool(reading.conditions),
+        measured=bool(fields or reading.conditions),
         counts=intent.count or intent.yes_no,
         coverage=intent.coverage,
     )
-    shape = Shape(
-        intent, measured, reading.conditions, reading.contract, reading.devices, reading.times.given, reading.text
-    )
-    return shape.plan(scope)
+    arranger = Arranger(reading, intent, groups, limit)
+    return Shape(reading, scope, intent, groups, fields, implied, arranger).plans()
 
 
-def _adjectives(reading: Reading) -> tuple[Field, Measure | None] | None:
-    entries: list[tuple[str, str, Measure | None]] = [
-        *SUPERLATIVES,
-        *((pattern, name, None) for pattern, name in PLAIN),
-    ]
-    for pattern, name, measure in entries:
-        found = reading.sheet.take(pattern)
-        if found is None:
-            continue
-        item = reading.reader.concept_field(name)
-        if item is None:
-            raise Refusal(unknown_field(reading.contract))
-        reading.assumptions.append(f'"{found.group()}" is about the field {item.name}')
-        return item, measure
-    return None
-
-
-def _measured(reading: Reading, implied: Field | None, intent: Intent) -> Field | None:
-    """Returns the field that is measured; a field that only stands in a comparison is not."""
-    fields = list(dict.fromkeys([*reading.free_fields(), *([implied] if implied is not None else [])]))
-    if len(fields) > 1:
-        raise Refusal(two_things())
-    if fields:
-        return fields[0]
-    if reading.conditions and not intent.count and not intent.how_often and not intent.devices and intent.asks:
-        used = {found.condition.field for found in reading.conditions}
-        if len(used) == 1 and not (intent.latest and intent.when) and not intent.coverage:
-            return reading.contract.field_named(used.pop())
-    return None
+def _fields(
+    reading: Reading, implied: Implied | None, intent: Intent, groups: Groups, limit: Found | None
+) -> list[Named]:
+    """Returns what is measured; a field that only stands in a limit or names groups is not."""
+    bound = {found.mention.mark for found in reading.conditions if found.mention is not None and found is not limit}
+    if limit is not None and limit.mention is not None:
+        bound.discard(limit.mention.mark)
+    found: dict[str, Named] = {}
+    for mention in reading.names.fields:
+        if mention.field is not None and mention.mark not in bound and mention.field.name != groups.value_field:
+            found.setdefault(mention.field.name, Named(mention.field, mention.start))
+    if limit is not None and limit.condition.field not in found:
+        item = reading.contract.field_named(limit.condition.field)
+        if item is not None:
+            found[item.name] = Named(item, limit.start)
+    if implied is not None:
+        found.setdefault(implied.field.name, Named(implied.field, implied.start))
+    if groups.value_field and not found and intent.words and intent.words[0].measure is Measure.MODE:
+        item = reading.contract.field_named(groups.value_field)
+        if item is not None:
+            # "Which wind direction is the most common?" is about the directions themselves.
+            groups.which, groups.value_field = None, ""
+            return [Named(item, 0)]
+    if found:
+        return sorted(found.values(), key=lambda named: named.start)
+    used = {item.condition.field for item in reading.conditions}
+    counted = intent.count or intent.how_often or intent.devices or groups.counted is not None
+    if reading.conditions and not counted and intent.asks and len(used) == 1:
+        item = reading.contract.field_named(used.pop())
+        if item is not None and not ((intent.latest or intent.first) and intent.when) and not intent.coverage:
+            return [Named(item, reading.conditions[0].start)]
+    return []

@@ -1,0 +1,86 @@
+"""Adjectives that name a field, and perhaps an extreme, at once: "warmest", "how windy"."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from dataflow_insight.catalogue.catalogue import Field
+from dataflow_insight.english.reading import Reading
+from dataflow_insight.english.refusals import Refusal, unknown_field
+from dataflow_insight.plans.plan import Measure
+
+_SUPERLATIVES: Final[tuple[tuple[str, str, Measure], ...]] = (
+    (r"\b(?:warmest|hottest)\b", "temperature", Measure.MAX),
+    (r"\b(?:coldest|coolest|chilliest)\b", "temperature", Measure.MIN),
+    (r"\bwindiest\b", "wind speed", Measure.MAX),
+    (r"\bcalmest\b", "wind speed", Measure.MIN),
+    (r"\bbrightest\b", "light", Measure.MAX),
+    (r"\bdarkest\b", "light", Measure.MIN),
+    (r"\b(?:most\s+humid|dampest)\b", "humidity", Measure.MAX),
+    (r"\bleast\s+humid\b", "humidity", Measure.MIN),
+    (r"\bnoisiest\b|\bloudest\b", "noise", Measure.MAX),
+    (r"\bquietest\b", "noise", Measure.MIN),
+    (r"\b(?:wettest|rainiest)\b", "rain", Measure.SUM),
+    (r"\bhow\s+(?:hot|warm)(?=\s+did\b.*\bget\b)", "temperature", Measure.MAX),
+    (r"\bhow\s+(?:cold|cool)(?=\s+did\b.*\bget\b)", "temperature", Measure.MIN),
+    (r"\bhow\s+windy(?=\s+did\b.*\bget\b)", "wind speed", Measure.MAX),
+    (r"\bhow\s+humid(?=\s+did\b.*\bget\b)", "humidity", Measure.MAX),
+    (r"\bhow\s+bright(?=\s+did\b.*\bget\b)", "light", Measure.MAX),
+)
+_PLAIN: Final[tuple[tuple[str, str], ...]] = (
+    (
+        r"\bhow\s+(?:hot|warm|cold|cool)\b(?=[^?]*\b(?:was|is|were|been)\b)|\b(?:hot|warm|cold|cool)\b(?=\s+(?:was|is|were)\b)",
+        "temperature",
+    ),
+    (r"\bhow\s+(?:windy|breezy)\b", "wind speed"),
+    (r"\bhow\s+(?:humid|damp)\b", "humidity"),
+    (r"\bhow\s+(?:bright|dark|light)\b(?=\s+(?:was|is|were|has)\b)", "light"),
+    (r"\bhow\s+(?:loud|noisy|quiet)\b", "noise"),
+    (r"\b(?:warmer|hotter|colder|cooler)\b(?!\s+than\b)", "temperature"),
+    (r"\b(?:windier|calmer)\b(?!\s+than\b)", "wind speed"),
+    (r"\b(?:brighter|darker)\b(?!\s+than\b)", "light"),
+)
+_UPWARD: Final = ("warmer", "hotter", "windier", "brighter")
+_DOWNWARD: Final = ("colder", "cooler", "calmer", "darker")
+
+
+@dataclass(frozen=True, slots=True)
+class Implied:
+    """What an adjective says.
+
+    Attributes:
+        field: The field that it is about.
+        measure: MAX or MIN where it is a superlative, SUM for one of amounts; None for none.
+        start: Where it stands.
+        end: Where it ends, exclusive.
+        comparative: 1 for "warmer", -1 for "colder", 0 for neither.
+    """
+
+    field: Field
+    measure: Measure | None
+    start: int
+    end: int
+    comparative: int = 0
+
+
+def implied_field(reading: Reading) -> Implied | None:
+    """Covers the adjective of a question and returns the field that it is about; None without one.
+
+    Raises:
+        Refusal: The contract does not measure that.
+    """
+    entries: list[tuple[str, str, Measure | None]] = [
+        *_SUPERLATIVES,
+        *((pattern, name, None) for pattern, name in _PLAIN),
+    ]
+    for pattern, name, measure in entries:
+        found = reading.sheet.take(pattern)
+        if found is None:
+            continue
+        item = reading.reader.concept_field(name)
+        if item is None:
+            raise Refusal(unknown_field(reading.contract))
+        reading.assumptions.append(f'"{found.group()}" is about the field {item.name}')
+        word = found.group()
+        comparative = 1 if word in _UPWARD else -1 if word in _DOWNWARD else 0
+        return Implied(item, measure, found.start(), found.end(), comparative)
+    return None

@@ -1,0 +1,326 @@
+"""Reads how an answer is broken down: for each what, chosen from what, how many of what.
+
+"per station and day", "which hour of the day", "the three days with …", "on how many days", "daily".
+"""
+
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from dataflow_insight.catalogue.catalogue import Kind
+from dataflow_insight.english.lexicon import DEVICE_NOUN, NUMBER_WORDS, ORDINALS
+from dataflow_insight.english.reading import Reading
+from dataflow_insight.english.refusals import Refusal, two_things, which_of
+from dataflow_insight.english.sheet import FIELD
+from dataflow_insight.plans.plan import Grouping, Scope
+
+NUMBER: Final = r"(?P<n>\d{1,4}|" + "|".join(word for word in NUMBER_WORDS if word != "zero") + r")"
+"""Pattern of how many groups are wanted."""
+
+HIGHER: Final = (
+    r"(?:highest|maximum|maximal|max|largest|biggest|greatest|top|most|strongest|heaviest|warmest|hottest|windiest|brightest|worst|wettest|rainiest|dustiest|"
+    r"steepest|loudest)"
+)
+"""Adjectives of a place at the top."""
+
+LOWER: Final = (
+    r"(?:lowest|minimum|minimal|min|smallest|least|fewest|weakest|bottom|coldest|coolest|darkest|calmest|driest|dryest)"
+)
+"""Adjectives of a place at the bottom."""
+
+_WHOLE: Final = r"(?:(?:calendar|single|individual|whole|full|separate|particular|given)\s+)?"
+_NOUNS: Final[tuple[tuple[str, Grouping], ...]] = (
+    (
+        r"(?:hours?|times?)(?:\s+|-)of(?:\s+|-)(?:the\s+|a\s+)?day|hours?\s+of\s+the\s+clock|clock\s+hours?|daily\s+hours?",
+        Grouping.HOUR_OF_DAY,
+    ),
+    (r"days?(?:\s+|-)of(?:\s+|-)(?:the\s+|a\s+)?week|week\s?days?|weekly\s+days?", Grouping.WEEKDAY),
+    (rf"{_WHOLE}(?:days?|dates?)", Grouping.DAY),
+    (rf"{_WHOLE}weeks?", Grouping.WEEK),
+    (rf"{_WHOLE}months?", Grouping.MONTH),
+    (rf"{_WHOLE}hours?", Grouping.HOUR),
+    (rf"(?:single\s+|individual\s+|known\s+|different\s+)*(?:monitoring\s+|measuring\s+|weather\s+)?{DEVICE_NOUN}", Grouping.DEVICE),
+)  # fmt: skip
+_NOUN_BEFORE: Final = r"(?:station|sensor|device|site|room|machine|day|week|month)"
+_ADJECTIVES: Final = {
+    "hourly": Grouping.HOUR,
+    "daily": Grouping.DAY,
+    "weekly": Grouping.WEEK,
+    "monthly": Grouping.MONTH,
+}
+_PER: Final = (
+    r"(?:per|by|for\s+each(?:\s+of\s+the)?|for\s+every|for\s+all(?:\s+of)?\s+the|of\s+each(?:\s+of\s+the)?|of\s+every|at\s+each(?:\s+of\s+the)?|at\s+every|"
+    r"on\s+each(?:\s+of\s+the)?|on\s+every|in\s+each(?:\s+of\s+the)?|in\s+every|with\s+each|from\s+each|from\s+every|during\s+each|did\s+each|did\s+every|each|every|"
+    r"(?:grouped|broken\s+down|split(?:\s+up)?|separated|aggregated|sorted|listed|separately|individually)\s+(?:by|per|for\s+each)|"
+    r"as\s+a\s+function\s+of(?:\s+the)?|depending\s+on(?:\s+the)?|against(?:\s+the)?|over\s+the\s+different|across\s+the\s+different)"
+)
+_AND_PER: Final = rf"\s*(?:,|and|&|/|x|\s)\s*(?:then\s+)?(?:{_PER}\s+)?(?:the\s+)?"
+_BEST_VALUE: Final = (
+    rf"\b(?:{HIGHER}|{LOWER})\s+(?:(?:\w|[\ue000-\uf8ff])+\s+)?(?:average|mean|median|total|sum|standard\s+deviation)\b"
+)
+_LEAD: Final = r"most|fewest|least"
+_BEFORE_NOUN: Final = r"(?:^|[,:;]\s*|\b(?:is|was|are|were|me|us|list|name|show|find|give|get|want|know|see|determine|identify|and|all|the|those|any|only|there|(?:names|ids|list)\s+of)\s+)$"
+_PROFILES: Final[tuple[tuple[str, Grouping], ...]] = (
+    (
+        r"\b(?:the\s+)?(?:typical\s+|average\s+|mean\s+)?(?:diurnal|daily|hourly|24[- ]?h(?:our)?)\s+(?:profiles?|patterns?|cycles?|courses?|curves?|rhythms?|variations?)\b",
+        Grouping.HOUR_OF_DAY,
+    ),
+    (
+        r"\b(?:over|throughout|during|in)\s+the\s+(?:course\s+of\s+(?:the|a)\s+)day\b|\b(?:over|throughout|during|through)\s+(?:a|the\s+typical|a\s+typical)\s+day\b|\bthrough(?:out)?\s+the\s+day\b|\b(?:develops?|evolves?|changes?|vary|varies|behaves?|looks?\s+like)\s+(?:over|throughout|during|through|in)\s+the\s+day\b",
+        Grouping.HOUR_OF_DAY,
+    ),
+    (r"\b(?:the\s+)?weekly\s+(?:profiles?|patterns?|cycles?|courses?|rhythms?)\b", Grouping.WEEKDAY),
+    (r"\b(?:day\s+by\s+day|day\s+for\s+day|from\s+day\s+to\s+day|on\s+a\s+daily\s+basis)\b", Grouping.DAY),
+    (r"\b(?:week\s+by\s+week|on\s+a\s+weekly\s+basis)\b", Grouping.WEEK),
+    (r"\b(?:month\s+by\s+month|on\s+a\s+monthly\s+basis)\b", Grouping.MONTH),
+    (rf"\b{DEVICE_NOUN}\s+(?:by|for)\s+{DEVICE_NOUN}\b", Grouping.DEVICE),
+)
+
+
+@dataclass(slots=True)
+class Groups:
+    """How an answer is broken down.
+
+    Attributes:
+        per: One row for each of these, in the order of the question.
+        which: What is chosen from, where the question asks "which …".
+        counted: What is counted, where the question asks "how many …".
+        each: Finer groups of which something is computed again ("daily").
+        each_at: Where that word stands; -1 for nowhere.
+        value_field: The field whose values are groups; empty for none.
+        rank: How many of them are wanted ("top three"), 0 where the question does not say.
+        place: Which of them is wanted ("second highest"), 0 where the question does not say.
+        upward: Whether the highest come first; None where the question has not said so beside the number.
+        bare_hour: The question says "which hour" and not of what.
+        plural: Several are asked for ("which days").
+        profile: Asked for as a profile or a course, so that an average goes without saying.
+        assumptions: What was decided about words.
+    """
+
+    per: list[Grouping] = field(default_factory=list)
+    which: Grouping | None = None
+    counted: Grouping | None = None
+    each: Grouping | None = None
+    each_at: int = -1
+    value_field: str = ""
+    rank: int = 0
+    place: int = 0
+    upward: bool | None = None
+    bare_hour: bool = False
+    plural: bool = False
+    profile: bool = False
+    assumptions: list[str] = field(default_factory=list)
+
+
+class GroupReader:
+    """Reads and covers the words of groups on the sheet of one question."""
+
+    def __init__(self, reading: Reading, scope: Scope) -> None:
+        """Takes a question whose scope has been read."""
+        self._reading = reading
+        self._sheet = reading.sheet
+        self._scope = scope
+        self._groups = Groups()
+        marks = [
+            mention.mark
+            for mention in reading.names.fields
+            if mention.field is not None and mention.field.kind in {Kind.TEXT, Kind.BOOLEAN}
+        ]
+        whole = [
+            mention.mark
+            for mention in reading.names.fields
+            if mention.field is not None and mention.field.kind in {Kind.TEXT, Kind.BOOLEAN, Kind.INTEGER}
+        ]
+        self._noun = _noun(marks)
+        self._per_noun = _noun(whole)
+
+    def read(self) -> Groups:
+        """Covers all words about groups and returns what they mean.
+
+        Raises:
+            Refusal: There are too many groups, or it is not clear which are meant.
+        """
+        groups = self._groups
+        for pattern, grouping in _PROFILES:
+            if self._sheet.take(pattern) is not None:
+                self._add(grouping)
+                groups.profile |= grouping in {Grouping.HOUR_OF_DAY, Grouping.WEEKDAY}
+        self._read_counted()
+        self._read_rank()
+        self._read_which()
+        self._read_per()
+        self._read_each()
+        if len(groups.per) > 2:
+            raise Refusal(two_things())
+        return groups
+
+    def _read_counted(self) -> None:
+        """Reads "on how many days"."""
+        counted = self._sheet.find(
+            rf"\b(?:(?:on|for|during|in|at|over)\s+)?(?:how\s+many|(?:the\s+)?(?:number|count|amount)\s+of|count(?:\s+up)?)\s+(?:of\s+)?(?:the\s+)?(?:all\s+)?(?:different\s+|distinct\s+|such\s+|those\s+|complete\s+)*"
+            rf"(?P<noun>{_without_devices()})(?!\w)(?!\s+of\b)"
+        ) or self._sheet.find(rf"\b(?:most|fewest|least)\s+(?P<noun>{_without_devices()})(?!\w)")
+        # Hours are counted by their readings.
+        if counted is None or (grouping := self._grouping(counted["noun"])) in {Grouping.HOUR, Grouping.HOUR_OF_DAY}:
+            return
+        self._groups.counted = grouping
+        self._sheet.cover(*(counted.span() if not re.match(_LEAD, counted.group()) else counted.span("noun")))
+
+    def _read_rank(self) -> None:
+        """Reads "top 3 days", "the five lowest stations", "second highest"."""
+        sheet, groups = self._sheet, self._groups
+        either = rf"(?:{HIGHER}|{LOWER})"
+        for pattern in (
+            rf"\b(?:the\s+)?(?P<way>top|bottom|first|highest|lowest|best|worst)[\s-]+{NUMBER}\s+(?:of\s+(?:the\s+)?)?(?={self._noun}(?!\w))",
+            rf"\b(?:the\s+)?(?P<way>top|bottom)[\s-]+{NUMBER}\b",
+            rf"\b(?:which|what)\s+(?:are\s+|were\s+)?(?:the\s+)?{NUMBER}\s+(?={self._noun}(?!\w))",
+            rf"\b(?:the\s+|any\s+|name\s+|list\s+)?{NUMBER}\s+(?={self._noun}\s+(?:with|that|which|having|where|on\s+which|when|of\s+(?:the\s+)?{either})\b)",
+            rf"\b(?:the\s+)?{NUMBER}\s+(?=(?:{either})\s+(?:\w+\s+)?{self._noun}(?!\w))",
+            rf"(?<=which\s)(?:the\s+)?{NUMBER}\s+(?={either})",
+        ):
+            found = sheet.find(pattern)
+            if found is None or found["n"] in {"one", "1"}:
+                continue
+            number = found["n"]
+            groups.rank = int(number) if number.isdigit() else NUMBER_WORDS[number]
+            way = found.groupdict().get("way") or ""
+            if way:
+                groups.upward = way in {"top", "highest", "first", "worst"}
+            if way == "best":
+                raise Refusal(which_of("the highest", "the lowest"))
+            asks = re.match(r"which|what", found.group())
+            sheet.cover(*(found.span("n") if asks else found.span()))
+            if not asks:
+                noun = re.compile(rf"(?P<noun>{self._noun})(?!\w)").match(sheet.visible, found.end())
+                if noun is None:
+                    noun = sheet.find(rf"\b(?P<noun>{self._noun})(?!\w)")
+                if noun is not None:
+                    self._choose(noun["noun"])
+                    sheet.cover(*noun.span("noun"))
+            groups.plural = True
+            break
+        ordinals = "|".join(ORDINALS)
+        found = sheet.take(rf"\b(?P<place>{ordinals})[\s-]+(?:to[\s-]+)?(?=(?:{either})\b)")
+        if found is not None:
+            groups.place = ORDINALS[found["place"]]
+
+    def _read_which(self) -> None:
+        """Reads "which day", "the day with", "the warmest day"."""
+        groups = self._groups
+        if groups.which is not None:
+            return
+        noun = self._noun
+        asked = self._sheet.find(
+            rf"\b(?:(?:at|in|from|on|during|for|with|under|of)\s+)?(?:which|what|whose)\s+(?:(?:are|were|is|was)\s+(?=the\b))?(?:one\s+)?(?:of\s+)?(?:(?:the|these|all|two|three)\s+)*(?:particular\s+|exact\s+)?(?P<noun>{noun})(?!\w)(?!\s+and\s+(?:at\s+)?(?:(?:which|what)\s+)?(?:hour|time)\b)"
+        )
+        if asked is None and re.search(_BEST_VALUE, self._sheet.low):
+            asked = self._sheet.find(
+                rf"\b(?:of|for|at|on|in|by|from|among|over)\s+(?:any|all(?:\s+the)?|the)\s+(?:single\s+|one\s+)?(?P<noun>{noun})(?!\w)(?=\W*$)"
+            )
+            if asked is not None and "any" not in asked.group().split() and not asked["noun"].endswith("s"):
+                asked = None
+        if asked is not None:
+            self._choose(asked["noun"])
+            self._sheet.cover(*asked.span())
+            return
+        for pattern in (
+            rf"\b(?P<noun>{noun})\s+(?=(?:with|having|on\s+which|in\s+which|when|where|that|which|whose)\b)",
+            rf"\b(?!most|least|fewest)(?:{HIGHER}|{LOWER})(?:[\s-]+(?:average|mean|median|{FIELD}))*[\s-]+(?P<noun>{noun})(?!\w)(?!\s+(?:average|mean|max|min|reading|value|total|median|sum|{FIELD}))",
+            rf"\b(?:rank(?:ing)?|sort(?:ed)?|order(?:ed)?)\s+(?:of\s+)?(?:all\s+)?(?:the\s+)?(?P<noun>{_without_devices()})(?!\w)",
+        ):
+            found = self._sheet.find(pattern)
+            if found is None or _is_hour(found["noun"]):
+                continue
+            if found.group().endswith(" ") and not re.search(_BEFORE_NOUN, self._sheet.low[: found.start()]):
+                continue  # "on days with rain" is no choice of days
+            self._choose(found["noun"])
+            self._sheet.cover(*found.span("noun"))
+            return
+
+    def _choose(self, noun: str) -> None:
+        self._groups.which = self._grouping(noun)
+        self._groups.bare_hour = _is_hour(noun)
+        self._groups.plural |= re.search(r"s$|s\s+of\b", noun) is not None
+        self._keep_field(noun)
+
+    def _read_per(self) -> None:
+        """Reads "per station and day"."""
+        while (found := self._sheet.find(rf"\b{_PER}\s+(?:the\s+)?(?P<noun>{self._per_noun})(?!\w)(?:'s)?")) is not None:
+            self._add(self._grouping(found["noun"]))
+            self._keep_field(found["noun"])
+            end = found.end()
+            more = re.compile(rf"{_AND_PER}(?P<noun>{self._per_noun})(?!\w)").match(self._sheet.visible, end)
+            if more is not None:
+                self._add(self._grouping(more["noun"]))
+                self._keep_field(more["noun"])
+                end = more.end()
+            self._sheet.cover(found.start(), end)
+        found = self._sheet.find(
+            r"\b(?:a|an)\s+(?P<noun>day|week|month|hour)\b(?=\s*(?:[?.!]|$|at\b|in\b|on\s+average))"
+        )
+        if found is not None:
+            self._add(self._grouping(found["noun"]))
+            self._sheet.cover(*found.span())
+
+    def _read_each(self) -> None:
+        """Reads "daily"."""
+        found = self._sheet.take(r"\b(?:the\s+)?(?P<each>hourly|daily|weekly|monthly)\b")
+        if found is not None:
+            self._groups.each = self._each(found["each"])
+            self._groups.each_at = found.start("each")
+            self._sheet.take_all(rf"\b{found['each']}\b")
+            return
+        found = self._sheet.take(
+            rf"\b(?:the\s+|all\s+|of\s+)*(?P<each>{_NOUN_BEFORE})[\s-]+(?=(?:averages|means?|maxim\w+|minim\w+|medians?|peaks|totals?|sums?|highs|lows)\b)"
+        )
+        if found is not None:
+            self._groups.each = self._grouping(found["each"])
+            self._groups.each_at = found.start("each")
+
+    def _each(self, adjective: str) -> Grouping:
+        if adjective == "hourly" and self._hour() is Grouping.HOUR_OF_DAY:
+            raise Refusal(which_of("each single hour", "each hour of the day over all days"))
+        return _ADJECTIVES[adjective]
+
+    def _add(self, grouping: Grouping) -> None:
+        if grouping not in self._groups.per:
+            self._groups.per.append(grouping)
+
+    def _grouping(self, noun: str) -> Grouping:
+        for pattern, grouping in _NOUNS:
+            if re.fullmatch(pattern, noun):
+                return self._hour() if grouping is Grouping.HOUR else grouping
+        return Grouping.VALUE
+
+    def _hour(self) -> Grouping:
+        """Returns which hours are meant: those of the calendar within a day or two, else those of every day."""
+        span = self._scope.hull
+        if span.start is not None and span.end is not None and span.end - span.start <= timedelta(days=2):
+            return Grouping.HOUR
+        note = "hours are those of the day, over all days"
+        if note not in self._groups.assumptions:
+            self._groups.assumptions.append(note)
+        return Grouping.HOUR_OF_DAY
+
+    def _keep_field(self, noun: str) -> None:
+        mention = next((item for item in self._reading.names.fields if noun.startswith(item.mark)), None)
+        if mention is not None and mention.field is not None:
+            if self._groups.value_field and self._groups.value_field != mention.field.name:
+                raise Refusal(two_things())
+            self._groups.value_field = mention.field.name
+
+
+def _without_devices() -> str:
+    return "|".join(pattern for pattern, grouping in _NOUNS if grouping is not Grouping.DEVICE)
+
+
+def _is_hour(noun: str) -> bool:
+    return re.fullmatch(rf"{_WHOLE}hours?", noun) is not None
+
+
+def _noun(marks: list[str]) -> str:
+    nouns = [pattern for pattern, _ in _NOUNS]
+    if marks:
+        nouns.insert(0, f"[{''.join(marks)}]\uf8ff*+(?:\\s+(?:values?|categor(?:y|ies)|sectors?))?")
+    return f"(?:{'|'.join(nouns)})"

@@ -1,0 +1,372 @@
+"""Puts what was read together to queries, and says no where the parts do not make any."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from dataflow_insight.catalogue.catalogue import Field
+from dataflow_insight.english.adjectives import Implied
+from dataflow_insight.english.families.standard_arrange import Arranger
+from dataflow_insight.english.families.standard_counts import Counter
+from dataflow_insight.english.families.standard_groups import Groups
+from dataflow_insight.english.families.standard_intent import Intent
+from dataflow_insight.english.families.standard_measures import Word
+from dataflow_insight.english.families.standard_pairs import Named, pairs
+from dataflow_insight.english.families.standard_roles import Roles, roles
+from dataflow_insight.english.names import adds_up
+from dataflow_insight.english.reading import Reading
+from dataflow_insight.english.refusals import Refusal, needs_field, two_things, unclear, which_of
+from dataflow_insight.plans.plan import Focus, Grouping, Measure, Plan, Scope
+
+_VALUE_ASKED = r"\bwhat\s+(?:was|is|were)\s+(?:the\s+)?(?!time|timestamp|station|sensor|device|date|day|hour|moment)|^(?:the\s+)?(?:highest|lowest|max\w*|min\w*|peak)\b"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What was read.
+
+    Attributes:
+        reading: The question.
+        scope: Which readings count, without limits on groups.
+        intent: What is asked.
+        groups: How it is broken down.
+        fields: What is measured; empty for readings.
+        implied: The adjective that names a field.
+        arranger: Adds the groups.
+    """
+
+    reading: Reading
+    scope: Scope
+    intent: Intent
+    groups: Groups
+    fields: list[Named]
+    implied: Implied | None
+    arranger: Arranger
+
+    def plans(self) -> tuple[Plan, ...]:
+        """Returns the queries.
+
+        Raises:
+            Refusal: The parts do not make any.
+        """
+        plan = Plan(
+            contract=self.reading.contract.name,
+            measure=Measure.COUNT,
+            scope=self.scope,
+            time_zone=self.reading.zone.key,
+        )
+        return self._kind()(plan)
+
+    @property
+    def _measured(self) -> Field | None:
+        fields = list(dict.fromkeys(named.field for named in self.fields))
+        if len(fields) > 1:
+            raise Refusal(two_things())
+        return fields[0] if fields else None
+
+    def _counting(self, make: Callable[[Counter, Plan], Plan]) -> Callable[[Plan], tuple[Plan, ...]]:
+        measured = self._measured
+        counter = Counter(self.reading, self.intent, self.groups, measured, self.arranger)
+        return lambda plan: (make(counter, replace(plan, field=measured.name if measured is not None else "")),)
+
+    def _kind(self) -> Callable[[Plan], tuple[Plan, ...]]:
+        intent, groups = self.intent, self.groups
+        computed = [word for word in intent.words if not word.amount]
+        conditions = self.scope.conditions
+        if intent.coverage and (intent.count or intent.how_often):
+            raise Refusal(two_things())
+        if intent.missing:
+            return self._counting(Counter.missing)
+        if intent.distinct:
+            return self._distinct
+        if (
+            intent.yes_no
+            and intent.readings
+            and not self.fields
+            and not conditions
+            and not intent.asks
+            and not intent.first
+        ):
+            return lambda plan: (replace(plan, focus=Focus.YES_NO),)
+        if intent.devices and not computed and not intent.latest and Grouping.DEVICE not in groups.per:
+            return self._counting(Counter.devices)
+        if intent.device_count and groups.counted is None:
+            if not computed or self.arranger.limit is None:
+                raise Refusal(unclear("Devices can be counted only by a limit."))
+            groups.counted = Grouping.DEVICE
+        if groups.counted is not None and not computed:
+            return self._counting(Counter.days)
+        if (intent.count or intent.how_often) and not [word for word in computed if not word.extreme]:
+            return self._counting(Counter.count)
+        if (intent.count or intent.how_often) and groups.counted is None:
+            if intent.how_often and groups.each is not None and self.arranger.limit is not None:
+                groups.counted = groups.each
+            else:
+                raise Refusal(two_things())
+        if computed and not (len(computed) == len(intent.extremes) and self._amount()):
+            return self._computed
+        if self._amount():
+            return self._amounts
+        if self._lists_devices():
+            return self._counting(Counter.devices)
+        if intent.coverage or (not self.fields and (intent.first or intent.latest) and not conditions):
+            return self._counting(Counter.coverage)
+        if not self.fields and conditions:
+            return self._counting(Counter.some)
+        if intent.words:
+            raise Refusal(which_of("the highest value", "the highest average", "the highest sum"))
+        if intent.first or intent.latest:
+            return self._ends
+        return self._plain
+
+    def _amount(self) -> bool:
+        """Whether amounts of something that adds up are asked for ("how much rain", "most rain")."""
+        measured = [named.field for named in self.fields]
+        return len(set(measured)) == 1 and adds_up(measured[0]) and (self.intent.how_much or self.intent.most)
+
+    def _lists_devices(self) -> bool:
+        """Whether only the devices themselves are asked for ("which stations are there?")."""
+        return (
+            self.groups.which is Grouping.DEVICE
+            and self.groups.plural
+            and not self.intent.asks
+            and not self.intent.when
+            and not self.fields
+            and not self.scope.conditions
+        )
+
+    def _distinct(self, plan: Plan) -> tuple[Plan, ...]:
+        if self._measured is None:
+            raise Refusal(needs_field("Different values are counted of one field"))
+        plan = replace(plan, measure=Measure.DISTINCT, field=self._measured.name)
+        counter = Counter(self.reading, self.intent, self.groups, self._measured, self.arranger)
+        return (self.arranger.arrange(plan, counter.direction),)
+
+    def _amounts(self, plan: Plan) -> tuple[Plan, ...]:
+        item = self.fields[0].field
+        note = f"how much {item.name} means the sum of all readings"
+        plan = replace(plan, measure=Measure.SUM, field=item.name, assumptions=(*plan.assumptions, note))
+        counter = Counter(self.reading, self.intent, self.groups, item, self.arranger)
+        if self.intent.when or self.intent.first or self.intent.latest:
+            raise Refusal(two_things())
+        return (self.arranger.arrange(plan, counter.direction),)
+
+    def _computed(self, plan: Plan) -> tuple[Plan, ...]:
+        """Averages, extremes and their like, of one field or several."""
+        intent, groups = self.intent, self.groups
+        if not self.fields:
+            raise Refusal(needs_field("An average, a highest value and their like are of one field"))
+        if intent.latest or intent.first:
+            raise Refusal(two_things())
+        if self._is_single_extreme():
+            return self._extremes(plan)
+        counted = groups.counted is not None
+        words = [word for word in intent.words if not (counted and word.amount)]
+        found = roles(
+            words,
+            self.reading.sheet.low,
+            each_at=groups.each_at,
+            choosing=self.arranger.choosing and not counted,
+            limited=self.arranger.limit is not None,
+        )
+        directions = found.directions or (self._direction(counted=counted),)
+        if not found.values:
+            raise Refusal(which_of("the daily average", "the daily maximum", "the daily minimum"))
+        if intent.most and not counted and any(word.amount for word in found.values):
+            raise Refusal(which_of("the highest value", "the highest average", "the sum"))
+        if self._adjective_alone(found):
+            raise Refusal(which_of("by the average", "by the single highest or lowest value"))
+        if intent.when and not self.arranger.choosing:
+            return self._when_computed(plan, found)
+        return self._of_each(plan, found, directions)
+
+    def _of_each(self, plan: Plan, found: Roles, directions: tuple[int, ...]) -> tuple[Plan, ...]:
+        plans = []
+        folds: list[Measure | None] = [folded.measure for folded in found.folds] or [None]
+        for word, item in pairs(list(found.values), self.fields):
+            measure = word.measure
+            if (
+                measure is Measure.AVG
+                and self.groups.each is not None
+                and word.start < self.groups.each_at
+                and not found.folds
+                and adds_up(item)
+            ):
+                raise Refusal(which_of("the average of the sums", "the average of the readings"))
+            one = replace(plan, measure=measure, percentile=word.percentile, field=item.name)
+            plans += [self.arranger.arrange(one, direction, fold) for direction in directions for fold in folds]
+        return tuple(plans)
+
+    def _direction(self, *, counted: bool) -> int:
+        if counted:
+            amounts = [word for word in self.intent.words if word.amount]
+            if amounts:
+                return 1 if amounts[0].measure is Measure.MAX else -1
+        if self.implied is not None and self.implied.comparative and self.groups.which is not None:
+            return self.implied.comparative
+        if self.groups.upward is not None and self.arranger.choosing:
+            return 1 if self.groups.upward else -1
+        return self.intent.comparative if self.arranger.choosing else 0
+
+    def _adjective_alone(self, found: Roles) -> bool:
+        """Whether groups are chosen by "warmest" alone, which may be their average or their extreme."""
+        group = self.groups.which
+        vague = self.implied is not None and self.implied.measure in {Measure.MAX, Measure.MIN}
+        if not self.arranger.choosing or not found.values or not all(word.extreme for word in found.values):
+            return False
+        if vague and group not in {None, Grouping.DEVICE} and self.implied is not None:
+            return all(word.start == self.implied.start for word in found.values)
+        return group in {Grouping.HOUR_OF_DAY, Grouping.WEEKDAY} and all(word.adjective for word in found.values)
+
+    def _when_computed(self, plan: Plan, found: Roles) -> tuple[Plan, ...]:
+        """Takes "when was the daily average highest?" for a question for the day."""
+        groups = self.groups
+        extremes = [word for word in found.folds if word.extreme]
+        if groups.each is None or len(extremes) != 1 or len(found.folds) != 1:
+            raise Refusal(which_of("the day", "the hour of the day"))
+        groups.which = groups.each
+        return self._of_each(plan, Roles(found.values), (1 if extremes[0].measure is Measure.MAX else -1,))
+
+    def _is_single_extreme(self) -> bool:
+        """Whether the highest or lowest single value is asked for, and perhaps where and when it was."""
+        intent, groups = self.intent, self.groups
+        words = intent.words
+        if not words or not all(word.extreme and not word.amount for word in words) or groups.each is not None:
+            return False
+        if groups.counted is not None or self.arranger.limit is not None or intent.ranked or groups.rank:
+            return False
+        if len({word.measure for word in words}) > 1 and (groups.which is not None or intent.when):
+            return False
+        if groups.which is None:
+            return not groups.place or not self.arranger.choosing or groups.which is None
+        if any(word.adjective for word in words) and any(not word.adjective for word in words):
+            return False
+        vague = self.implied is not None and any(word.start == self.implied.start for word in words)
+        if groups.which is Grouping.DEVICE:
+            return not groups.place and not intent.comparative
+        return (groups.which.is_calendar or groups.bare_hour) and not vague and not groups.place and not groups.per
+
+    def _extremes(self, plan: Plan) -> tuple[Plan, ...]:
+        unique = list({word.measure: word for word in self.intent.words}.values())
+        return tuple(
+            self._extreme(replace(plan, measure=word.measure, field=item.name))
+            for word, item in pairs(unique, self.fields)
+        )
+
+    def _extreme(self, plan: Plan) -> Plan:
+        intent, groups = self.intent, self.groups
+        text = self.reading.text
+        if groups.place:
+            return replace(
+                plan,
+                with_where_and_when=True,
+                rank=groups.place,
+                place=groups.place,
+                focus=Focus.TIME if intent.when else Focus.DEVICE if groups.which is not None else Focus.VALUE,
+            )
+        several = len(self.reading.devices) > 1 and groups.which is None and not intent.combined
+        if groups.per or several:
+            if groups.which is not None:
+                raise Refusal(two_things())
+            per = tuple(groups.per) or (Grouping.DEVICE,)
+            per_device = per == (Grouping.DEVICE,)
+            if intent.when and not per_device:
+                raise Refusal(unclear("The time of an extreme can be given for each device only."))
+            plan = replace(plan, assumptions=(*plan.assumptions, *groups.assumptions), group_field=groups.value_field)
+            return replace(
+                plan,
+                group_by=per,
+                with_where_and_when=intent.when,
+                focus=Focus.TIME if intent.when else Focus.VALUE,
+            )
+        if groups.which is not None or intent.when:
+            value_asked = bool(re.search(_VALUE_ASKED, text)) or intent.how_much or re.match(r"how\s", text)
+            focus = Focus.VALUE
+            if not value_asked:
+                focus = Focus.DEVICE if groups.which is Grouping.DEVICE else Focus.TIME
+            note = "where several are equal, the earliest comes first"
+            return replace(plan, with_where_and_when=True, focus=focus, assumptions=(*plan.assumptions, note))
+        return plan
+
+    def _ends(self, plan: Plan) -> tuple[Plan, ...]:
+        """The newest or the oldest value."""
+        intent = self.intent
+        measures = [Measure.FIRST] * intent.first + [Measure.LATEST] * intent.latest
+        return tuple(self._end(plan, measure, named.field) for named in self.fields for measure in measures)
+
+    def _end(self, plan: Plan, measure: Measure, item: Field) -> Plan:
+        intent, groups = self.intent, self.groups
+        if groups.rank or groups.place or intent.ranked or intent.extremes:
+            raise Refusal(unclear())
+        per_device = groups.per == [Grouping.DEVICE]
+        if groups.per and not per_device:
+            raise Refusal(unclear("The first or latest value can be given for each device only."))
+        if groups.which not in {None, Grouping.DEVICE}:
+            if not groups.which.is_calendar:
+                raise Refusal(unclear())
+            intent.when = True
+        which_device = groups.which is Grouping.DEVICE
+        devices, contract = self.reading.devices, self.reading.contract
+        several = len(devices) != 1 and len(contract.devices) > 1
+        focus = Focus.TIME if intent.when else Focus.DEVICE if which_device else Focus.VALUE
+        grouped = per_device or (several and not which_device)
+        assumptions = plan.assumptions
+        name = "latest" if measure is Measure.LATEST else "first"
+        if grouped and not per_device:
+            assumptions = (*assumptions, f"the {name} value of each device")
+        if intent.now:
+            assumptions = (*assumptions, "now means the latest reading stored")
+        return replace(
+            plan,
+            measure=measure,
+            field=item.name,
+            group_by=(Grouping.DEVICE,) if grouped else (),
+            focus=focus,
+            assumptions=assumptions,
+        )
+
+    def _plain(self, plan: Plan) -> tuple[Plan, ...]:
+        """A field without a measure: its value at one time, or its latest."""
+        intent, groups = self.intent, self.groups
+        text = self.reading.text
+        open_question = which_of("the average", "the highest value", "the lowest value", "the latest value")
+        if not self.fields:
+            raise Refusal(unclear())
+        if groups.profile:
+            note = "a profile is of averages"
+            word = Word(0, 0, Measure.AVG)
+            plan = replace(plan, assumptions=(*plan.assumptions, note))
+            return self._of_each(plan, Roles((word,)), (0,))
+        if (
+            intent.yes_no
+            or groups.which is not None
+            or (not self.reading.devices and re.match(r"what(?:'s|\s+is|\s+does)\s+(?!the\b|a\b|our\b|my\b)", text))
+        ):
+            raise Refusal(unclear("It is not clear what to compute about this field."))
+        if (
+            groups.rank
+            or groups.place
+            or intent.ranked
+            or intent.how_much
+            or intent.when
+            or intent.how_often
+            or groups.counted
+            or groups.each
+        ):
+            raise Refusal(open_question)
+        span = plan.scope.hull
+        length = span.end - span.start if span.start is not None and span.end is not None else None
+        fields = [named.field for named in self.fields]
+        if length is not None and length <= timedelta(minutes=1):
+            return tuple(self._end(plan, Measure.LATEST, item) for item in fields)
+        if (
+            not plan.scope.times
+            and not self.reading.moments
+            and not plan.scope.conditions
+            and (not groups.per or groups.per == [Grouping.DEVICE])
+            and not re.search(r"\b(?:was|were|did|had)\b", text)
+        ):
+            noted = replace(plan, assumptions=(*plan.assumptions, "a value without a time means the latest one"))
+            return tuple(self._end(noted, Measure.LATEST, item) for item in fields)
+        raise Refusal(open_question)

@@ -1,0 +1,244 @@
+"""Plain questions: which is which plan, which are asked back."""
+
+from dataclasses import replace
+
+import pytest
+from dataflow_insight.english.planner import plan_question
+from dataflow_insight.plans.plan import (
+    Comparison,
+    Condition,
+    Decline,
+    Declined,
+    Focus,
+    Fold,
+    Grouping,
+    GroupLimit,
+    Measure,
+    Plan,
+    Scope,
+)
+
+from tests.ask_catalogue import MAIN, NOW, at, declined, planned
+
+MEAN = Plan("air", Measure.AVG, "pm25")
+TIANTAN = replace(MEAN, scope=at("Tiantan"))
+ABOVE_100 = GroupLimit(Comparison.GREATER, 100)
+BY_DEVICE = (Grouping.DEVICE,)
+BY_DAY = (Grouping.DAY,)
+
+
+def several(question: str) -> list[Plan]:
+    """Returns the plans of a question, without their assumptions."""
+    outcome = plan_question(question, MAIN, NOW)
+    assert not isinstance(outcome, Declined), outcome
+    return [replace(plan, assumptions=()) for plan in outcome]
+
+
+@pytest.mark.parametrize(
+    ("question", "plan"),
+    [
+        ("What is the median PM2.5 at Tiantan?", replace(TIANTAN, measure=Measure.MEDIAN)),
+        ("95th percentile of PM2.5 at Tiantan", replace(TIANTAN, measure=Measure.PERCENTILE, percentile=95.0)),
+        ("p90 of pm2.5, Tiantan", replace(TIANTAN, measure=Measure.PERCENTILE, percentile=90.0)),
+        ("upper quartile of PM2.5 at Tiantan", replace(TIANTAN, measure=Measure.PERCENTILE, percentile=75.0)),
+        ("Standard deviation of PM2.5 at Tiantan?", replace(TIANTAN, measure=Measure.STDDEV)),
+        ("What was the PM2.5 range at Tiantan?", replace(TIANTAN, measure=Measure.RANGE)),
+        (
+            "How far apart are the highest and the lowest PM2.5 at Tiantan?",
+            replace(TIANTAN, measure=Measure.RANGE),
+        ),
+        ("first PM2.5 reading of Tiantan", replace(TIANTAN, measure=Measure.FIRST)),
+        ("Most common wind direction at Tiantan?", Plan("air", Measure.MODE, "wd", scope=at("Tiantan"))),
+        ("How many different wind directions are there?", Plan("air", Measure.DISTINCT, "wd")),
+        ("How many distinct PM2.5 values did Tiantan report?", replace(TIANTAN, measure=Measure.DISTINCT)),
+        ("total rainfall at Tiantan", Plan("air", Measure.SUM, "rain", scope=at("Tiantan"))),
+        (
+            "Second highest PM2.5 value at Tiantan?",
+            replace(TIANTAN, measure=Measure.MAX, with_where_and_when=True, rank=2, place=2),
+        ),
+    ],
+)
+def test_measures(question: str, plan: Plan) -> None:
+    """Each way to ask for a measure is that measure."""
+    assert planned(question) == plan
+
+
+@pytest.mark.parametrize(
+    ("question", "plan"),
+    [
+        ("average PM2.5 per day at Tiantan", replace(TIANTAN, group_by=BY_DAY)),
+        ("daily mean of PM2.5 at Tiantan", replace(TIANTAN, group_by=BY_DAY)),
+        ("Mean PM2.5 for each hour of the day, Tiantan", replace(TIANTAN, group_by=(Grouping.HOUR_OF_DAY,))),
+        ("average pm25 by weekday at Tiantan", replace(TIANTAN, group_by=(Grouping.WEEKDAY,))),
+        ("weekly average PM2.5 at Tiantan", replace(TIANTAN, group_by=(Grouping.WEEK,))),
+        ("average PM2.5 by station and day", replace(MEAN, group_by=(Grouping.DEVICE, Grouping.DAY))),
+        ("daily maximum of PM2.5 at Tiantan", replace(TIANTAN, measure=Measure.MAX, group_by=BY_DAY)),
+        ("average PM2.5 by wind direction", replace(MEAN, group_by=(Grouping.VALUE,), group_field="wd")),
+    ],
+)
+def test_groups(question: str, plan: Plan) -> None:
+    """What stands behind "per" breaks the answer down."""
+    assert planned(question) == plan
+
+
+@pytest.mark.parametrize(
+    ("question", "plan"),
+    [
+        (
+            "Which stations had an average PM2.5 above 100?",
+            replace(MEAN, group_by=BY_DEVICE, having=ABOVE_100, focus=Focus.LIST),
+        ),
+        (
+            "On which days was the mean PM2.5 at Tiantan over 100?",
+            replace(TIANTAN, group_by=BY_DAY, having=ABOVE_100, focus=Focus.LIST),
+        ),
+        (
+            "On how many days did the daily average PM2.5 at Tiantan exceed 100?",
+            replace(TIANTAN, fold=Fold(BY_DAY, Measure.COUNT, ABOVE_100)),
+        ),
+        (
+            "How many stations had an average PM2.5 above 100?",
+            replace(MEAN, fold=Fold(BY_DEVICE, Measure.COUNT, ABOVE_100)),
+        ),
+        (
+            "Which station had the most days with a daily average PM2.5 above 100?",
+            replace(MEAN, group_by=BY_DEVICE, fold=Fold(BY_DAY, Measure.COUNT, ABOVE_100), rank=1, focus=Focus.DEVICE),
+        ),
+        (
+            "On how many days did PM2.5 at Tiantan exceed 100?",
+            Plan(
+                "air",
+                Measure.COUNT,
+                scope=replace(at("Tiantan"), conditions=(Condition("pm25", Comparison.GREATER, 100.0),)),
+                fold=Fold(BY_DAY, Measure.COUNT),
+            ),
+        ),
+        (
+            "How many stations have missing PM2.5 values?",
+            replace(
+                MEAN, measure=Measure.MISSING, fold=Fold(BY_DEVICE, Measure.COUNT, GroupLimit(Comparison.GREATER, 0))
+            ),
+        ),
+    ],
+)
+def test_limits_on_groups(question: str, plan: Plan) -> None:
+    """A limit on an average chooses or counts groups, one on readings chooses readings."""
+    assert planned(question) == plan
+
+
+@pytest.mark.parametrize(
+    ("question", "plan"),
+    [
+        (
+            "What is the average daily maximum of PM2.5 at Tiantan?",
+            replace(TIANTAN, measure=Measure.MAX, fold=Fold(BY_DAY, Measure.AVG)),
+        ),
+        ("highest daily average of PM2.5 at Tiantan", replace(TIANTAN, fold=Fold(BY_DAY, Measure.MAX))),
+        (
+            "What is the average of all station maxima for PM2.5?",
+            replace(MEAN, measure=Measure.MAX, fold=Fold(BY_DEVICE, Measure.AVG)),
+        ),
+        (
+            "Which station had the highest daily mean of PM2.5?",
+            replace(MEAN, group_by=BY_DEVICE, fold=Fold(BY_DAY, Measure.MAX), rank=1, focus=Focus.DEVICE),
+        ),
+    ],
+)
+def test_values_of_groups(question: str, plan: Plan) -> None:
+    """What is computed of daily values is a fold."""
+    assert planned(question) == plan
+
+
+@pytest.mark.parametrize(
+    ("question", "plan"),
+    [
+        (
+            "Which day had the highest average PM2.5 at Tiantan?",
+            replace(TIANTAN, group_by=BY_DAY, rank=1, focus=Focus.TIME),
+        ),
+        (
+            "At which hour of the day is PM2.5 at Tiantan lowest on average?",
+            replace(TIANTAN, group_by=(Grouping.HOUR_OF_DAY,), rank=-1, focus=Focus.TIME),
+        ),
+        ("Top 3 days by average PM2.5 at Tiantan", replace(TIANTAN, group_by=BY_DAY, rank=3, focus=Focus.TIME)),
+        (
+            "the three days with the lowest mean PM2.5, Tiantan",
+            replace(TIANTAN, group_by=BY_DAY, rank=-3, focus=Focus.TIME),
+        ),
+        (
+            "Which station has the second highest average PM2.5?",
+            replace(MEAN, group_by=BY_DEVICE, rank=2, place=2, focus=Focus.DEVICE),
+        ),
+        (
+            "When was the daily average PM2.5 at Tiantan highest?",
+            replace(TIANTAN, group_by=BY_DAY, rank=1, focus=Focus.TIME),
+        ),
+        (
+            "Which wind direction has the highest average PM2.5?",
+            replace(MEAN, group_by=(Grouping.VALUE,), group_field="wd", rank=1, focus=Focus.DEVICE),
+        ),
+    ],
+)
+def test_choices_among_groups(question: str, plan: Plan) -> None:
+    """Days, hours, weekdays and values are ranked as stations are."""
+    assert planned(question) == plan
+
+
+@pytest.mark.parametrize(
+    ("question", "parts"),
+    [
+        (
+            "min, max and average of PM2.5 at Tiantan",
+            [(Measure.MIN, "pm25"), (Measure.MAX, "pm25"), (Measure.AVG, "pm25")],
+        ),
+        ("average PM2.5 and PM10 at Tiantan", [(Measure.AVG, "pm25"), (Measure.AVG, "pm10")]),
+        (
+            "the average temperature and the maximum wind speed at Tiantan",
+            [(Measure.AVG, "temp"), (Measure.MAX, "wspm")],
+        ),
+        ("PM2.5 at Tiantan: mean, median", [(Measure.AVG, "pm25"), (Measure.MEDIAN, "pm25")]),
+        ("What were the lowest and the highest PM2.5 at Tiantan?", [(Measure.MIN, "pm25"), (Measure.MAX, "pm25")]),
+    ],
+)
+def test_several_measures_are_several_plans(question: str, parts: list[tuple[Measure, str]]) -> None:
+    """Each measure of each field is computed on its own, in the order of the question."""
+    plans = several(question)
+    assert [(plan.measure, plan.field) for plan in plans] == parts
+    assert all(plan.scope == at("Tiantan") for plan in plans)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Which day was the coldest at Tiantan?",
+        "What is the hourly average of PM2.5 at Tiantan?",
+        "What was PM2.5 at Tiantan on 2014-01-16?",
+        "How much does PM2.5 vary at Tiantan?",
+        "What is the typical PM2.5 at Tiantan?",
+        "When was the average PM2.5 at Tiantan lowest?",
+    ],
+)
+def test_what_has_several_meanings_is_asked_back(question: str) -> None:
+    """Where words leave open what is computed, the asker is asked."""
+    assert declined(question) is Decline.AMBIGUOUS
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "average PM2.5 per fortnight at Tiantan",
+        "average PM2.5 at Tiantan on odd days",
+        "average temperature on days with PM2.5 above 100",
+        "Which day had the highest average PM2.5 but one at Tiantan?",
+        "the mean of the maximum PM2.5 at Tiantan",
+    ],
+)
+def test_what_is_not_understood_is_declined(question: str) -> None:
+    """A word or an order of words that is not understood never becomes another question."""
+    declined(question)
+
+
+def test_the_zone_is_that_of_the_asker() -> None:
+    """Days and hours are those of the plan's time zone."""
+    assert planned("average PM2.5 per day").time_zone == "UTC"
+    assert Scope() == planned("average PM2.5 per day").scope
