@@ -18,6 +18,11 @@ _NODES = 3
 _MQTTJS = _HERE / "acceptance" / "mqttjs"
 
 
+# No test asks a real model: it would cost money, and send what it asks to strangers.
+for _name in ("GEMINI_API_KEY", "GOOGLE_API_KEY"):
+    os.environ.pop(_name, None)
+
+
 @pytest.fixture(scope="session")
 def full_cases() -> Path:
     """Give the folder of all case data, or skip where it is not at hand."""

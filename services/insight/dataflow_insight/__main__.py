@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import sys
 from contextlib import AsyncExitStack
 
@@ -20,6 +21,7 @@ from dataflow_insight.catalogue.survey import Survey
 from dataflow_insight.conversations.store import ConversationStore
 from dataflow_insight.conversations.taking_part import Conversations
 from dataflow_insight.conversations.upkeep import keep_clean
+from dataflow_insight.engines.gemini.opening import open_gemini
 from dataflow_insight.engines.local import LocalEngine
 from dataflow_insight.postgres import Reader, open_own
 from dataflow_insight.settings import InsightSettings
@@ -29,8 +31,14 @@ _log = logging.getLogger(__name__)
 _LOOK_AGAIN_SECONDS = 0.25
 
 
-async def serve(process: Process, settings: InsightSettings) -> None:
-    """Runs insight until it is told to stop; then lets running answers finish."""
+async def serve(process: Process, settings: InsightSettings, *, key: str = "") -> None:
+    """Runs insight until it is told to stop; then lets running answers finish.
+
+    Args:
+        process: This one.
+        settings: Of this process.
+        key: For Gemini; without one, the local engine answers alone.
+    """
     assert settings.token_file is not None, "checked by the settings"
     tokens = Tokens.load(settings.token_file)
     await wait_ready(settings.reading_dsn, timeout_seconds=60.0)
@@ -52,7 +60,12 @@ async def serve(process: Process, settings: InsightSettings) -> None:
         if store is not None:
             process.spawn(keep_clean(store, process.stopping), name="conversations")
         service = AskService(
-            LocalEngine(), survey, reader, limits=settings.ask_limits, conversations=Conversations(store)
+            LocalEngine(),
+            survey,
+            reader,
+            model=await stack.enter_async_context(open_gemini(settings, key, reader)),
+            limits=settings.ask_limits,
+            conversations=Conversations(store),
         )
         await stack.enter_async_context(GrpcServer.from_settings(settings, [ask_service(service)], tokens=tokens))
         await process.stopping.wait()
@@ -81,9 +94,16 @@ async def _wait_for_schema(process: Process, reader: Reader) -> None:
 def main() -> int:
     """Runs insight and returns its exit code."""
     settings = load(InsightSettings, sys.argv[1:])
+    try:
+        key = settings.key(os.environ)
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     configure_logging(settings.log_level, settings.log_format, service="insight", instance=settings.insight_id)
     with telemetry("insight", settings.insight_id, settings.metrics_listen):
-        return run(settings.insight_id, lambda process: serve(process, settings), drain_seconds=settings.drain_seconds)
+        return run(
+            settings.insight_id, lambda process: serve(process, settings, key=key), drain_seconds=settings.drain_seconds
+        )
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ from dataflow_mesh.settings import MeshSettings
 
 from dataflow_insight.asking.limits import AskLimits
 from dataflow_insight.conversations.conversation import ConversationLimits
+from dataflow_insight.engines.gemini.settings import GeminiSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InsightSettings(MeshSettings):
+class InsightSettings(GeminiSettings):
     """What `python -m dataflow_insight` needs, beside what every process needs."""
 
     table: ClassVar[str] = "insight"
@@ -71,7 +72,7 @@ class InsightSettings(MeshSettings):
 
     def problems(self) -> list[str]:
         """Returns what is wrong with the values together."""
-        found = MeshSettings.problems(self)
+        found = MeshSettings.problems(self) + self.gemini_problems()
         if not self.reading_dsn:
             found.append("read_dsn: missing; give --read-dsn or DATAFLOW_READ_DSN (or postgres_dsn)")
         if self.token_file is None:

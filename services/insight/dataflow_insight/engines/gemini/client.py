@@ -110,6 +110,7 @@ class _Call:
         self._chunks: AsyncIterator[types.GenerateContentResponse] | None = None
         self._wait = limits.first_seconds
         self._stopped = False
+        self._pieces = 0
 
     def __aiter__(self) -> Self:
         return self
@@ -126,6 +127,9 @@ class _Call:
         except TimeoutError:
             raise ModelError(Fallback.DEADLINE, f"nothing came for {min(self._wait, max(left, 0)):.0f} s") from None
         self._wait = self._limits.chunk_seconds
+        self._pieces += 1
+        if self._pieces > self._limits.stream_pieces:
+            raise ModelError(Fallback.LIMIT, "the provider's stream is too long")
         chunk = _chunk(response)
         self._stopped = self._stopped or chunk.stop is not None
         return chunk

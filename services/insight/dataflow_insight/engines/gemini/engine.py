@@ -26,6 +26,7 @@ from dataflow_insight.engines.gemini.messages import (
 )
 from dataflow_insight.engines.gemini.prompt import SYSTEM, opening
 from dataflow_insight.engines.gemini.redaction import Policy, Redactor
+from dataflow_insight.engines.gemini.sample import Reads, sample_readings
 from dataflow_insight.engines.gemini.schema import tools
 from dataflow_insight.engines.gemini.tooling import Tooling
 from dataflow_insight.engines.gemini.tries import Tries
@@ -46,7 +47,7 @@ class GeminiEngine:
         limits: Of one answer.
         policy: What leaves the house.
         budget: Of this process.
-        tries: How calls are made; by default with `model`, `limits` and `budget`.
+        reads: Where a sample of readings is read from; None: there is none.
     """
 
     def __init__(
@@ -56,12 +57,13 @@ class GeminiEngine:
         limits: Limits | None = None,
         policy: Policy | None = None,
         budget: Budget | None = None,
-        tries: Tries | None = None,
+        reads: Reads | None = None,
     ) -> None:
         self._limits = limits or Limits()
         self._policy = policy or Policy()
         self._budget = budget or Budget()
-        self._tries = tries or Tries(model, self._limits, self._budget)
+        self._tries = Tries(model, self._limits, self._budget)
+        self._reads = reads
 
     @property
     def name(self) -> str:
@@ -78,7 +80,8 @@ class GeminiEngine:
         if redactor.names_withheld(asked.question):
             raise EngineError(Fallback.WITHHELD, "the question names what the policy keeps from the model")
         dialogue = _Dialogue(asked, desk, redactor, self._limits, self._budget, self._tries)
-        async with aclosing(dialogue.run({})) as pieces:
+        sample = {} if self._reads is None else await sample_readings(self._reads, redactor)
+        async with aclosing(dialogue.run(sample)) as pieces:
             async for piece in pieces:
                 yield piece
 

@@ -19,6 +19,7 @@ class Limits:
         output_tokens: That the model may write in one call, thoughts included.
         output_characters: Of all that the model writes.
         stream_bytes: Of one HTTP response.
+        stream_pieces: The same in events; reading each costs as much whether it says anything or not.
         context_characters: Of the catalogue in the prompt.
         result_characters: Of one result that goes back to the model.
         turns: Earlier questions of the conversation that the model sees.
@@ -36,6 +37,7 @@ class Limits:
     output_tokens: int = 8192
     output_characters: int = 8000
     stream_bytes: int = 2 << 20
+    stream_pieces: int = 4000
     context_characters: int = 60_000
     result_characters: int = 12_000
     turns: int = 6
