@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from dataflow_insight.catalogue.catalogue import Contract, Field, Kind
+from dataflow_insight.catalogue.units import SECONDS, conversion, convertible
 from dataflow_insight.plans.check_scope import field_of
 from dataflow_insight.plans.errors import PlanError
 from dataflow_insight.plans.plan import Fold, Grouping, GroupLimit, Join, Measure, Plan
@@ -29,6 +30,23 @@ _FOLDS: Final = frozenset(
 )
 _RUNS: Final = frozenset({Measure.STREAK, Measure.GAP})
 _WITHOUT_NUMBER: Final = frozenset({Measure.MODE, Measure.COVERAGE})
+_WITH_UNIT: Final = frozenset(
+    {
+        Measure.AVG,
+        Measure.MIN,
+        Measure.MAX,
+        Measure.SUM,
+        Measure.LATEST,
+        Measure.FIRST,
+        Measure.MEDIAN,
+        Measure.PERCENTILE,
+        Measure.STDDEV,
+        Measure.MODE,
+        Measure.RANGE,
+        Measure.CHANGE,
+        Measure.GAP,
+    }
+)
 _MINUTE: Final = 60
 _DAY: Final = 24 * 60 * 60
 
@@ -53,6 +71,7 @@ def check_shape(plan: Plan, contract: Contract, joined: Contract | None, measure
     _check_runs(plan)
     _check_where_and_when(plan)
     _check_change(plan, contract)
+    _check_unit(plan, measured)
     if plan.compared_with is not None:
         _check_comparison(plan)
     if plan.join is not None:
@@ -161,8 +180,23 @@ def _check_comparison(plan: Plan) -> None:
 
 def _check_join(join: Join) -> None:
     seconds = join.bucket.total_seconds()
-    if not _MINUTE <= seconds <= _DAY or seconds % _MINUTE:
-        raise PlanError("the bucket of a join is whole minutes, from one minute to one day")
+    if not _MINUTE <= seconds <= _DAY or seconds % _MINUTE or _DAY % seconds:
+        raise PlanError("the bucket of a join is whole minutes that divide a day, such as 30 minutes, an hour or a day")
+
+
+def _check_unit(plan: Plan, measured: Field | None) -> None:
+    if not plan.unit:
+        return
+    if plan.measure not in _WITH_UNIT:
+        raise PlanError(f"{plan.measure.name} has no unit that could be converted")
+    gap = plan.measure is Measure.GAP
+    if not gap and (measured is None or not measured.kind.numeric or not measured.source_unit):
+        raise PlanError(f"{plan.field!r} has no unit that could be converted")
+    source = SECONDS if gap or measured is None else measured.source_unit
+    if conversion(source, plan.unit) is None:
+        known = convertible(source)
+        others = f"only to {', '.join(known)}" if known else "to no other unit"
+        raise PlanError(f"{source!r} cannot be converted to {plan.unit!r}, {others}")
 
 
 def _check_limit(limit: GroupLimit) -> None:
