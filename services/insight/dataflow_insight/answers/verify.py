@@ -6,12 +6,14 @@ equal cells was meant.
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from dataflow_insight.answers.draft import Bound, Claim, Draft, Verified
 from dataflow_insight.english.sheet import normalised
 from dataflow_insight.queries.table import Table, Value
+
+__all__ = ["HIDDEN", "Bound", "Claim", "Draft", "Verified", "verify"]
 
 HIDDEN: Final = "(not shown)"
 """Stands where something was said that nothing supports."""
@@ -20,59 +22,6 @@ _TIME: Final = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-
 _NUMBER: Final = r"(?<![\w.,])[-\u2212+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\w)(?!\.\d)"
 _SPELLED: Final = r"\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|hundred|thousand|million|billion|dozen)\b"
 _MAX_DIGITS: Final = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What a writer says about a piece of its text.
-
-    Attributes:
-        start: Where the piece begins.
-        end: Where it ends, exclusive.
-        row: The cell's row.
-        column: The cell's column.
-        result: Number of the result (`Computed.index`).
-    """
-
-    start: int
-    end: int
-    row: int
-    column: int
-    result: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A text and the claims about it."""
-
-    text: str
-    claims: tuple[Claim, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """A piece of the text that a cell supports; `digits` is how many follow the point if it was rounded."""
-
-    text: str
-    row: int
-    column: int
-    digits: int | None = None
-    result: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """A text that may be shown.
-
-    Attributes:
-        text: With what nothing supports replaced.
-        bindings: What stands on which cell.
-        clean: Nothing had to be replaced.
-    """
-
-    text: str
-    bindings: tuple[Bound, ...]
-    clean: bool
 
 
 def verify(draft: Draft, table: Table, allowed: Collection[str], names: Collection[str]) -> Verified:

@@ -1,0 +1,87 @@
+"""Yes or no: what a result says to a question that asks for one of them."""
+
+from collections.abc import Callable
+from typing import Final
+
+from dataflow_insight.answers.facts import Facts
+from dataflow_insight.answers.letters import plain
+from dataflow_insight.answers.numbers import find_numbers
+from dataflow_insight.answers.words import DOWN_QUESTION, LIMITS, NEGATION, UP_QUESTION
+from dataflow_insight.plans.plan import Measure
+from dataflow_insight.queries.query import Role
+
+_OFF: Final = frozenset(["empty", "off", "closed", "vacant", "unoccupied", "inactive", "free"])
+_CORRELATED: Final = 0.1
+_OPERATORS: Final[dict[str, Callable[[float, float], bool]]] = {
+    ">": lambda value, limit: value > limit,
+    ">=": lambda value, limit: value >= limit,
+    "<": lambda value, limit: value < limit,
+    "<=": lambda value, limit: value <= limit,
+    "=": lambda value, limit: value == limit,
+}
+
+
+def verdict(facts: Facts, question: str) -> bool | None:
+    """Returns what a result says to a question; None where it cannot be told without guessing.
+
+    Args:
+        facts: The result.
+        question: As asked: whether it asks for "higher" or "lower", or gives a limit.
+    """
+    asked = plain(question).lower()
+    if NEGATION.search(asked):
+        return None
+    if facts.compares:
+        return _compared(facts, asked)
+    if facts.plan.group_by and facts.plan.having is not None and not facts.counts:
+        return bool(facts.rows)
+    if len(facts.rows) > 1 and not facts.plan.with_where_and_when:
+        return None
+    value = facts.cell(0, Role.VALUE) if facts.rows else None
+    if isinstance(value, bool):
+        return value is not bool(_OFF & set(asked.replace("?", " ").split()))
+    if facts.counts:
+        limited = _against_limit(facts, asked, value)
+        return limited if limited is not None else isinstance(value, int | float) and value > 0
+    if not isinstance(value, int | float):
+        return None
+    if facts.plan.measure is Measure.CHANGE:
+        return _by_direction(asked, value)
+    if facts.plan.measure is Measure.CORRELATION:
+        return abs(value) >= _CORRELATED
+    limited = _against_limit(facts, asked, value)
+    if limited is not None:
+        return limited
+    if facts.plan.measure in {Measure.LATEST, Measure.FIRST} and value in {0, 1}:
+        return (value == 1) is not bool(_OFF & set(asked.replace("?", " ").split()))
+    if facts.plan.measure in {Measure.SUM, Measure.MAX, Measure.SHARE, Measure.MISSING_SHARE}:
+        return value > 0
+    return None
+
+
+def _compared(facts: Facts, asked: str) -> bool | None:
+    if len(facts.rows) != 1:
+        return None
+    difference = facts.cell(0, Role.DIFFERENCE)
+    return _by_direction(asked, difference) if isinstance(difference, int | float) else None
+
+
+def _by_direction(asked: str, value: float) -> bool | None:
+    up, down = UP_QUESTION.search(asked), DOWN_QUESTION.search(asked)
+    if (up is None) == (down is None):
+        return None
+    return value > 0 if up is not None else value < 0
+
+
+def _against_limit(facts: Facts, asked: str, value: object) -> bool | None:
+    """Returns whether the value keeps the question's one limit, unless the plan has applied it already."""
+    applied = {limit for role in (Role.VALUE, Role.OTHER_VALUE) for _, limit in facts.limits(role)}
+    for number in find_numbers(asked):
+        if number.ordinal or number.value in applied or not isinstance(value, int | float):
+            continue
+        for operator, pattern in LIMITS:
+            if pattern.search(asked[: number.start]):
+                if operator in {"<>", "="} or (facts.plan.unit and facts.plan.unit.lower() not in asked):
+                    return None
+                return _OPERATORS[operator](value, number.value)
+    return None
