@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import grpc.aio
 from dataflow_insight.postgres import Reader
 from dataflow_mesh.testing import in_process_server, postgres_cluster
 
@@ -35,14 +36,14 @@ class _Clock:
         return self.moment
 
 
-async def ask_all(dsns: dict[str, str], cases: list[dict[str, Any]]) -> list[tuple[dict[str, Any], Asked, str | None]]:
+async def ask_all(dsns: dict[str, str], cases: list[dict[str, Any]]) -> list[tuple[dict[str, Any], Asked | None, str | None]]:
     """Returns each case, its answer and what is wrong with it.
 
     Args:
         dsns: The database of each name that a record may have.
         cases: Records; see `tests/data/README.md`.
     """
-    found = []
+    found: list[tuple[dict[str, Any], Asked | None, str | None]] = []
     for database in dict.fromkeys(case.get("database", "main") for case in cases):
         clock = _Clock()
         async with (
@@ -54,7 +55,11 @@ async def ask_all(dsns: dict[str, str], cases: list[dict[str, Any]]) -> list[tup
                 if case.get("database", "main") != database:
                     continue
                 clock.moment = datetime.fromisoformat(case["now"]) if case.get("now") else NOW
-                asked = await ask(case["question"], time_zone=case.get("time_zone", ""))
+                try:
+                    asked = await ask(case["question"], time_zone=case.get("time_zone", ""))
+                except grpc.aio.AioRpcError as error:
+                    found.append((case, None, f"failed: {error.code().name} {error.details()}"))
+                    continue
                 found.append((case, asked, judge(asked, case)))
     return found
 
@@ -96,7 +101,7 @@ def main() -> None:
         wrong: Counter[str] = Counter()
         for case, asked, problem in asyncio.run(ask_all(dsns, cases)):
             if problem is not None or given.all:
-                print(f"{case['id']} [{case['category']}] {case['question']}\n    {problem or asked.text}")
+                print(f"{case['id']} [{case['category']}] {case['question']}\n    {problem or (asked and asked.text)}")
             wrong[case["category"]] += problem is not None
         total = Counter(case["category"] for case in cases)
         print({name: f"{total[name] - wrong[name]}/{total[name]}" for name in total})
