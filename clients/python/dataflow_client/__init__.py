@@ -10,9 +10,11 @@ return are the messages of `dataflow.*`::
 The environment names the services: `eval "$(dataflow status --env)"`.
 """
 
+from dataflow_client.answers import Answer, Evidence
 from dataflow_client.calls import CallOptions
 from dataflow_client.client import AsyncClient, Client
 from dataflow_client.codes import DataflowError, Violation
+from dataflow_client.conversations import AsyncConversation, Conversation
 from dataflow_client.messages import OutgoingMessage, PublishResult, Rejected
 from dataflow_client.outbox import StreamLimits
 from dataflow_client.readings import reading_filter
@@ -21,11 +23,15 @@ from dataflow_client.targets import Connection, Targets, Tls
 from dataflow_client.tokens import read_token
 
 __all__ = [
+    "Answer",
     "AsyncClient",
+    "AsyncConversation",
     "CallOptions",
     "Client",
     "Connection",
+    "Conversation",
     "DataflowError",
+    "Evidence",
     "OutgoingMessage",
     "PublishResult",
     "Rejected",

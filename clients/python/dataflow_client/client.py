@@ -8,10 +8,12 @@ from typing import Self
 from dataflow.bridge.v1 import ring_service_pb2
 from dataflow.insight.v1 import ask_service_pb2
 
+from dataflow_client.answers import Answer
 from dataflow_client.ask import Ask, AsyncAsk
 from dataflow_client.calls import AsyncCaller, Caller, CallOptions, bearer
 from dataflow_client.channels import AsyncChannels, Channels, open_async_channels, open_channels
 from dataflow_client.contracts import AsyncContracts, Contracts
+from dataflow_client.conversations import AsyncConversation, AsyncConversations, Conversation, Conversations
 from dataflow_client.device_data import AsyncDeviceData, DeviceData
 from dataflow_client.devices import AsyncDevices, Devices
 from dataflow_client.environment import connection_from
@@ -65,6 +67,7 @@ class Client:
         self.device_data = DeviceData(self._channels.validator, validator)
         self.asking = Ask(self._channels.insight, insight)
         self.summaries = Summaries(self._channels.insight, insight)
+        self.conversations = Conversations(self._channels.insight, insight)
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None, options: CallOptions | None = None) -> Self:
@@ -80,9 +83,19 @@ class Client:
         """Publishes messages; see `Ingest.publish`."""
         return self.ingest.publish(messages)
 
-    def ask(self, question: str, *, contract: str = "") -> Generator[ask_service_pb2.AskResponse, None, None]:
+    def ask(
+        self, question: str, *, contract: str = "", time_zone: str = ""
+    ) -> Generator[ask_service_pb2.AskResponse, None, None]:
         """Yields the events of an answer; see `Ask.ask`."""
-        return self.asking.ask(question, contract=contract)
+        return self.asking.ask(question, contract=contract, time_zone=time_zone)
+
+    def answer(self, question: str, *, contract: str = "", time_zone: str = "") -> Answer:
+        """Returns a whole answer with its evidence; see `Ask.answer`."""
+        return self.asking.answer(question, contract=contract, time_zone=time_zone)
+
+    def conversation(self, conversation_id: str = "", *, contract: str = "", time_zone: str = "") -> Conversation:
+        """Returns what asks one question after the other, each leaning on those before; see `Conversation`."""
+        return Conversation(self.asking, conversation_id, contract=contract, time_zone=time_zone)
 
     def ask_text(self, question: str, *, contract: str = "") -> str:
         """Returns the text of an answer; see `Ask.ask_text`."""
@@ -141,6 +154,7 @@ class AsyncClient:
         self.device_data = AsyncDeviceData(self._channels.validator, validator)
         self.asking = AsyncAsk(self._channels.insight, insight)
         self.summaries = AsyncSummaries(self._channels.insight, insight)
+        self.conversations = AsyncConversations(self._channels.insight, insight)
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None, options: CallOptions | None = None) -> Self:
@@ -156,9 +170,19 @@ class AsyncClient:
         """Publishes messages; see `AsyncIngest.publish`."""
         return await self.ingest.publish(messages)
 
-    def ask(self, question: str, *, contract: str = "") -> AsyncGenerator[ask_service_pb2.AskResponse, None]:
+    def ask(
+        self, question: str, *, contract: str = "", time_zone: str = ""
+    ) -> AsyncGenerator[ask_service_pb2.AskResponse, None]:
         """Yields the events of an answer; see `AsyncAsk.ask`."""
-        return self.asking.ask(question, contract=contract)
+        return self.asking.ask(question, contract=contract, time_zone=time_zone)
+
+    async def answer(self, question: str, *, contract: str = "", time_zone: str = "") -> Answer:
+        """Returns a whole answer with its evidence; see `AsyncAsk.answer`."""
+        return await self.asking.answer(question, contract=contract, time_zone=time_zone)
+
+    def conversation(self, conversation_id: str = "", *, contract: str = "", time_zone: str = "") -> AsyncConversation:
+        """Returns what asks one question after the other, each leaning on those before; see `AsyncConversation`."""
+        return AsyncConversation(self.asking, conversation_id, contract=contract, time_zone=time_zone)
 
     async def ask_text(self, question: str, *, contract: str = "") -> str:
         """Returns the text of an answer; see `AsyncAsk.ask_text`."""

@@ -193,7 +193,7 @@ class AskResponse(_message.Message):
 
     @_builtins.property
     def replaced(self) -> Global___Replaced:
-        """The text so far is void."""
+        """What came so far is void."""
 
     def __init__(
         self,
@@ -417,7 +417,9 @@ Global___TextDelta: _TypeAlias = TextDelta  # noqa: Y015
 
 @_typing.final
 class Replaced(_message.Message):
-    """All text before is void: what supported it failed. The answer starts anew, by another engine or another plan."""
+    """All plans, results and texts before are void: what made them failed. The answer starts anew, by another engine; plans go on
+    being numbered.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -65,7 +65,7 @@ class AskServiceServicer:
         """Answers one question about the stored readings.
 
         Events come in this order: started; for each query plan and result; text (one or more); finished. Declined, plan and result are missing.
-        An engine may query again after text. After `replaced` all text so far is void and another text follows.
+        An engine may query again after text. After `replaced` all plans, results and texts so far are void, and others follow.
         The stream cannot be resumed; ask again. A slow reader holds its own stream only.
         Cancelling the call cancels the query and the call to the model.
 
