@@ -26,6 +26,7 @@ from dataflow_insight.english.refusals import (
     unknown_field,
 )
 from dataflow_insight.english.sheet import FIELD, MOMENT, Sheet
+from dataflow_insight.english.states import spelled_out
 from dataflow_insight.english.times import Times, read_times, scope_times
 from dataflow_insight.english.zones import read_zone
 from dataflow_insight.plans.plan import Scope
@@ -65,7 +66,8 @@ class Reading:
         self.zone = zone
         self.reader = NameReader(contract)
         self.assumptions: list[str] = []
-        self.sheet = Sheet(self.reader.spelled(question, self.assumptions))
+        plain = spelled_out(question, self.reader, self.assumptions)
+        self.sheet = Sheet(self.reader.spelled(plain, self.assumptions))
         self.names = Names()
         self.named = _names(self.sheet.low, contract)
         self.clock = Clock(now, contract.first_time, contract.last_time, zone)

@@ -1,0 +1,57 @@
+"""All that one side of a comparison leaves out: other devices, other days, the limit the other way round."""
+
+from dataclasses import replace
+from typing import Final
+
+from dataflow_insight.english.families.pieces import Kind
+from dataflow_insight.english.refusals import Refusal, unclear
+from dataflow_insight.plans.plan import Comparison, Condition, DayTime, Scope, TimeRange
+
+_OTHER_WAY: Final = {
+    Comparison.GREATER: Comparison.LESS_OR_EQUAL,
+    Comparison.GREATER_OR_EQUAL: Comparison.LESS,
+    Comparison.LESS: Comparison.GREATER_OR_EQUAL,
+    Comparison.LESS_OR_EQUAL: Comparison.GREATER,
+    Comparison.EQUAL: Comparison.NOT_EQUAL,
+    Comparison.NOT_EQUAL: Comparison.EQUAL,
+}
+_MIDNIGHT: Final = 24 * 60
+
+
+def opposite(scope: Scope, kind: Kind) -> Scope:
+    """Returns the scope that differs in one kind only, and leaves out what the given one has.
+
+    Args:
+        scope: The first side.
+        kind: What the sides differ in.
+
+    Raises:
+        Refusal: What is left out cannot be said in one scope.
+    """
+    match kind:
+        case Kind.DEVICE:
+            return replace(scope, device_ids=(), excluded_device_ids=scope.device_ids)
+        case Kind.TIME if len(scope.times) == 1:
+            return replace(scope, times=_around(scope.times[0]))
+        case Kind.RECURRING if scope.weekdays and not scope.day_times:
+            return replace(scope, weekdays=tuple(day for day in range(1, 8) if day not in scope.weekdays))
+        case Kind.RECURRING if len(scope.day_times) == 1 and not scope.weekdays:
+            part = scope.day_times[0]
+            end = part.start_minute or _MIDNIGHT
+            return replace(scope, day_times=(DayTime(part.end_minute % _MIDNIGHT, end),))
+        case Kind.LIMIT if len(scope.conditions) == 1:
+            return replace(scope, conditions=(_turned(scope.conditions[0]),))
+        case _:
+            raise Refusal(unclear("It is not clear what the other side of the comparison is; please name it."))
+
+
+def _around(span: TimeRange) -> tuple[TimeRange, ...]:
+    before = (TimeRange(None, span.start),) if span.start is not None else ()
+    after = (TimeRange(span.end, None),) if span.end is not None else ()
+    return (*before, *after)
+
+
+def _turned(condition: Condition) -> Condition:
+    if isinstance(condition.limit, bool):
+        return replace(condition, limit=not condition.limit)
+    return replace(condition, comparison=_OTHER_WAY[condition.comparison])

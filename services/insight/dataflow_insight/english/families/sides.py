@@ -1,0 +1,178 @@
+"""Finds the two sides of a comparison in the text of a question, and writes one question for each."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from dataflow_insight.english.families.pieces import Kind, Piece, piece_at, pieces_of
+from dataflow_insight.english.sheet import FIELD
+
+THAN: Final = (
+    r"\b(?:than(?!\s+(?:minus\s+)?(?:-?\d|zero\b|freezing\b|usual|normal|(?:the\s+|its\s+|their\s+)?(?:overall\s+)?(?:average|mean|limit|threshold)\W*$))"
+    r"|as\s+opposed\s+to|(?:when\s+|as\s+|if\s+)?compared?\s+(?:to|with|against)|in\s+(?:comparison|contrast|relation)\s+(?:to|with)|relative\s+to|versus|vs\.?|against)(?=\W)"
+)
+"""Words that stand between two sides whatever the question."""
+
+EXCEEDS: Final = r"\b(?:exceed(?:s|ed|ing)?|(?:above|below|over|under)(?=\s+(?:that|those|the\s+(?:one|average|mean|value|level|maximum|minimum|median|highest|lowest|corresponding)))|(?:top|surpass|beat)(?:s|ped|ed)?)\b"
+"""Verbs that compare."""
+
+MINUS: Final = r"\b(?:minus|divided\s+by)\b"
+"""Words of arithmetic."""
+
+AND: Final = r"\b(?:and|with|to|or)\b|[-/&](?=\s)"
+"""Words that stand between two sides where the question says that it compares."""
+
+_MEASURES: Final = {
+    "average": "average", "averages": "average", "mean": "average", "avg": "average", "median": "median", "maximum": "maximum", "max": "maximum", "highest": "maximum",
+    "peak": "maximum", "minimum": "minimum", "min": "minimum", "lowest": "minimum", "total": "total", "sum": "total",
+}  # fmt: skip
+_LEADER: Final = (
+    r"\s+(?:that|those|the|an?|one|ones|it|was|is|were|are|did|does|had|has|values?|levels?|readings?|figures?|numbers?|concentrations?|"
+    r"for|of|recorded|measured|seen|reported|observed|corresponding|same|respective|"
+    + "|".join(_MEASURES)
+    + rf")(?=\W)|\s+{FIELD}|\s*,"
+)
+_UNIT: Final = re.compile(_LEADER)
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Two sides of a comparison.
+
+    Attributes:
+        first: The pieces of the side named first, in order.
+        second: As many pieces of the side it is compared with; one of kind REST means all that the first is not.
+        connector: From where the words between them begin, to where the second side begins.
+    """
+
+    first: tuple[Piece, ...]
+    second: tuple[Piece, ...]
+    connector: tuple[int, int]
+
+    @property
+    def opposite(self) -> bool:
+        """Whether the second side is what the first is not."""
+        return self.second[0].kind is Kind.REST
+
+    @property
+    def kind(self) -> Kind:
+        """What is compared."""
+        return self.first[0].kind
+
+
+def sides_around(text: str, connectors: str, same_field: Callable[[str], bool]) -> Sides | None:
+    """Returns the sides around the first connector that has two of a kind; None where there is none.
+
+    Args:
+        text: Marked.
+        connectors: Pattern of the words between the sides.
+        same_field: Says whether a field's mark, repeated on the second side, is the field of the first.
+    """
+    for connector in re.finditer(connectors, text):
+        for second in _seconds(text, connector.start(), connector.end(), same_field):
+            found = _pair(text, connector.start(), second)
+            if found is not None:
+                return found
+    return None
+
+
+def _seconds(text: str, start: int, position: int, same_field: Callable[[str], bool]) -> Iterator[Piece]:
+    """Yields what may be the second side, behind as few repeated words as possible."""
+    while True:
+        space = re.compile(r"\s*").match(text, position)
+        assert space is not None
+        if (piece := piece_at(text, space.end())) is not None:
+            yield piece
+        unit = _UNIT.match(text, position)
+        if unit is None:
+            return
+        word = unit.group().strip()
+        if word in _MEASURES and _MEASURES[word] not in {
+            _MEASURES.get(other) for other in re.findall(r"[a-z]+", text[:start])
+        }:
+            return  # another measure than that of the first side
+        if (mark := unit.group(1)) is not None and not same_field(mark):
+            return
+        position = unit.end()
+
+
+def _pair(text: str, connector: int, second: Piece) -> Sides | None:
+    first = _first(text, connector, second)
+    if first is None:
+        return None
+    firsts, seconds = [first], [second]
+    # "… at A on Monday than at B on Tuesday": both differ in the same kinds.
+    position = second.end
+    while second.kind is not Kind.REST:
+        gap = re.compile(r"[\s,]*").match(text, position)
+        assert gap is not None
+        more = piece_at(text, gap.end(), (Kind.RECURRING, Kind.TIME, Kind.DEVICE))
+        if more is None or more.kind in {piece.kind for piece in seconds}:
+            break
+        others = [piece for piece in pieces_of(text, more.kind, before=connector) if piece not in firsts]
+        if not others:
+            break
+        firsts.append(others[-1])
+        seconds.append(more)
+        position = more.end
+    return Sides(tuple(firsts), tuple(seconds), (connector, second.start))
+
+
+def _first(text: str, connector: int, second: Piece) -> Piece | None:
+    """Returns the nearest piece of the same kind before the connector, else the first one behind the second side."""
+    kinds = _kinds_of_rest(text, second) if second.kind is Kind.REST else (second.kind,)
+    for kind in kinds:
+        before = pieces_of(text, kind, before=connector)
+        if before:
+            return before[-1]
+    for kind in kinds:
+        after = pieces_of(text, kind, after=second.end)
+        if after:
+            return after[0]
+    return None
+
+
+def _kinds_of_rest(text: str, rest: Piece) -> tuple[Kind, ...]:
+    words = text[rest.start : rest.end]
+    if re.search(r"elsewhere|station|sensor|device|site|location|place|room|node|monitor|machine|network", words):
+        return (Kind.DEVICE,)
+    if re.search(r"\b(?:not|otherwise)\b|n't", words):
+        return (Kind.LIMIT, Kind.RECURRING)
+    return (Kind.RECURRING, Kind.LIMIT, Kind.TIME, Kind.DEVICE)
+
+
+def two_texts(
+    written: str, sides: Sides, deleted: Iterable[tuple[int, int]], inserted: tuple[int, str]
+) -> tuple[str, str]:
+    """Returns the question about the first side and that about the second.
+
+    Args:
+        written: The question; positions are those of the marked text.
+        sides: What differs.
+        deleted: What both questions are to be without, beside the second side and the connector.
+        inserted: A position and what to write there into both.
+    """
+    cuts = [*deleted, sides.connector, *((piece.start, piece.end) for piece in sides.second)]
+    first = _edited(written, cuts, {}, inserted)
+    if sides.opposite:
+        return first, first
+    replaced = {}
+    for one, other in zip(sides.first, sides.second, strict=True):
+        bare = other.core == other.start
+        replaced[(one.core if bare else one.start, one.end)] = written[other.start : other.end]
+    return first, _edited(written, cuts, replaced, inserted)
+
+
+def _edited(
+    written: str, cuts: list[tuple[int, int]], replaced: dict[tuple[int, int], str], inserted: tuple[int, str]
+) -> str:
+    pieces: list[str] = []
+    for position, letter in enumerate(written):
+        if position == inserted[0]:
+            pieces.append(f" {inserted[1]} ")
+        pieces += [f" {text} " for (start, _), text in replaced.items() if start == position]
+        if any(start <= position < end for start, end in replaced):
+            continue
+        pieces.append(" " if any(start <= position < end for start, end in cuts) else letter)
+    return " ".join("".join(pieces).split())

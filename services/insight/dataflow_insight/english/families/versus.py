@@ -1,0 +1,132 @@
+"""The family of comparisons: the same measure of two groups of readings, side by side.
+
+The question is written as two, one for each side, and each is read as strictly as any other: what is not understood in one of
+them is not understood.
+"""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from dataflow_insight.english.claims import plans_of
+from dataflow_insight.english.families import changes, correlations, gaps, shares, standard, streaks
+from dataflow_insight.english.families.comparing import Asked, asked_comparison
+from dataflow_insight.english.families.opposite import opposite
+from dataflow_insight.english.families.pieces import Kind, marked_text, pieces_of
+from dataflow_insight.english.families.sides import two_texts
+from dataflow_insight.english.names import adds_up
+from dataflow_insight.english.reading import Reading
+from dataflow_insight.english.refusals import Refusal, two_things, unclear, unknown_field
+from dataflow_insight.english.sheet import FIELD
+from dataflow_insight.plans.plan import Focus, Grouping, Plan, Scope
+
+_MEASURED: Final = re.compile(
+    r"\b(?:averages?|averaged|mean|avg|medians?|maxim\w+|max|minim\w+|min|highest|lowest|peaks?|peaked|total|sum|how\s+many|number|counts?|"
+    r"percentiles?|quartiles?|deviations?|stddev|stdev|variances?|spread|ranges?|shares?|percentages?|fractions?|proportions?|latest|newest|last\s+(?:value|reading)|"
+    r"first\s+(?:value|reading)|correlat\w+|longest|largest|biggest|smallest|most\s+(?:common|frequent)|how\s+(?:often|long)|coldest|warmest|hottest|missing|p\d\d)\b"
+)
+_DAY: Final = timedelta(days=1)
+_FAMILIES: Final = (gaps.plan, changes.plan, streaks.plan, correlations.plan, shares.plan, standard.plan)
+
+
+def plan(reading: Reading) -> Plan | None:
+    """Returns the plan of a question that compares two groups of readings.
+
+    Raises:
+        Refusal: One side is not understood, or the sides differ in more than which readings are meant.
+        TimeError: A time of one side makes no range.
+        ConditionError: A limit of one side cannot be applied.
+    """
+    text = marked_text(reading.sheet)
+    asked = asked_comparison(text, reading)
+    if asked is None:
+        return None
+    first_text, second_text = _texts(reading, text, asked)
+    first = _plan_of(reading, first_text)
+    if asked.sides.opposite:
+        second = replace(first, scope=opposite(first.scope, asked.sides.kind))
+    else:
+        second = _plan_of(reading, second_text)
+    if replace(first, scope=Scope(), assumptions=()) != replace(second, scope=Scope(), assumptions=()):
+        raise Refusal(unclear("The two sides of the comparison do not ask for the same."))
+    if first.scope == second.scope:
+        raise Refusal(unclear("Both sides of the comparison are the same."))
+    assumptions = tuple(dict.fromkeys([*first.assumptions, *second.assumptions]))
+    reading.sheet.cover(0, len(text))
+    if asked.which:
+        return _chosen(replace(first, assumptions=assumptions), second.scope, asked)
+    return replace(
+        first,
+        compared_with=second.scope,
+        with_where_and_when=False,
+        focus=asked.focus,
+        assumptions=assumptions,
+    )
+
+
+def _texts(reading: Reading, text: str, asked: Asked) -> tuple[str, str]:
+    """Returns both questions, with "average" before the field where the question names no measure."""
+    limits = pieces_of(text, Kind.LIMIT)
+    sides = (*asked.sides.first, *asked.sides.second)
+
+    def outside(position: int) -> bool:
+        return not any(piece.core <= position < piece.end for piece in (*limits, *sides))
+
+    measured = any(
+        outside(found.start()) and not any(start <= found.start() < end for start, end in asked.deleted)
+        for found in _MEASURED.finditer(text)
+    )
+    free = [found for found in re.finditer(FIELD, text) if outside(found.start())]
+    words, at = "", -1
+    if asked.implied and not free:
+        item = reading.reader.concept_field(asked.implied)
+        if item is None:
+            raise Refusal(unknown_field(reading.contract))
+        reading.assumptions.append(f"the comparison is about the field {item.name}")
+        words, at = item.name, asked.at
+    elif free:
+        at = free[0].start()
+        field = next((mention.field for mention in reading.names.fields if mention.mark == free[0].group(1)), None)
+        if asked.counts and not measured and field is not None and adds_up(field):
+            words, measured = "total", True
+            reading.assumptions.append(f"how much {field.name} means the sum of all readings")
+    if not measured and at >= 0:
+        reading.assumptions.append("the averages are compared")
+        words = f"average {words}".strip()
+    return two_texts(reading.sheet.case, asked.sides, asked.deleted, (at, words))
+
+
+def _plan_of(reading: Reading, question: str) -> Plan:
+    """Reads one side as strictly as a whole question.
+
+    Raises:
+        Refusal: It is no question for one value.
+    """
+    part = Reading(question, reading.contract, reading.now, reading.zone)
+    part.open()
+    plans = plans_of(part, _FAMILIES)
+    if len(plans) > 1:
+        raise Refusal(two_things())
+    return replace(plans[0], with_where_and_when=False)
+
+
+def _chosen(plan: Plan, other: Scope, asked: Asked) -> Plan:
+    """Returns the plan that says which side wins: a ranking where the sides are groups, else their comparison."""
+    rank = 1 if asked.upward else -1
+    devices = (*plan.scope.device_ids, *other.device_ids)
+    if replace(plan.scope, device_ids=()) == replace(other, device_ids=()) and len(devices) == 2 and not plan.group_by:
+        return replace(
+            plan,
+            scope=replace(plan.scope, device_ids=devices),
+            group_by=(Grouping.DEVICE,),
+            rank=rank,
+            focus=Focus.DEVICE,
+        )
+    times = (*plan.scope.times, *other.times)
+    days = all(span.start is not None and span.end is not None and span.end - span.start == _DAY for span in times)
+    if replace(plan.scope, times=()) == replace(other, times=()) and len(times) == 2 and days and not plan.group_by:
+        return replace(
+            plan, scope=replace(plan.scope, times=times), group_by=(Grouping.DAY,), rank=rank, focus=Focus.TIME
+        )
+    return replace(plan, compared_with=other, focus=Focus.DIFFERENCE)
