@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 from dataflow_insight.catalogue.catalogue import Contract, Field
 from dataflow_insight.english.clock import Clock
 from dataflow_insight.english.conditions import Found, asked_unit, read_conditions
-from dataflow_insight.english.lexicon import DEVICE_NOUN, FILLERS, FUTURE, HOSTILE, NOT_YET, READING_NOUN, protected
+from dataflow_insight.english.fillers import FILLERS
+from dataflow_insight.english.lexicon import DEVICE_NOUN, READING_NOUN, protected
 from dataflow_insight.english.moments import Moment
 from dataflow_insight.english.names import NameReader, Names
 from dataflow_insight.english.refusals import (
@@ -25,6 +26,7 @@ from dataflow_insight.english.refusals import (
     unknown_device,
     unknown_field,
 )
+from dataflow_insight.english.refused import FUTURE, HOSTILE, NOT_YET
 from dataflow_insight.english.sheet import FIELD, MOMENT, Sheet
 from dataflow_insight.english.states import spelled_out
 from dataflow_insight.english.times import Times, read_times, scope_times
