@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from dataflow_insight.answers.verify import Draft
+from dataflow_insight.answers.draft import Draft
 from dataflow_insight.catalogue.catalogue import Catalogue, Contract, Field, Kind
 from dataflow_insight.engines.engine import Asked, Desk
 from dataflow_insight.plans.plan import Declined, Measure, Plan

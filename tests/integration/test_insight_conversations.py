@@ -13,7 +13,7 @@ import pytest
 from dataflow.insight.v1 import ask_service_pb2 as pb
 from dataflow.insight.v1 import ask_service_pb2_grpc, plan_pb2
 from dataflow_insight.__main__ import ask_service
-from dataflow_insight.answers.verify import Draft
+from dataflow_insight.answers.draft import Draft
 from dataflow_insight.asking.service import AskService
 from dataflow_insight.conversations.conversation import ConversationLimits
 from dataflow_insight.conversations.store import ConversationStore

@@ -10,7 +10,7 @@ import grpc.aio
 import pytest
 from dataflow.insight.v1 import ask_service_pb2 as pb
 from dataflow_insight.__main__ import ask_service
-from dataflow_insight.answers.verify import Draft
+from dataflow_insight.answers.draft import Draft
 from dataflow_insight.asking.limits import AskLimits
 from dataflow_insight.asking.service import AskService
 from dataflow_insight.asking.stream import Tell, produced
@@ -96,8 +96,8 @@ async def test_text_is_replaced_where_the_model_breaks_off() -> None:
 
     async def break_off(asked: Asked, desk: Desk) -> Pieces:
         computed = await desk.compute(COUNT)
-        yield Draft(f"I see {computed.table.rows[0][0]} of ")
-        yield Draft("them.")
+        yield Draft(f"There are {computed.table.rows[0][0]} readings. And ")
+        yield Draft("then")
         raise EngineError(Fallback.UNAVAILABLE, "the stream broke off")
 
     answer = await ask(Scripted("gemini", break_off))

@@ -132,7 +132,7 @@ class Answering:
         # Half of a short deadline: else no time would be left for the engine that can keep it.
         mine = max(seconds - self._limits.reserved_seconds, seconds / 2)
         failure = await _failure(attempt, mine)
-        if failure is None and attempt.decline is None and not attempt.bindings:
+        if failure is None and not attempt.has_substance:
             failure = EngineError(Fallback.UNSUPPORTED, "nothing of its text stands on a result")
         if failure is None:
             return Answer(attempt, usage, began)

@@ -1,10 +1,9 @@
-"""The desk of an engine: computes its plans within the limits, tells the asker, and gates its text."""
+"""The desk of an engine: computes its plans within the limits and tells the asker."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from dataflow_insight.answers.phrase import is_empty, span_words
-from dataflow_insight.answers.verify import HIDDEN, Draft, Verified, verify
+from dataflow_insight.answers.phrase import is_empty
 from dataflow_insight.asking import events
 from dataflow_insight.asking.limits import AskLimits
 from dataflow_insight.asking.stream import Tell
@@ -13,7 +12,7 @@ from dataflow_insight.engines.usage import Usage
 from dataflow_insight.plans.check import check_plan
 from dataflow_insight.plans.plan import Plan
 from dataflow_insight.queries.sql import render
-from dataflow_insight.queries.table import iso, table_of
+from dataflow_insight.queries.table import table_of
 
 
 class Queries(Protocol):
@@ -91,19 +90,3 @@ class AskDesk:
         computed = Computed(index, plan, contract, table)
         self.computed.append(computed)
         return computed
-
-    def verify(self, draft: Draft) -> Verified:
-        """Returns a draft as it may be shown."""
-        if not self.computed:
-            return Verified(HIDDEN, (), clean=False)
-        computed = self.computed[-1]
-        allowed = [self.asked.question, *_plan_texts(computed.plan)]
-        return verify(draft, computed.table, allowed, computed.contract.devices)
-
-
-def _plan_texts(plan: Plan) -> list[str]:
-    """Returns the plan's own words, which a text may repeat."""
-    limits = [f"{item.limit:g}" for item in plan.scope.conditions if isinstance(item.limit, int | float)]
-    span = plan.scope.hull
-    times = [iso(moment) for moment in (span.start, span.end) if moment is not None]
-    return [*plan.scope.device_ids, *limits, *times, span_words(plan), plan.field, plan.contract]

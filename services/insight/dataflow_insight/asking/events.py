@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dataflow.insight.v1 import ask_service_pb2
 
-from dataflow_insight.answers.verify import Bound
+from dataflow_insight.answers.draft import Bound
 from dataflow_insight.plans.messages import plan_to_proto
 from dataflow_insight.plans.plan import Plan
 from dataflow_insight.queries.table import Table

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from dataflow.insight.v1 import ask_service_pb2
 
-from dataflow_insight.answers.verify import Draft
+from dataflow_insight.answers.draft import Draft
 from dataflow_insight.catalogue.catalogue import Catalogue, Contract
 from dataflow_insight.engines.usage import Usage
 from dataflow_insight.plans.plan import Declined, Plan
