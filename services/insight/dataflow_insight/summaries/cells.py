@@ -74,8 +74,3 @@ class Line:
 def lines(computed: Computed) -> list[Line]:
     """Returns all rows of a result."""
     return [Line(computed, row) for row in range(len(computed.table.rows))]
-
-
-def lines_of(computed: Computed, field: str) -> list[Line]:
-    """Returns the rows of a result that are of one field."""
-    return [line for line in lines(computed) if line.named("field").value == field]

@@ -1,16 +1,18 @@
 """Computes what a summary says: which queries run for which field, and what may be said of what they give."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 from dataflow_insight.catalogue.catalogue import Catalogue, Field, Kind
-from dataflow_insight.engines.engine import Computed
-from dataflow_insight.plans.plan import Measure, Plan, TimeRange
+from dataflow_insight.plans.plan import Grouping, Measure, Plan, TimeRange
 from dataflow_insight.plans.plan import Scope as PlanScope
 from dataflow_insight.queries.query import Role
+from dataflow_insight.queries.table import Table
 from dataflow_insight.summaries import statements
 from dataflow_insight.summaries.bench import Bench, Queries
-from dataflow_insight.summaries.cells import Line, lines, lines_of
+from dataflow_insight.summaries.cells import Line, lines
 from dataflow_insight.summaries.daily import Hour, judge_day
 from dataflow_insight.summaries.facts import Course, Facts, NumberFacts, Refusals, Trend, WordFacts
 from dataflow_insight.summaries.movement import Movement, of_difference, of_trend
@@ -37,6 +39,11 @@ COUNTER_RISES: Final = 20
 RISES_PER_RESTART: Final = 10
 """What falls more often than once in so many rises is no counter."""
 
+_HOUR: Final = timedelta(hours=1)
+
+Filled: TypeAlias = Mapping[str, list[Line]]
+"""How many values each field has and has not, by name."""
+
 _WORDS: Final = frozenset({Kind.TEXT, Kind.BOOLEAN})
 
 
@@ -57,31 +64,39 @@ async def summarise(
     """
     bench = Bench(catalogue, scope.contract, queries)
     plans = _Plans(scope)
-    coverage = Line(await bench.compute(plans.of(Measure.COVERAGE)))
+    readings = Line(await bench.compute(plans.of(Measure.COUNT)))
+    devices = Line(await bench.compute(plans.of(Measure.DISTINCT)))
     refusals = None if scope.contract.builtin else await _refusals(bench, scope, plans)
     silent = lines(await bench.run(statements.silent(scope, _devices(scope)), plans.of(Measure.DISTINCT)))
-    if not coverage.named("readings").whole:
+    if not readings.of(Role.VALUE).whole:
         return Facts(
             scope,
-            coverage,
+            readings,
+            devices,
             left_out=tuple(item.name for item in scope.contract.fields),
             silent=tuple(silent),
             refusals=refusals,
             results=tuple(bench.results),
         )
     candidates = [item for item in scope.contract.fields if not names or item.name in names][:MAX_FIELDS]
-    filled = await bench.run(statements.filled(scope, candidates), plans.of(Measure.COUNT))
+    filled = await bench.split(
+        statements.filled(scope, candidates), {item.name: plans.of(Measure.MISSING, item.name) for item in candidates}
+    )
     numbers = _chosen(filled, candidates, {Kind.NUMBER, Kind.INTEGER}, MAX_NUMBERS)
     words = _chosen(filled, candidates, _WORDS, MAX_WORDS)
     gaps = lines(await bench.run(statements.gaps(scope, min(scope.period.end, now)), plans.of(Measure.GAP)))
+    cadence = scope.contract.cadence
     usual = gaps[0].named("usual_seconds").number if gaps else None
+    if usual is None and cadence is not None:
+        usual = cadence.total_seconds()
     return Facts(
         scope,
-        coverage,
+        readings,
+        devices,
         numbers=await _numbers(bench, plans, scope, numbers, filled),
         words=await _words(bench, plans, scope, words, filled),
         left_out=tuple(item.name for item in scope.contract.fields if item not in numbers and item not in words),
-        gaps=tuple(gap for gap in gaps if (gap.named("seconds").number or 0.0) > GAP_STEPS * (usual or 0.0)),
+        gaps=tuple(gap for gap in gaps if usual and (gap.named("seconds").number or 0.0) > GAP_STEPS * usual),
         usual_step=timedelta(seconds=usual) if usual is not None else None,
         silent=tuple(silent),
         refusals=refusals,
@@ -93,14 +108,20 @@ class _Plans:
     """Makes plans over the readings of a summary."""
 
     def __init__(self, scope: Scope) -> None:
-        period = scope.period
         self._contract = scope.contract.name
-        self._zone = period.zone.key
-        self._now = PlanScope(device_ids=scope.device_ids, times=(TimeRange(period.start, period.end),))
-        self._before = PlanScope(device_ids=scope.device_ids, times=(TimeRange(period.before, period.start),))
+        self._devices = scope.device_ids
+        self._period = scope.period
+        self._now = self._within(scope.period.start, scope.period.end)
 
     def of(
-        self, measure: Measure, name: str = "", *, percentile: float = 0.0, compared: bool = False, where: bool = False
+        self,
+        measure: Measure,
+        name: str = "",
+        *,
+        percentile: float = 0.0,
+        compared_with: PlanScope | None = None,
+        where: bool = False,
+        hours: bool = False,
     ) -> Plan:
         """Returns the plan of a measure, of a field where one is named."""
         return Plan(
@@ -109,40 +130,65 @@ class _Plans:
             field=name,
             percentile=percentile,
             scope=self._now,
-            compared_with=self._before if compared else None,
+            compared_with=compared_with,
             with_where_and_when=where,
-            time_zone=self._zone,
+            group_by=(Grouping.HOUR_OF_DAY,) if hours else (),
+            time_zone=self._period.zone.key,
         )
+
+    @property
+    def before(self) -> PlanScope:
+        """The time before."""
+        return self._within(self._period.before, self._period.start)
+
+    def ends(self, name: str) -> Plan:
+        """Returns what is nearest to a line: the last hour beside the first one."""
+        start, end, hour = self._period.start, self._period.end, min(_HOUR, self._period.length / 2)
+        return replace(
+            self.of(Measure.AVG, name, compared_with=self._within(start, start + hour)),
+            scope=self._within(end - hour, end),
+        )
+
+    def _within(self, start: datetime, end: datetime) -> PlanScope:
+        return PlanScope(device_ids=self._devices, times=(TimeRange(start, end),))
 
 
 def _devices(scope: Scope) -> tuple[str, ...]:
     return scope.device_ids or scope.contract.devices
 
 
-def _chosen(filled: Computed, candidates: list[Field], kinds: "set[Kind] | frozenset[Kind]", most: int) -> list[Field]:
+def _chosen(filled: Filled, candidates: list[Field], kinds: "set[Kind] | frozenset[Kind]", most: int) -> list[Field]:
     """Returns the fields with most values, of these kinds."""
-    by_name = {item.name: item for item in candidates if item.kind in kinds}
-    names = [line.named("field").text for line in lines(filled) if line.named("present").whole]
-    return [by_name[name] for name in names if name in by_name][:most]
+    having = [item for item in candidates if item.kind in kinds and item.name in filled and _present(filled, item)]
+    return sorted(having, key=lambda item: -_present(filled, item))[:most]
+
+
+def _present(filled: Filled, item: Field) -> int:
+    return filled[item.name][0].named("present").whole
 
 
 async def _numbers(
-    bench: Bench, plans: _Plans, scope: Scope, fields: list[Field], filled: Computed
+    bench: Bench, plans: _Plans, scope: Scope, fields: list[Field], filled: Filled
 ) -> tuple[NumberFacts, ...]:
     if not fields:
         return ()
-    trends = await bench.run(statements.trends(scope, fields), plans.of(Measure.CHANGE, fields[0].name))
-    days = await bench.run(statements.days(scope, fields), plans.of(Measure.AVG, fields[0].name))
-    counters = await bench.run(statements.counters(scope, fields), plans.of(Measure.SUM, fields[0].name))
+    names = [item.name for item in fields]
+    trends = await bench.split(statements.trends(scope, fields), {name: plans.ends(name) for name in names})
+    days = await bench.split(
+        statements.days(scope, fields), {name: plans.of(Measure.AVG, name, hours=True) for name in names}
+    )
+    counters = await bench.split(
+        statements.counters(scope, fields), {name: plans.of(Measure.CHANGE, name) for name in names}
+    )
     found = []
     for item in fields:
-        trend = next(iter(lines_of(trends, item.name)), None)
+        trend = next(iter(trends.get(item.name, ())), None)
         deviation = trend.named("deviation").number if trend is not None else None
-        level = Line(await bench.compute(plans.of(Measure.AVG, item.name, compared=True)))
+        level = Line(await bench.compute(plans.of(Measure.AVG, item.name, compared_with=plans.before)))
         found.append(
             NumberFacts(
                 field=item,
-                filled=lines_of(filled, item.name)[0],
+                filled=filled[item.name][0],
                 level=level,
                 middle=Line(await bench.compute(plans.of(Measure.MEDIAN, item.name))),
                 low=Line(await bench.compute(plans.of(Measure.PERCENTILE, item.name, percentile=5.0))),
@@ -151,8 +197,8 @@ async def _numbers(
                 highest=Line(await bench.compute(plans.of(Measure.MAX, item.name, where=True))),
                 trend=_trend(trend) if trend is not None else None,
                 change=_change(level, deviation),
-                course=_course(lines_of(days, item.name), deviation),
-                counter=next((line for line in lines_of(counters, item.name) if _counts(line)), None),
+                course=_course(bench, plans.of(Measure.CHANGE, item.name), days.get(item.name, []), deviation),
+                counter=next((line for line in counters.get(item.name, ()) if _counts(line)), None),
             )
         )
     return tuple(found)
@@ -177,7 +223,8 @@ def _change(level: Line, deviation: float | None) -> Movement | None:
     return of_difference(difference, deviation, level.of(Role.VALUE).number or 0.0)
 
 
-def _course(hours: list[Line], deviation: float | None) -> Course:
+def _course(bench: Bench, step: Plan, hours: list[Line], deviation: float | None) -> Course:
+    """Judges the hours of the day; a step becomes a result of its own, whose value is what it steps by."""
     judged = judge_day(
         [
             Hour(
@@ -191,7 +238,14 @@ def _course(hours: list[Line], deviation: float | None) -> Course:
         ],
         deviation,
     )
-    return Course(tuple(hours), judged)
+    if judged.step is None:
+        return Course(tuple(hours), judged)
+    table = hours[judged.step].computed.table
+    names = ("hour", "before", "after", "step")
+    places = [table.query.columns.index(name) for name in names]
+    own = replace(table.query, columns=names, roles=(Role.HOUR_OF_DAY, Role.PREVIOUS, Role.NEXT, Role.VALUE))
+    row = tuple(table.rows[judged.step][place] for place in places)
+    return Course(tuple(hours), judged, Line(bench.keep(step, Table(own, (row,)))))
 
 
 def _counts(line: Line) -> bool:
@@ -208,23 +262,20 @@ def _counts(line: Line) -> bool:
 
 
 async def _words(
-    bench: Bench, plans: _Plans, scope: Scope, fields: list[Field], filled: Computed
+    bench: Bench, plans: _Plans, scope: Scope, fields: list[Field], filled: Filled
 ) -> tuple[WordFacts, ...]:
     if not fields:
         return ()
-    found = await bench.run(statements.words(scope, fields), plans.of(Measure.MODE, fields[0].name))
-    by_name = {item.name: item for item in fields}
-    return tuple(
-        WordFacts(by_name[name], lines_of(filled, name)[0], line)
-        for line in lines(found)
-        if (name := line.named("field").text) in by_name
+    found = await bench.split(
+        statements.words(scope, fields), {item.name: plans.of(Measure.MODE, item.name) for item in fields}
     )
+    return tuple(WordFacts(item, filled[item.name][0], found[item.name][0]) for item in fields if item.name in found)
 
 
 async def _refusals(bench: Bench, scope: Scope, plans: _Plans) -> Refusals:
     ever = await bench.look(statements.refused_ever(scope))
     if isinstance(number := ever.rows[0][0], int) and number > statements.MAX_COUNTED:
         line = Line(await bench.run(statements.refused_ever(scope), plans.of(Measure.COUNT)))
-        return Refusals(line.named("refused"))
+        return Refusals(line, line.named("refused"))
     line = Line(await bench.run(statements.refused(scope), plans.of(Measure.COUNT)))
-    return Refusals(line.named("refused"), line.named("refused_percent"), line.named("items"))
+    return Refusals(line, line.named("refused"), line.named("refused_percent"), line.named("items"))

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from dataflow_insight.catalogue.catalogue import Field
 from dataflow_insight.engines.engine import Computed
+from dataflow_insight.queries.query import Role
 from dataflow_insight.summaries.cells import Cell, Line
 from dataflow_insight.summaries.daily import Daily
 from dataflow_insight.summaries.movement import Movement
@@ -31,10 +32,12 @@ class Course:
     Attributes:
         hours: One line for each hour of the day that has values.
         daily: What may be said of it; its indices are those of `hours`.
+        step: The hour of the step and what it steps by; `None` without one.
     """
 
     hours: tuple[Line, ...]
     daily: Daily
+    step: Line | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +93,13 @@ class Refusals:
     """What was refused.
 
     Attributes:
+        line: The whole result.
         count: Items.
         percent: Of items and stored readings; `None` where the count is that of all times, null without either.
         items: Both together; `None` likewise.
     """
 
+    line: Line
     count: Cell
     percent: Cell | None = None
     items: Cell | None = None
@@ -106,7 +111,8 @@ class Facts:
 
     Attributes:
         scope: Which readings.
-        coverage: First and last time, and the numbers of readings and devices.
+        readings: How many readings there are.
+        devices: How many devices sent them.
         numbers: Number fields, those with most values first.
         words: Other fields, likewise.
         left_out: Names of fields that are in neither: too many, without a value, or of a kind that says nothing.
@@ -118,7 +124,8 @@ class Facts:
     """
 
     scope: Scope
-    coverage: Line
+    readings: Line
+    devices: Line
     numbers: tuple[NumberFacts, ...] = ()
     words: tuple[WordFacts, ...] = ()
     left_out: tuple[str, ...] = ()
@@ -129,6 +136,6 @@ class Facts:
     results: tuple[Computed, ...] = field(default=(), repr=False)
 
     @property
-    def readings(self) -> int:
-        """How many there are."""
-        return self.coverage.named("readings").whole
+    def count(self) -> int:
+        """How many readings there are."""
+        return self.readings.of(Role.VALUE).whole

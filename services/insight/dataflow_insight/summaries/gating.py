@@ -6,11 +6,12 @@ from datetime import datetime
 
 from dataflow.insight.v1 import ask_service_pb2
 
-from dataflow_insight.answers.draft import Draft
+from dataflow_insight.answers.draft import Verified
 from dataflow_insight.answers.evidence import Evidence
 from dataflow_insight.answers.gate import Gate
 from dataflow_insight.catalogue.catalogue import Catalogue
 from dataflow_insight.summaries.facts import Facts
+from dataflow_insight.summaries.text import Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +29,29 @@ class Gated:
     removed: tuple[tuple[str, str], ...]
 
 
-def gated(facts: Facts, drafts: Sequence[Draft], catalogue: Catalogue, now: datetime) -> Gated:
+def gated(facts: Facts, sentences: Sequence[Written], catalogue: Catalogue, now: datetime) -> Gated:
     """Returns the text as it may be shown.
 
     Args:
         facts: What was computed.
-        drafts: The text.
+        sentences: The text.
         catalogue: What exists.
         now: The present, UTC.
     """
     scope = facts.scope
     question = f"Summarise {scope.contract.name} {scope.period.words}."
-    gate = Gate(Evidence(question, catalogue, now, facts.results))
-    pieces = [gate.feed(draft) for draft in drafts]
-    pieces.append(gate.close())
+    pieces: list[Verified] = []
+    for written in sentences:
+        # Only the results that a sentence stands on may support it: that is stricter than all results together.
+        results = [item for item in facts.results if item.index in written.results]
+        gate = Gate(Evidence(question, catalogue, now, results))
+        pieces += [gate.feed(written.draft), gate.close()]
     bindings = tuple(
         ask_service_pb2.Binding(
             text=bound.text, row=bound.row, column=bound.column, rounded_to_digits=bound.digits, result=bound.result
         )
-        for bound in gate.bindings
+        for piece in pieces
+        for bound in piece.bindings
     )
-    return Gated("".join(piece.text for piece in pieces).strip(), bindings, gate.removed)
+    removed = tuple(item for piece in pieces for item in piece.removed)
+    return Gated("".join(piece.text for piece in pieces).strip(), bindings, removed)

@@ -27,7 +27,12 @@ def digits_for(level: float, spread: float) -> int:
 
 
 def shown(value: float, digits: int) -> str:
-    """Returns a number with at most so many digits after the point, without zeros at its end."""
+    """Returns a number with about so many digits after the point, without zeros at its end.
+
+    More where rounding would change it by more than a twentieth: 0.4 is not 0.
+    """
+    while digits < _MOST_DIGITS and abs(round(value, digits) - value) > abs(value) / 20:
+        digits += 1
     text = f"{value:.{digits}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text in {"-0", ""} else text

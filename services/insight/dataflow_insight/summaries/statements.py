@@ -80,7 +80,7 @@ def filled(scope: Scope, fields: Sequence[Field]) -> Query:
         sql,
         where.parameters,
         ("field", "readings", "present", "missing"),
-        (Role.GROUP, Role.SUPPORT, Role.VALUE, Role.DIFFERENCE),
+        (Role.GROUP, Role.SUPPORT, Role.SUPPORT, Role.VALUE),
     )
 
 
@@ -106,9 +106,11 @@ def trends(scope: Scope, fields: Sequence[Field]) -> Query:
         " noise AS (SELECT number, sum(rest * rest) AS unexplained, sum(squares) AS squares,"
         " greatest(0, least(0.99, coalesce(sum(rest * before) / nullif(sum(rest * rest), 0), 0))) AS dependence"
         " FROM pair GROUP BY number),"
-        " judged AS (SELECT l.*, o.unexplained, o.squares, o.dependence,"
-        " l.hours * (1 - o.dependence) / (1 + o.dependence) - 2 AS freedom FROM line l JOIN noise o USING (number))"
-        f" SELECT f.field, j.level AS mean, j.slope * (j.last - j.first) AS change, j.slope AS slope_per_hour, j.hours,"
+        " judged AS (SELECT l.*, l.slope * (l.last - l.first) AS change, l.base + l.slope * l.first AS begin, o.unexplained,"
+        " o.squares, o.dependence, l.hours * (1 - o.dependence) / (1 + o.dependence) - 2 AS freedom"
+        " FROM line l JOIN noise o USING (number))"
+        " SELECT f.field, j.begin + j.change AS end_level, j.begin AS start_level, j.change,"
+        " 100 * j.change / nullif(abs(j.begin), 0) AS change_percent, j.slope AS slope_per_hour, j.hours, j.level AS mean,"
         " sqrt(j.unexplained / nullif(greatest(j.hours - 2, 0), 0)) AS noise, j.dependence, j.freedom,"
         " CASE WHEN j.freedom > 0 AND j.unexplained > 0"
         " THEN j.slope / sqrt(j.unexplained / j.freedom / j.spread) END AS significance,"
@@ -118,26 +120,25 @@ def trends(scope: Scope, fields: Sequence[Field]) -> Query:
     )
     columns = (
         "field",
-        "mean",
+        "end_level",
+        "start_level",
         "change",
+        "change_percent",
         "slope_per_hour",
         "hours",
+        "mean",
         "noise",
         "dependence",
         "freedom",
         "significance",
         "deviation",
     )
-    return Query(
-        sql, where.parameters, columns, (Role.GROUP, Role.VALUE, Role.DIFFERENCE, *_OTHERS[: len(columns) - 3])
-    )
-
-
-_OTHERS: Final = (Role.SUPPORT,) * 16
+    roles = (Role.GROUP, Role.VALUE, Role.OTHER_VALUE, Role.DIFFERENCE, Role.PERCENT, *[Role.SUPPORT] * 8)
+    return Query(sql, where.parameters, columns, roles)
 
 
 def days(scope: Scope, fields: Sequence[Field]) -> Query:
-    """Means by hour of the day, one row for each field and hour; `label` is how a sentence says the hour."""
+    """Means by hour of the day, one row for each field and hour; `step` is how much higher it is from then on."""
     where = _Where(scope)
     hourly = _hourly(scope, fields, where)
     zone = where.parameter(scope.period.zone.key, "text")
@@ -149,12 +150,16 @@ def days(scope: Scope, fields: Sequence[Field]) -> Query:
         " centred AS (SELECT d.*, d.mean - avg(d.mean) OVER (PARTITION BY d.number, d.day) AS above FROM dated d),"
         " grouped AS (SELECT number, hour, avg(mean) AS mean, count(*) AS days, avg(above) AS deviation,"
         " coalesce(var_samp(above) * (count(*) - 1), 0) AS squares FROM centred GROUP BY number, hour)"
-        " SELECT f.field, g.hour, lpad(g.hour::text, 2, '0') || ':00' AS label, g.mean, g.days, g.deviation, g.squares"
+        " SELECT f.field, g.hour, g.mean, g.days, g.deviation, g.squares, avg(g.mean) OVER earlier AS before,"
+        " avg(g.mean) OVER later AS after, avg(g.mean) OVER later - avg(g.mean) OVER earlier AS step"
         f" FROM grouped g JOIN unnest({where.parameter([item.name for item in fields], 'text[]')})"
-        " WITH ORDINALITY AS f (field, number) ON f.number = g.number ORDER BY f.number, g.hour"
+        " WITH ORDINALITY AS f (field, number) ON f.number = g.number"
+        " WINDOW earlier AS (PARTITION BY g.number ORDER BY g.hour ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),"
+        " later AS (PARTITION BY g.number ORDER BY g.hour ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)"
+        " ORDER BY f.number, g.hour"
     )
-    columns = ("field", "hour", "label", "mean", "days", "deviation", "squares")
-    roles = (Role.GROUP, Role.HOUR_OF_DAY, Role.GROUP, Role.VALUE, Role.SUPPORT, Role.SUPPORT, Role.SUPPORT)
+    columns = ("field", "hour", "mean", "days", "deviation", "squares", "before", "after", "step")
+    roles = (Role.GROUP, Role.HOUR_OF_DAY, Role.VALUE, *[Role.SUPPORT] * 3, Role.PREVIOUS, Role.NEXT, Role.SUPPORT)
     return Query(sql, where.parameters, columns, roles)
 
 

@@ -1,10 +1,24 @@
 """A sentence that grows, with a claim on the cell of each value."""
 
+from dataclasses import dataclass
 from typing import Self
 
 from dataflow_insight.answers.draft import Claim, Draft
-from dataflow_insight.summaries.cells import Cell
+from dataflow_insight.summaries.cells import Cell, Line
 from dataflow_insight.summaries.numbers import shown
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A sentence and what it stands on.
+
+    Attributes:
+        draft: The sentence with its claims.
+        results: Numbers of the results that may support it.
+    """
+
+    draft: Draft
+    results: frozenset[int]
 
 
 class Sentence:
@@ -13,6 +27,7 @@ class Sentence:
     def __init__(self, text: str = "") -> None:
         self._text = text
         self._claims: list[Claim] = []
+        self._results: set[int] = set()
 
     def say(self, text: str) -> Self:
         """Appends words."""
@@ -22,7 +37,13 @@ class Sentence:
     def claim(self, text: str, cell: Cell) -> Self:
         """Appends a piece that stands on a cell."""
         self._claims.append(Claim(len(self._text), len(self._text) + len(text), cell.row, cell.column, cell.result))
+        self._results.add(cell.result)
         return self.say(text)
+
+    def lean(self, line: Line) -> Self:
+        """Lets the words stand on a result without showing a value of it."""
+        self._results.add(line.computed.index)
+        return self
 
     def number(self, cell: Cell, digits: int, unit: str = "") -> Self:
         """Appends a rounded number and its unit."""
@@ -33,6 +54,6 @@ class Sentence:
         """Appends a whole number."""
         return self.claim(f"{cell.whole:,}", cell)
 
-    def draft(self) -> Draft:
-        """Returns what has been written."""
-        return Draft(self._text, tuple(self._claims))
+    def written(self) -> Written:
+        """Returns what has been written, with a space behind it."""
+        return Written(Draft(self._text + " ", tuple(self._claims)), frozenset(self._results))
