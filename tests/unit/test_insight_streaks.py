@@ -44,7 +44,7 @@ GAP = Plan("air", Measure.GAP)
         ),
         (
             "longest run of consecutive readings without rain at Tiantan",
-            replace(TIANTAN, holding=(Condition("rain", Comparison.LESS_OR_EQUAL, 0.0),)),
+            replace(TIANTAN, holding=(Condition("rain", Comparison.EQUAL, 0.0),)),
         ),
     ],
 )

@@ -23,7 +23,7 @@ DAY, NIGHT = Scope(day_times=(DayTime(480, 1200),)), Scope(day_times=(DayTime(12
 COLD = Condition("temp", Comparison.LESS, 0.0)
 NOT_COLD = Condition("temp", Comparison.GREATER_OR_EQUAL, 0.0)
 RAIN = Condition("rain", Comparison.GREATER, 0.0)
-DRY = Condition("rain", Comparison.LESS_OR_EQUAL, 0.0)
+DRY = Condition("rain", Comparison.EQUAL, 0.0)
 JAN_15, JAN_16 = days("2014-01-15", "2014-01-15"), days("2014-01-16", "2014-01-16")
 
 

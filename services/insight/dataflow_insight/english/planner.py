@@ -14,6 +14,7 @@ from dataflow_insight.catalogue.catalogue import Catalogue, Contract
 from dataflow_insight.english.claims import plans_of
 from dataflow_insight.english.conditions import ConditionError
 from dataflow_insight.english.families import FAMILIES
+from dataflow_insight.english.joins import merged, needs_both, resolved
 from dataflow_insight.english.moments import TimeError
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, no_data, off_topic, unclear
@@ -24,6 +25,9 @@ from dataflow_insight.plans.plan import Declined, Plan
 MAX_WORDS: Final = 150
 """Most words of a question that is read."""
 
+MAX_PAIRS: Final = 20
+"""Most pairs of contracts that a question is tried on."""
+
 _UTC: Final = ZoneInfo("UTC")
 
 
@@ -31,9 +35,11 @@ _UTC: Final = ZoneInfo("UTC")
 class _Attempt:
     """What one contract makes of the question; a higher score fits better, of equal ones that with more devices and time."""
 
+    contract: Contract
     outcome: tuple[Plan, ...] | Declined
     score: int
     size: tuple[int, timedelta]
+    fields: tuple[str, ...] = ()
 
     @property
     def planned(self) -> bool:
@@ -61,6 +67,8 @@ def plan_question(
     if not contracts:
         return no_data()
     attempts = [_attempt(question, item, now, zone) for item in contracts]
+    if not any(attempt.planned for attempt in attempts):
+        attempts += _joined_attempts(question, attempts, now, zone)
     best = max(attempts, key=lambda attempt: (attempt.planned, attempt.score, attempt.size))
     outcome = best.outcome
     if isinstance(outcome, Declined):
@@ -81,18 +89,37 @@ def plan_question(
     return outcome
 
 
-def _attempt(question: str, contract: Contract, now: datetime, zone: ZoneInfo) -> _Attempt:
-    reading = Reading(question, contract, now, zone)
+def _joined_attempts(question: str, alone: list[_Attempt], now: datetime, zone: ZoneInfo) -> list[_Attempt]:
+    """Returns what pairs of contracts make of a question that none can answer alone; few, where there are many contracts."""
+    leads = sorted((item for item in alone if item.fields), key=lambda item: (item.score, item.size), reverse=True)
+    pairs = [
+        (lead.contract, other.contract)
+        for number, lead in enumerate(leads)
+        for other in alone
+        if other.contract is not lead.contract and other not in leads[:number]
+    ]
+    return [_attempt(question, first, now, zone, second) for first, second in pairs[:MAX_PAIRS]]
+
+
+def _attempt(
+    question: str, contract: Contract, now: datetime, zone: ZoneInfo, beside: Contract | None = None
+) -> _Attempt:
+    reading = Reading(question, contract if beside is None else merged(contract, beside), now, zone)
     outcome: tuple[Plan, ...] | Declined
     try:
         reading.open()
         outcome = plans_of(reading, FAMILIES)
+        if beside is not None:
+            leading = next((mention.field.name for mention in reading.names.fields if mention.field is not None), "")
+            outcome = tuple(resolved(plan, contract, beside, leading) for plan in outcome)
+            if not needs_both(outcome):
+                raise Refusal(unclear())
     except Refusal as refusal:
         outcome = refusal.declined
     except (TimeError, ConditionError) as error:
         outcome = unclear(str(error)) if reading.about_data else off_topic()
-    known = sum(1 for mention in reading.names.fields if mention.field is not None)
-    score = 1000 * len(reading.names.devices) + 100 * known + 10 * reading.named + (not contract.builtin)
+    known = tuple(mention.field.name for mention in reading.names.fields if mention.field is not None)
+    score = 1000 * len(reading.names.devices) + 100 * len(known) + 10 * reading.named + (not contract.builtin)
     if contract.devices and contract.last_time is not None:
         score += 1
     span = timedelta()
@@ -100,7 +127,7 @@ def _attempt(question: str, contract: Contract, now: datetime, zone: ZoneInfo) -
         span = contract.last_time - contract.first_time
         if not isinstance(outcome, Declined) and _overlap(outcome[0], contract.first_time, contract.last_time):
             score += 5
-    return _Attempt(outcome, score, (len(contract.devices), span))
+    return _Attempt(contract, outcome, score, (len(contract.devices), span), known)
 
 
 def _overlap(plan: Plan, first: datetime, last: datetime) -> bool:
