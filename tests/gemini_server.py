@@ -181,7 +181,7 @@ class GeminiServer:
         self.url = ""
         self._script: list[Script] = []
         self._changed = asyncio.Condition()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     def play(self, *entries: Reply | Refuse | Script) -> None:
         """Sets the script and forgets what was seen."""
@@ -210,14 +210,14 @@ class GeminiServer:
         """Serves one connection."""
         task = asyncio.current_task()
         assert task is not None
-        self._tasks.add(task)
+        self._connections[task] = writer
         try:
             while await self._answer(reader, writer):
                 pass
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
-            self._tasks.discard(task)
+            del self._connections[task]
             writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
@@ -245,9 +245,10 @@ class GeminiServer:
 
     async def stop(self) -> None:
         """Ends what is under way."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        connections = dict(self._connections)
+        for writer in connections.values():
+            writer.transport.abort()
+        await asyncio.gather(*connections)
 
 
 def _always(entry: Reply | Refuse) -> Script:

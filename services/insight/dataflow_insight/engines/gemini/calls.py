@@ -73,7 +73,12 @@ def read_decline(arguments: Mapping[str, Any], *, computed: bool) -> Declined:
         raise PlanError("NO_DATA only after a plan was computed; compute one")
     written = arguments.get("text")
     text = written.strip() if isinstance(written, str) else ""
-    fits = len(text) <= _MOST_TEXT and _PLAIN.fullmatch(text) and not _NUMBER.search(text)
+    fits = (
+        len(text) <= _MOST_TEXT
+        and _PLAIN.fullmatch(text)
+        and not _NUMBER.search(text)
+        and not any(letter.isnumeric() for letter in text)
+    )
     return Declined(reason, " ".join(text.split()) if fits else _OWN[reason])
 
 

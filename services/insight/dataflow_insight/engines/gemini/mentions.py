@@ -37,6 +37,11 @@ def devices_in(text: str, contracts: Collection[Contract]) -> list[Mention]:
     return found
 
 
+def keys_in(text: str) -> set[str]:
+    """Returns the spelling-insensitive keys of all names that a text may hold: of each word and of some words in a row."""
+    return {key_of(text[start:end]) for start, ends in _starts(text) for end in ends}
+
+
 def _starts(text: str) -> Iterator[tuple[int, list[int]]]:
     """Yields where a name may begin, and where it may then end, the longest first."""
     words = [match.span() for match in _WORD.finditer(text)][:_MOST_WORDS]

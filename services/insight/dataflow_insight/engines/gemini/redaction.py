@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from dataflow_insight.catalogue.catalogue import Catalogue, Contract, key_of
-from dataflow_insight.engines.gemini.mentions import devices_in
+from dataflow_insight.engines.gemini.mentions import devices_in, keys_in
 from dataflow_insight.plans.plan import Condition, Plan, Scope
 
 _ALIAS: Final = re.compile(r"\bdevice_(\d{1,9})\b")
@@ -57,9 +57,8 @@ class Redactor:
 
     def names_withheld(self, text: str) -> bool:
         """Returns whether a text names a contract or field that the model must not know of."""
-        hidden = {name for contract in self._all for name in self._hidden_names(contract)}
-        padded = f" {' '.join(_keys(text))} "
-        return any(f" {' '.join(_keys(name))} " in padded for name in hidden if _keys(name))
+        hidden = {key_of(name) for contract in self._all for name in self._hidden_names(contract)}
+        return bool(hidden) and not hidden.isdisjoint(keys_in(text))
 
     def _hidden_names(self, contract: Contract) -> Iterator[str]:
         if self.policy.hides(contract.name):
@@ -149,7 +148,3 @@ def _fields(plan: Plan) -> Iterator[tuple[str, bool]]:
         conditions += plan.compared_with.conditions
     for condition in conditions:
         yield condition.field, condition.joined
-
-
-def _keys(text: str) -> list[str]:
-    return [key for word in re.findall(r"\w+", text.replace("_", " ")) if (key := key_of(word))]
