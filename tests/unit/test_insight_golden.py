@@ -130,7 +130,8 @@ def _value(rows: list[Row], wanted: Row) -> Any:
             times = sorted(row["time"] for row in rows)
             return [times[0], times[-1], len(rows), len({row["device"] for row in rows})]
         case "AVG":
-            return math.fsum(numbers) / len(numbers)
+            mean = math.fsum(numbers) / len(numbers)
+            return mean * 9 / 5 + 32 if wanted.get("unit") == "°F" else mean
         case "SUM":
             return math.fsum(numbers)
         case "LATEST":
@@ -165,6 +166,8 @@ def _plan_of(plan: Plan) -> Row:
         written["hours"] = [[item.start_minute, item.end_minute] for item in plan.scope.day_times]
     if plan.scope.conditions:
         written["conditions"] = [[item.field, item.comparison.operator, item.limit] for item in plan.scope.conditions]
+    if plan.unit:
+        written["unit"] = plan.unit
     if plan.by_device:
         written["by_device"] = True
     if plan.rank:

@@ -121,7 +121,10 @@ def test_nested_fields_and_their_units_are_understood() -> None:
     """A pointer's last member names the field, and its own unit is accepted in a limit."""
     plan = planned("How many readings had power above 1,500 W in the kitchen?")
     assert plan.scope.conditions == (Condition("/ENERGY/Power", Comparison.GREATER, 1500.0),)
-    assert declined("How many readings had power above 2 kW in the kitchen?") is Decline.NOT_UNDERSTOOD
+    converted = planned("How many readings had power above 2 kW in the kitchen?")
+    assert converted.scope.conditions == (Condition("/ENERGY/Power", Comparison.GREATER, 2000.0),)
+    assert "2 kW is 2000 W, the unit of /ENERGY/Power" in converted.assumptions
+    assert declined("How many readings had power above 2 kPa in the kitchen?") is Decline.NOT_UNDERSTOOD
 
 
 def test_text_is_not_averaged() -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from dataflow_insight.english.concepts import concept_of_name
+
 
 class Kind(StrEnum):
     """What a column holds, as far as a question cares."""
@@ -45,6 +47,30 @@ class Field:
     values: tuple[str, ...] = ()
     values_complete: bool = False
 
+    @property
+    def source_unit(self) -> str:
+        """What its values are in: the unit of the contract, or the usual one of such a quantity; empty if not known.
+
+        The usual one serves to convert limits and answers, which then say so; it is never shown beside a value.
+        """
+        if self.unit or not self.kind.numeric:
+            return self.unit
+        concept = concept_of_name(self.name)
+        return concept.units[0] if concept is not None and concept.units else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollup:
+    """That a contract's readings are rolled up by hours and days.
+
+    Attributes:
+        rows_from: Before it readings were removed by retention, and rollups are what is left of them; `None`: none were.
+        rollups_from: Before it rollups were removed; `None`: none were.
+    """
+
+    rows_from: datetime | None = None
+    rollups_from: datetime | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Contract:
@@ -61,6 +87,7 @@ class Contract:
         builtin: Made by DataFlow itself, about connections rather than measurements.
         description: For people.
         rows: How many readings there are, as Postgres last estimated; `None` if it never did.
+        rollup: How far its rollups reach; `None` while there are none.
         device_keys: Spelling-insensitive key to the ids that have it.
     """
 
@@ -74,6 +101,7 @@ class Contract:
     builtin: bool = False
     description: str = ""
     rows: int | None = None
+    rollup: Rollup | None = None
     device_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -44,6 +44,7 @@ def plans_of(reading: Reading, families: Iterable[Family]) -> tuple[Plan, ...]:
             replace(
                 plan,
                 time_zone=reading.zone.key,
+                unit=plan.unit or reading.units.get(plan.field, ""),
                 assumptions=tuple(dict.fromkeys([*reading.assumptions, *plan.assumptions])),
             )
             for plan in plans

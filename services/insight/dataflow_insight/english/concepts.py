@@ -196,3 +196,13 @@ def canonical_unit(text: str) -> str:
     """Returns the canonical form of a unit; an unknown one is its own."""
     low = " ".join(text.lower().replace("μ", "µ").replace("³", "3").replace("²", "2").split())
     return UNITS.get(low, low)
+
+
+def concept_of_name(name: str) -> Concept | None:
+    """Returns the quantity that a field measures, as far as its name says; of a pointer, its last member."""
+    keys = {_key(name), _key(name.rsplit("/", 1)[-1])}
+    return next((concept for concept in CONCEPTS if not keys.isdisjoint(concept.names)), None)
+
+
+def _key(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter.isalnum())

@@ -73,6 +73,11 @@ class NameReader:
             re.findall(r"[^\W\d_]{4,}", f"{contract.name} {contract.description}".casefold().replace("_", " "))
         )
 
+    @property
+    def contract(self) -> Contract:
+        """Whose names are read."""
+        return self._contract
+
     def concept_field(self, name: str) -> Field | None:
         """Returns the contract's field for a common name such as "temperature"."""
         found = self._aliases.get(key_of(name), ())

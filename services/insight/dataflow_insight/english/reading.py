@@ -59,6 +59,7 @@ class Reading:
         clock: What relative times lean on.
         times: Time expressions, from `open` on, each with its mark on the sheet.
         conditions: Limits on single readings, from `read_scope` on.
+        units: In which unit values of a field are asked for, where it is not its own, from `cover_unit` on.
     """
 
     def __init__(self, question: str, contract: Contract, now: datetime, zone: ZoneInfo) -> None:
@@ -75,6 +76,7 @@ class Reading:
         self.clock = Clock(now, contract.first_time, contract.last_time, zone)
         self.times = Times()
         self.conditions: list[Found] = []
+        self.units: dict[str, str] = {}
         self._scope: Scope | None = None
 
     @property
@@ -138,13 +140,13 @@ class Reading:
             raise Refusal(future())
         self._cover_after_names()
         one_day = any(item.start and item.end and item.end - item.start <= timedelta(days=1) for item in ranges)
-        self.conditions = read_conditions(self.sheet, self.names.fields, self.reader, one_day=one_day)
+        self.conditions = read_conditions(self.sheet, self.names.fields, self.reader, self.assumptions, one_day=one_day)
         self._scope = Scope(
             device_ids=tuple(self.names.devices),
             times=ranges,
             day_times=day_times,
             weekdays=weekdays,
-            conditions=tuple(found.condition for found in self.conditions),
+            conditions=tuple(dict.fromkeys(found.condition for found in self.conditions)),
         )
         return self._scope
 
@@ -157,12 +159,14 @@ class Reading:
         return list(dict.fromkeys(free))
 
     def cover_unit(self, item: Field) -> None:
-        """Covers the unit that the answer is asked in.
+        """Covers the unit that the answer is asked in, and keeps it for the plans of this field.
 
         Raises:
-            ConditionError: It is not the field's.
+            ConditionError: Values of the field cannot be given in it.
         """
-        asked_unit(self.sheet, item)
+        unit = asked_unit(self.sheet, item, self.assumptions)
+        if unit:
+            self.units[item.name] = unit
 
     def refuse_not_yet(self) -> None:
         """Refuses visible words that ask for what no plan can express."""

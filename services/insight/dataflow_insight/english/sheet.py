@@ -107,6 +107,10 @@ class Sheet:
         if end > start:
             self._visible = self._visible[:start] + mark + BLANK * (end - start - 1) + self._visible[end:]
 
+    def show(self, start: int, end: int) -> None:
+        """Uncovers a span: what stands there was not understood after all."""
+        self._visible = self._visible[:start] + self.low[start:end] + self._visible[end:]
+
     def words(self) -> list[Word]:
         """Returns the visible words in order."""
         return [Word(found.group(), found.start(), found.end()) for found in re.finditer(r"[^\W_]+", self._visible)]

@@ -86,7 +86,7 @@ class Frame:
         if not self.plan.unit:
             return None
         item = self.measured
-        source = SECONDS if self.plan.measure is Measure.GAP else item.unit if item is not None else ""
+        source = SECONDS if self.plan.measure is Measure.GAP else item.source_unit if item is not None else ""
         found = conversion(source, self.plan.unit)
         return None if found is None or found == Conversion(1.0) else found
 
