@@ -6,6 +6,7 @@ A question is answered only when every word of it is here, or names a field, a d
 import re
 from typing import Final
 
+from dataflow_insight.english.family_words import FAMILY_WORDS
 from dataflow_insight.english.fillers import FILLERS
 from dataflow_insight.english.refused import FUTURE, HOSTILE, NOT_YET
 
@@ -73,4 +74,6 @@ _ORDINARY: Final = re.compile(
     r"may|jun|jul|aug|sept?|oct|nov|dec|march|last|past|previous|often|frequently|long|unavailable"
 )
 
-_MEANINGFUL: Final = re.compile("|".join([_ORDINARY.pattern, FUTURE, HOSTILE, *(pattern for pattern, _ in NOT_YET)]))
+_MEANINGFUL: Final = re.compile(
+    "|".join([_ORDINARY.pattern, FAMILY_WORDS, FUTURE, HOSTILE, *(pattern for pattern, _ in NOT_YET)])
+)

@@ -111,9 +111,8 @@ def _attempt(
         outcome = plans_of(reading, FAMILIES)
         if beside is not None:
             leading = next((mention.field.name for mention in reading.names.fields if mention.field is not None), "")
-            outcome = tuple(resolved(plan, contract, beside, leading) for plan in outcome)
-            if not needs_both(outcome):
-                raise Refusal(unclear())
+            both = tuple(resolved(plan, contract, beside, leading) for plan in outcome)
+            outcome = both if needs_both(both) else unclear()
     except Refusal as refusal:
         outcome = refusal.declined
     except (TimeError, ConditionError) as error:

@@ -99,7 +99,7 @@ def _rain(reading: Reading) -> tuple[Condition, ...]:
     """Covers "without rain" and "of rain", and returns the limit that they mean; only for what falls and adds up."""
     sheet = reading.sheet
     for pattern, comparison in (
-        (rf"\b(?:without|with\s+no|no|free\s+of)\s+(?:any\s+)?{FIELD}", Comparison.LESS_OR_EQUAL),
+        (rf"\b(?:without|with\s+no|no|free\s+of)\s+(?:any\s+)?{FIELD}", Comparison.EQUAL),
         (
             rf"(?:\bof|\bwith|\bit|{_RUN})\s+(?:\w+\s+)?{FIELD}(?!\s*(?:above|below|over|under|of|at|more|less|exceed|was|is|\())",
             Comparison.GREATER,
@@ -111,7 +111,7 @@ def _rain(reading: Reading) -> tuple[Condition, ...]:
         mention = next(item for item in reading.names.fields if item.mark == found.group(1))
         if mention.field is not None and adds_up(mention.field):
             sheet.cover(found.start(), found.end())
-            word = "no" if comparison is Comparison.LESS_OR_EQUAL else "some"
+            word = "no" if comparison is Comparison.EQUAL else "some"
             reading.assumptions.append(f"{word} {mention.field.name} is {mention.field.name} {comparison.word} zero")
             return (Condition(mention.field.name, comparison, 0.0),)
     return ()
