@@ -15,12 +15,19 @@ _PATIENCE_SECONDS = 60.0
 
 async def main(host: str, directory: Path) -> None:
     """Connects as the superuser and provisions."""
-    passwords = {role: (directory / role).read_text(encoding="utf-8") for role in ("superuser", "owner", "reader")}
+    passwords = {
+        role: (directory / role).read_text(encoding="utf-8") for role in ("superuser", "owner", "reader", "insight")
+    }
     dsn = f"postgresql://postgres:{passwords['superuser']}@{host}:5432/postgres"
     await wait_ready(dsn, timeout_seconds=_PATIENCE_SECONDS)
     connection = await connect(dsn, application_name="dataflow-init")
     try:
-        await provision(connection, owner_password=passwords["owner"], reader_password=passwords["reader"])
+        await provision(
+            connection,
+            owner_password=passwords["owner"],
+            reader_password=passwords["reader"],
+            insight_password=passwords["insight"],
+        )
     finally:
         await connection.close()
 

@@ -37,6 +37,7 @@ class Passwords:
     postgres_superuser: str
     postgres_owner: str
     postgres_reader: str
+    postgres_insight: str
     mosquitto_dataflow: str
     mosquitto_publisher: str
     mosquitto_salt: str
@@ -94,7 +95,11 @@ def hand_out(root: Path, nodes: list[str]) -> None:
     own: dict[str, dict[str, dict[str, str | list[str]]]] = {
         "bridge": {"mesh": {"postgres_dsn": owner}, "bridge": {"ring_nodes": urls}},
         "validator": {"mesh": {"postgres_dsn": owner}},
-        "insight": {"insight": {"read_dsn": database("dataflow_reader", passwords.postgres_reader)}},
+        # The first for conversations and summaries; questions are computed as the role that only reads.
+        "insight": {
+            "mesh": {"postgres_dsn": database("dataflow_insight", passwords.postgres_insight)},
+            "insight": {"read_dsn": database("dataflow_reader", passwords.postgres_reader)},
+        },
     }
     for service, tables in own.items():
         write(root / service / "dataflow.toml", settings(tables))
@@ -105,6 +110,7 @@ def hand_out(root: Path, nodes: list[str]) -> None:
         ("superuser", passwords.postgres_superuser),
         ("owner", passwords.postgres_owner),
         ("reader", passwords.postgres_reader),
+        ("insight", passwords.postgres_insight),
     ):
         write(root / "database" / role, password)
     salt = bytes.fromhex(passwords.mosquitto_salt)[:12]

@@ -48,7 +48,7 @@ def test_two_systems_have_no_secret_in_common(tmp_path: Path) -> None:
 
 
 def test_only_the_owner_reads_the_files_and_each_service_sees_its_own(tmp_path: Path) -> None:
-    """Insight gets the login that only reads, and nobody but the database's container the superuser's."""
+    """Insight gets the login that only reads and its own, not the owner's, and nobody but the database's container the superuser's."""
     files = _run(tmp_path)
     for name in files:
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600, name
@@ -61,6 +61,7 @@ def test_only_the_owner_reads_the_files_and_each_service_sees_its_own(tmp_path: 
     assert holders["postgres_superuser"] == ["database", "postgres"]
     assert holders["postgres_owner"] == ["bridge", "database", "validator"]
     assert holders["postgres_reader"] == ["database", "insight"]
+    assert holders["postgres_insight"] == ["database", "insight"]
     assert holders["mosquitto_dataflow"] == ["admin"]
 
 

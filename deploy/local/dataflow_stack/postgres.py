@@ -12,7 +12,7 @@ from typing import Final
 
 import asyncpg
 import psutil
-from dataflow_mesh.database import DATABASE, OWNER, READER, provision
+from dataflow_mesh.database import DATABASE, INSIGHT, OWNER, READER, provision
 
 from dataflow_stack import launch
 from dataflow_stack.child import ChildSpec
@@ -36,7 +36,7 @@ class Postgres:
 
     Attributes:
         port: On 127.0.0.1.
-        passwords: Of superuser, owner and reader.
+        passwords: Of superuser, owner, reader and insight.
     """
 
     port: int
@@ -51,6 +51,11 @@ class Postgres:
     def read_dsn(self) -> str:
         """The database as a role that only reads."""
         return f"postgresql://{READER}:{self.passwords.reader}@127.0.0.1:{self.port}/{DATABASE}"
+
+    @property
+    def insight_dsn(self) -> str:
+        """The database as the role that keeps what insight writes."""
+        return f"postgresql://{INSIGHT}:{self.passwords.insight}@127.0.0.1:{self.port}/{DATABASE}"
 
     def prepare(self, layout: Layout, binary: Path, user: ServerUser | None) -> ChildSpec:
         """Makes the cluster when there is none, writes its configuration, returns how to start it.
@@ -90,7 +95,12 @@ class Postgres:
         """Makes the roles and the database, or brings an older data directory up to what is wanted."""
         connection = await self._connect()
         try:
-            await provision(connection, owner_password=self.passwords.owner, reader_password=self.passwords.reader)
+            await provision(
+                connection,
+                owner_password=self.passwords.owner,
+                reader_password=self.passwords.reader,
+                insight_password=self.passwords.insight,
+            )
         finally:
             await connection.close(timeout=_PROBE_SECONDS)
 

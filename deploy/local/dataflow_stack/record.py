@@ -68,22 +68,24 @@ class Passwords:
     superuser: str
     owner: str
     reader: str
+    insight: str
 
     @classmethod
     def load_or_create(cls, layout: Layout) -> Self:
-        """Reads them, or makes them in a new data directory.
+        """Reads them, and makes those that are missing: all in a new data directory, some in an older one.
 
         Raises:
             StackError: The file is damaged.
         """
-        if not layout.passwords.exists():
-            made = cls(*(secrets.token_hex(16) for _ in range(4)))
-            write_private(layout.passwords, json.dumps(asdict(made), indent=2) + "\n")
-            return made
         try:
-            return cls(**json.loads(layout.passwords.read_text(encoding="utf-8")))
+            known = json.loads(layout.passwords.read_text(encoding="utf-8")) if layout.passwords.exists() else {}
+            missing = {name: secrets.token_hex(16) for name in cls.__dataclass_fields__ if name not in known}
+            made = cls(**known, **missing)
         except (ValueError, TypeError) as error:
             raise StackError(f"{layout.passwords} is damaged") from error
+        if missing:
+            write_private(layout.passwords, json.dumps(asdict(made), indent=2) + "\n")
+        return made
 
 
 def _program(value: dict[str, Any] | None) -> Program | None:

@@ -57,7 +57,8 @@ class Services:
     def insight(self, index: int) -> ChildSpec:
         """Returns how to start an insight."""
         name = f"insight-{index}"
-        own = {"INSIGHT_ID": name, "READ_DSN": self.postgres.read_dsn}
+        dsns = {"POSTGRES_DSN": self.postgres.insight_dsn, "READ_DSN": self.postgres.read_dsn}
+        own = {"INSIGHT_ID": name} | dsns
         return self._spec("insight", name, self.ports.insight_metrics(index), own)
 
     def specification(self, kind: Kind, index: int) -> ChildSpec:
