@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import AsyncExitStack
 
-from dataflow.insight.v1 import ask_service_pb2_grpc
+from dataflow.insight.v1 import ask_service_pb2_grpc, summary_service_pb2_grpc
 from dataflow_mesh.access import Tokens
 from dataflow_mesh.lifecycle import Process, run
 from dataflow_mesh.logs import configure_logging, fields
@@ -25,6 +25,8 @@ from dataflow_insight.engines.gemini.opening import open_gemini
 from dataflow_insight.engines.local import LocalEngine
 from dataflow_insight.postgres import Reader, open_own
 from dataflow_insight.settings import InsightSettings
+from dataflow_insight.summaries.service import SummaryService
+from dataflow_insight.summaries.store import SummaryStore
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +69,15 @@ async def serve(process: Process, settings: InsightSettings, *, key: str = "") -
             limits=settings.ask_limits,
             conversations=Conversations(store),
         )
-        await stack.enter_async_context(GrpcServer.from_settings(settings, [ask_service(service)], tokens=tokens))
+        summaries = SummaryService(
+            survey,
+            reader,
+            None if own is None else SummaryStore(own),
+            seconds=settings.answer_seconds,
+            per_caller=settings.asks_per_caller,
+        )
+        services = [ask_service(service), summary_service(summaries)]
+        await stack.enter_async_context(GrpcServer.from_settings(settings, services, tokens=tokens))
         await process.stopping.wait()
 
 
@@ -77,6 +87,15 @@ def ask_service(service: AskService) -> Service:
         ask_service_pb2_grpc.add_AskServiceServicer_to_server,
         service,
         "dataflow.insight.v1.AskService",
+    )
+
+
+def summary_service(service: SummaryService) -> Service:
+    """Returns the service as the mesh's server takes it."""
+    return (
+        summary_service_pb2_grpc.add_SummaryServiceServicer_to_server,
+        service,
+        "dataflow.insight.v1.SummaryService",
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
@@ -11,6 +12,7 @@ from dataflow.access.v1 import role_pb2
 from dataflow.insight.v1 import summary_pb2, summary_service_pb2, summary_service_pb2_grpc
 from dataflow_mesh.access import allows, current_caller
 from dataflow_mesh.errors import QueryTooExpensiveError, RoleMissingError
+from dataflow_mesh.logs import fields
 from dataflow_mesh.paging import decode, encode, page_size
 from grpc.aio import ServicerContext
 
@@ -23,6 +25,8 @@ from dataflow_insight.summaries.messages import summary_message
 from dataflow_insight.summaries.request import Catalogues, understand
 from dataflow_insight.summaries.store import SummaryStore
 from dataflow_insight.summaries.words import write
+
+_log = logging.getLogger(__name__)
 
 _LIST: Final = "/dataflow.insight.v1.SummaryService/ListSummaries"
 _PAGE: Final = 20
@@ -73,6 +77,10 @@ class SummaryService(summary_service_pb2_grpc.SummaryServiceServicer):
                     summary = await self._made(request)
             except TimeoutError as error:
                 raise QueryTooExpensiveError(metadata={"limit": "time"}) from error
+        _log.info(
+            "summary made",
+            extra=fields("summary_made", contract=summary.contract, readings=summary.reading_count),
+        )
         if self._store is None:
             summary.creator = creator
             return summary_service_pb2.SummarizeResponse(summary=summary)
@@ -127,6 +135,8 @@ class SummaryService(summary_service_pb2_grpc.SummaryServiceServicer):
         facts = await summarise(wanted.catalogue, wanted.scope, tuple(request.fields), self._queries, now)
         summary = summary_message(facts)
         text = gated(facts, write(facts, incomplete=wanted.incomplete), wanted.catalogue, now)
+        if text.removed:
+            _log.warning("sentences of a summary were removed", extra=fields("summary_cut", removed=text.removed))
         summary.text = text.text
         summary.bindings.extend(text.bindings)
         for computed in facts.results:
