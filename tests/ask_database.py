@@ -104,7 +104,7 @@ async def add_contract(
         "INSERT INTO validator.contract (name, active_revision, latest_revision) VALUES ($1, 1, 1)", name
     )
     await connection.execute("INSERT INTO validator.revision VALUES ($1, 1, $2)", name, json.dumps(spec))
-    types = {"string": "text", "number": "double precision", "integer": "bigint"}
+    types = {"string": "text", "number": "double precision", "integer": "bigint", "boolean": "boolean"}
     kinds = {entry["name"]: types.get(entry["type"], "text") for entry in spec["fields"]}
     columns = ", ".join(f'"{field}" {kinds[field]}' for field in fields)
     await connection.execute(
