@@ -1,11 +1,12 @@
-"""Takes a limit in brackets for what the word before it means: "windy hours (above 3 m/s)" is "hours with wspm above 3 m/s"."""
+"""Takes a limit in brackets for what the word before it means: "in windy hours (above 3 m/s)" is "when wspm above 3 m/s"."""
 
 import re
 from typing import Final
 
 from dataflow_insight.english.names import NameReader
 
-_TIMES: Final = r"(?:hours?|times?|weather|conditions?|periods?|readings?|measurements?|moments?|phases?|spells?|days?)"
+_TIMES: Final = r"(?:(?P<hours>hours?|times?|weather|conditions?|readings?|measurements?|moments?|days?)|(?P<runs>periods?|phases?|spells?|stretch(?:es)?|runs?|streaks?))"
+_IN: Final = r"(?:(?:in|on|during|at|for)\s+(?:the\s+)?)?"
 _BRACKETED: Final = (
     r"\s*\(\s*(?:i\.?e\.?,?\s+|that\s+is,?\s+|meaning\s+)?(?P<limit>[^()]*\d[^()]*|[^()]*\b(?:zero|freezing)\b[^()]*)\)"
 )
@@ -21,6 +22,9 @@ _ADJECTIVES: Final[tuple[tuple[str, str], ...]] = (
 _COMPARES: Final = re.compile(
     r"\s*(?:above|below|over|under|at\s+least|at\s+most|more|less|higher|lower|>|<|≥|≤|=|equal|minus\s+\d|-?\d|between|up\s+to|not)"
 )
+_SAYS_HOW: Final = re.compile(
+    r"\b(?:above|below|over|under|least|most|than|to|is|was|equals?|of|between|up|not|exactly|minus|past|exceeds?)\b"
+)
 
 
 def without_brackets(question: str, reader: NameReader) -> str:
@@ -35,12 +39,23 @@ def without_brackets(question: str, reader: NameReader) -> str:
         if item is None:
             continue
         for form in (
-            rf"\b(?:{words})\s+(?P<times>{_TIMES})\b{_BRACKETED}",
-            rf"\b(?:when(?P<times>)|while|if)\s+(?:it\s+)?(?:was\s+|is\s+|were\s+)?(?:{words})\b{_BRACKETED}",
+            rf"\b{_IN}(?:{words})\s+{_TIMES}\b{_BRACKETED}",
+            rf"\b(?:when|while|if)\s+(?:it\s+)?(?:was\s+|is\s+|were\s+)?(?:{words})\b{_BRACKETED}",
+            rf"(?<=\bof\s)(?:total\s+|complete\s+)?(?:{words})\b{_BRACKETED}",
         ):
             while (found := re.search(form, question, re.IGNORECASE)) is not None:
-                limit = found["limit"].strip()
-                lead = f"{found['times']} with" if found["times"] else "when"
-                subject = f" {item.name}" if _COMPARES.match(limit.lower()) else ""
-                question = f"{question[: found.start()]}{lead}{subject} {limit}{question[found.end() :]}"
+                question = question[: found.start()] + _plain(found, item.name) + question[found.end() :]
     return question
+
+
+def _plain(found: re.Match[str], field: str) -> str:
+    limit = found["limit"].strip()
+    if re.fullmatch(r"[^\W\d][\w\s]*?\s-?\d+(?:\.\d+)?", limit) and not _SAYS_HOW.search(limit):
+        limit = re.sub(r"\s(?=-?\d)", " equal to ", limit)
+    elif re.fullmatch(r"-?\d+(?:\.\d+)?", limit):
+        limit = f"equal to {limit}"
+    subject = f"{field} " if _COMPARES.match(limit.lower()) else ""
+    runs = found.groupdict().get("runs")
+    if found.re.pattern.startswith("(?<="):
+        return f"{subject}{limit}"
+    return f"{runs} with {subject}{limit}" if runs else f"when {subject}{limit}"

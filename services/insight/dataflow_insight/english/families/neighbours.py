@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from dataflow_insight.catalogue.catalogue import Contract
+from dataflow_insight.english.sheet import FIELD
 
 _SLACK: Final = 1.5
 """How many times the cadence neighbours may be apart: one missing reading is a break, a late one is not."""
@@ -14,7 +15,7 @@ _READING: Final = (
 )
 
 BETWEEN_READINGS: Final = (
-    rf"\b(?:between|from|across|over|in|within|of|among)\s+(?:any\s+|the\s+)?(?:two|2|one|pairs?\s+of)?\s*(?:directly\s+|immediately\s+)?{_NEXT}\s+{_READING}\b"
+    rf"\b(?:between|from|across|over|in|within|of|among)\s+(?:any\s+|the\s+)?(?:two|2|one|pairs?\s+of)?\s*(?:directly\s+|immediately\s+)?{_NEXT}\s+(?:{FIELD}\s*)?{_READING}\b"
     rf"|\bfrom\s+(?:one|a|each|any)\s+{_READING}\s+to\s+(?:the\s+)?(?:next|following|another|other)(?:\s+(?:one|{_READING}))?\b"
     rf"|\b{_READING}[\s-]+(?:to|by|over|on|after|for)[\s-]+{_READING}\b"
     rf"|\bbetween\s+(?:any\s+)?(?:two|2|one)\s+{_READING}(?:\s+and\s+the\s+next)?\b"

@@ -75,8 +75,8 @@ _OTHERS: Final = (
 )
 _PATTERNS: Final[tuple[tuple[Kind, str], ...]] = (
     (Kind.REST, rf"(?P<prep>)(?:otherwise|elsewhere|{_OTHERS}|(?:at\s+|in\s+|during\s+)?(?:all\s+)?the\s+(?:rest|others)\b|{_NOT_SO})"),
-    (Kind.RECURRING, rf"(?P<prep>(?:on|at|in|during|by|over|for|of)\s+)?{_THE}{RECURRING}(?:\s*\([^()]*\))?(?:{_TO}{RECURRING})?"),
-    (Kind.TIME, rf"(?P<prep>(?:on|in|at|during|for|of|from|over|since|before|after|until|till|throughout|within)\s+)?{_THE}(?:(?:day|month|week|year|period|date)s?\s+(?:of\s+)?)?{MOMENT}(?:\s*\([^()]*\))?(?:{_TO}{MOMENT})?(?:'s)?"),
+    (Kind.RECURRING, rf"(?P<prep>(?:on|at|in|during|by|over|for|of)\s+)?{_THE}{RECURRING}(?:\s*\((?=[^()]*[\d\ue000-\ue3ff])[^()]*\))?(?:{_TO}{RECURRING})?"),
+    (Kind.TIME, rf"(?P<prep>(?:on|in|at|during|for|of|from|over|since|before|after|until|till|throughout|within)\s+)?{_THE}(?:(?:day|month|week|year|period|date)s?\s+(?:of\s+)?)?{MOMENT}(?:\s*\((?=[^()]*[\d\ue000-\ue3ff])[^()]*\))?(?:{_TO}{MOMENT})?(?:'s)?"),
     (Kind.DEVICE, rf"(?P<prep>(?:at|in|for|of|from|on|by|near)\s+)?{_THE}(?:{DEVICE_NOUN}\s+)?{DEVICE}(?:'s)?(?:\s+{DEVICE_NOUN}\b)?"),
     (Kind.LIMIT, rf"(?P<prep>(?:when(?:ever)?|while|if|where|given(?:\s+that)?|with|without|under|as\s+long\s+as)\s+){_TO_BOUNDARY}"),
     (Kind.LIMIT, rf"(?P<prep>(?:in|on|during|for|at|over|under|of)\s+(?:the\s+)?){_ADJECTIVE_HOURS}"),

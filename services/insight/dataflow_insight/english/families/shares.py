@@ -33,7 +33,7 @@ _MISSING: Final = (
 )
 _TIMES: Final = r"(?:time|times|hours?|minutes?|seconds?|readings?|values?|measurements?|records?|rows?|samples?|observations?|cases|entries|moments)"
 _COPULA: Final = r"\b(?:was|were|is|are|did|does|do|had|has|have|exceed(?:s|ed)?|lay|lie|lies|show|shows|showed|fell|fall|falls|stayed|reach(?:ed|es)?)\b"
-_CLAUSE: Final = r"\b(?:when(?:ever)?|while|if|during|among|amongst|given(?:\s+that)?|where|provided|for\s+(?=the\s+)?(?=\w*\s*readings?\b)|with|having|of\s+(?:all\s+|the\s+)*(?:\w+\s+)?readings?)\b"
+_CLAUSE: Final = r"\b(?:when(?:ever)?|while|if|during|among|amongst|given(?:\s+that)?|where|provided|with|having|of\s+(?:all\s+|the\s+)*(?:\S+\s+){0,2}(?:readings?|values|measurements|hours|records|rows))\b"
 _LEADING: Final = r"^\W*(?:when(?:ever)?|while|if|during|among|amongst|given|of|in|for|with|considering|on|at)\b"
 
 
@@ -104,8 +104,8 @@ def _holding(reading: Reading, share_at: int) -> Plan:
     return Plan(
         contract=reading.contract.name,
         measure=Measure.SHARE,
-        holding=tuple(found.condition for found in sides.holding),
-        scope=replace(scope, conditions=tuple(found.condition for found in sides.among)),
+        holding=tuple(dict.fromkeys(found.condition for found in sides.holding)),
+        scope=replace(scope, conditions=tuple(dict.fromkeys(found.condition for found in sides.among))),
         time_zone=reading.zone.key,
     )
 

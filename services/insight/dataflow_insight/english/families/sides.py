@@ -160,7 +160,8 @@ def two_texts(
     replaced = {}
     for one, other in zip(sides.first, sides.second, strict=True):
         bare = other.core == other.start
-        replaced[(one.core if bare else one.start, one.end)] = written[other.start : other.end]
+        lead = "the " if bare and one.core == one.start and other.kind is Kind.RECURRING else ""
+        replaced[(one.core if bare else one.start, one.end)] = lead + written[other.start : other.end]
     return first, _edited(written, cuts, replaced, inserted)
 
 

@@ -77,7 +77,7 @@ def plan(reading: Reading) -> Plan | None:
     )
     sheet.take_all(r"\b(?:at\s+the\s+same\s+time|simultaneously|both)\b")
     scope = reading.read_scope()
-    holding = (*(found.condition for found in reading.conditions), *rain)
+    holding = tuple(dict.fromkeys([*(found.condition for found in reading.conditions), *rain]))
     if not holding:
         raise Refusal(unclear("It is not clear what has to hold all the time; please give a limit."))
     if [item for item in reading.free_fields() if item.name not in {condition.field for condition in holding}]:

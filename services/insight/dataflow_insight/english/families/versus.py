@@ -73,8 +73,10 @@ def _texts(reading: Reading, text: str, asked: Asked) -> tuple[str, str]:
     def outside(position: int) -> bool:
         return not any(piece.core <= position < piece.end for piece in (*limits, *sides))
 
+    on_average = tuple(found.span() for found in re.finditer(r",?\s*\bon\s+average\b,?", text))
+    deleted = (*asked.deleted, *on_average)
     measured = any(
-        outside(found.start()) and not any(start <= found.start() < end for start, end in asked.deleted)
+        outside(found.start()) and not any(start <= found.start() < end for start, end in deleted)
         for found in _MEASURED.finditer(text)
     )
     free = [found for found in re.finditer(FIELD, text) if outside(found.start())]
@@ -92,9 +94,10 @@ def _texts(reading: Reading, text: str, asked: Asked) -> tuple[str, str]:
             words, measured = "total", True
             reading.assumptions.append(f"how much {field.name} means the sum of all readings")
     if not measured and at >= 0:
-        reading.assumptions.append("the averages are compared")
+        if not on_average:
+            reading.assumptions.append("the averages are compared")
         words = f"average {words}".strip()
-    return two_texts(reading.sheet.case, asked.sides, asked.deleted, (at, words))
+    return two_texts(reading.sheet.case, asked.sides, deleted, (at, words))
 
 
 def _plan_of(reading: Reading, question: str) -> Plan:
