@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from dataflow_insight.catalogue.catalogue import Catalogue, Contract, Field, Kind
+from dataflow_insight.catalogue.catalogue import Catalogue, Contract, Field, Kind, Rollup
 
 MIX: Final = "mix"
 SIDE: Final = "side"
@@ -66,11 +66,11 @@ def random_readings(chance: random.Random, size: int = 120) -> Readings:
     return {name: _readings(chance, name, size) for name in _FIELDS}
 
 
-def catalogue_of(readings: Readings) -> Catalogue:
+def catalogue_of(readings: Readings, rollup: Rollup | None = None) -> Catalogue:
     """Returns the catalogue that a survey of the readings would give."""
     return Catalogue(
         tuple(
-            Contract(name, fields, tuple(sorted({reading.device for reading in readings[name]})))
+            Contract(name, fields, tuple(sorted({reading.device for reading in readings[name]})), rollup=rollup)
             for name, fields in _FIELDS.items()
         )
     )

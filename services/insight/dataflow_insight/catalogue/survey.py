@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Any, Final
 
-from dataflow_insight.catalogue.catalogue import Catalogue, Contract, Field, Kind
+from dataflow_insight.catalogue.catalogue import Catalogue, Contract, Field, Kind, Rollup
 from dataflow_insight.catalogue.values import Reads, ValueSamples
 from dataflow_insight.queries.query import quoted
 
@@ -58,6 +58,14 @@ LEFT JOIN pg_inherits ON inhparent = parent.oid
 JOIN pg_class part ON part.oid = coalesce(inhrelid, parent.oid)
 WHERE parent.relname = ANY($1::text[])
 GROUP BY 1
+"""
+
+_ROLLUPS: Final = """
+SELECT contract, nullif(rows_from, '-infinity'), nullif(rollups_from, '-infinity')
+FROM validator.rollup
+WHERE contract = ANY($1::text[])
+  AND to_regclass(format('rollup.%I', contract || ':hour')) IS NOT NULL
+  AND to_regclass(format('rollup.%I', contract || ':day')) IS NOT NULL
 """
 
 # A loose index scan: each step jumps to the next device id in the primary key, however many readings each has.
@@ -154,12 +162,18 @@ async def read_catalogue(reads: Reads, samples: ValueSamples) -> Catalogue:
     columns: dict[str, list[Sequence[Any]]] = {}
     for contract, *column in await reads.fetch(_COLUMNS, names):
         columns.setdefault(str(contract), []).append(column)
+    rollups = {str(name): Rollup(*horizon) for name, *horizon in await reads.fetch(_ROLLUPS, names)}
     contracts = []
     for name, (builtin, spec) in specs.items():
         if name in rows:
             fields = fields_of(spec, columns.get(name, []))
             contract = Contract(
-                name, fields, builtin=builtin, description=str(spec.get("description") or ""), rows=rows[name]
+                name,
+                fields,
+                builtin=builtin,
+                description=str(spec.get("description") or ""),
+                rows=rows[name],
+                rollup=rollups.get(name),
             )
             contracts.append(await _surveyed(reads, samples, contract))
     return Catalogue(tuple(contracts))

@@ -12,8 +12,11 @@ from dataflow_insight.queries.query import Role
 from dataflow_insight.queries.source import rows
 
 _NUMBER: Final = "::double precision"
-_READINGS: Final = Extra("n", "readings", Role.SUPPORT)
-_VALUES: Final = Extra("n", "values", Role.SUPPORT)
+READINGS: Final = Extra("n", "readings", Role.SUPPORT)
+"""How many readings are behind a value."""
+
+VALUES: Final = Extra("n", "values", Role.SUPPORT)
+"""How many values are behind a value."""
 
 
 def aggregated(frame: Frame, scope: Scope, keys: tuple[Key, ...], *, empty_groups: bool = False) -> Measured:
@@ -34,7 +37,7 @@ def aggregated(frame: Frame, scope: Scope, keys: tuple[Key, ...], *, empty_group
     value, support, extras = _aggregate(frame, empty_groups=empty_groups)
     if plan.measure is Measure.CHANGE:
         return _change(frame, source, keys)
-    return Measured(_grouped(keys, [f"{value} AS v", f"{support} AS n"], source), name_of(frame), extras)
+    return Measured(grouped(keys, [f"{value} AS v", f"{support} AS n"], source), name_of(frame), extras)
 
 
 def name_of(frame: Frame) -> str:
@@ -60,7 +63,8 @@ def group_by(keys: Sequence[Key]) -> str:
     return f" GROUP BY {', '.join(f's.{key.alias}' for key in keys)}" if keys else ""
 
 
-def _grouped(keys: Sequence[Key], cells: Sequence[str], source: str, where: str = "") -> str:
+def grouped(keys: Sequence[Key], cells: Sequence[str], source: str, where: str = "") -> str:
+    """Returns a SELECT of keys and cells of a source `s`, one row for each group."""
     named = [f"s.{key.alias}" for key in keys]
     return f"SELECT {', '.join([*named, *cells])} FROM ({source}) AS s{where}{group_by(keys)}"
 
@@ -76,31 +80,31 @@ def _aggregate(frame: Frame, *, empty_groups: bool) -> tuple[str, str, tuple[Ext
             counted = f"count({'s.v' if plan.field else '*'}){kept}"
             return counted, counted, ()
         case Measure.MISSING:
-            return "count(*) - count(s.v)", "count(*)", (_READINGS,)
+            return "count(*) - count(s.v)", "count(*)", (READINGS,)
         case Measure.MISSING_SHARE:
-            return f"(100.0 * (count(*) - count(s.v)) / nullif(count(*), 0)){_NUMBER}", "count(*)", (_READINGS,)
+            return f"(100.0 * (count(*) - count(s.v)) / nullif(count(*), 0)){_NUMBER}", "count(*)", (READINGS,)
         case Measure.SHARE:
             having = "count(*) FILTER (WHERE s.hp)"
             share = f"(100.0 * count(*) FILTER (WHERE s.hp AND s.h) / nullif({having}, 0)){_NUMBER}"
-            return share, having, (_READINGS,)
+            return share, having, (READINGS,)
         case Measure.DISTINCT:
             of = "s.v" if plan.field else "s.device_id"
-            return f"count(DISTINCT {of})", f"count({of})", (_VALUES if plan.field else _READINGS,)
+            return f"count(DISTINCT {of})", f"count({of})", (VALUES if plan.field else READINGS,)
         case Measure.CORRELATION:
             pair = f"s.v{_NUMBER}, s.o{_NUMBER}"
             return f"corr({pair})", f"regr_count({pair})", (Extra("n", "pairs", Role.SUPPORT),)
         case Measure.MEDIAN | Measure.PERCENTILE:
             part = 0.5 if plan.measure is Measure.MEDIAN else plan.percentile / 100
             at = frame.parameters.add(part, "double precision")
-            return f"percentile_cont({at}) WITHIN GROUP (ORDER BY s.v{_NUMBER})", "count(s.v)", (_VALUES,)
+            return f"percentile_cont({at}) WITHIN GROUP (ORDER BY s.v{_NUMBER})", "count(s.v)", (VALUES,)
         case Measure.AVG:
-            return f"avg(s.v){_NUMBER}", "count(s.v)", (_VALUES,)
+            return f"avg(s.v){_NUMBER}", "count(s.v)", (VALUES,)
         case Measure.STDDEV:
-            return f"stddev_samp(s.v){_NUMBER}", "count(s.v)", (_VALUES,)
+            return f"stddev_samp(s.v){_NUMBER}", "count(s.v)", (VALUES,)
         case Measure.RANGE:
-            return "max(s.v) - min(s.v)", "count(s.v)", (_VALUES,)
+            return "max(s.v) - min(s.v)", "count(s.v)", (VALUES,)
         case Measure.MIN | Measure.MAX | Measure.SUM:
-            return f"{plan.measure.name.lower()}(s.v)", "count(s.v)", (_VALUES,)
+            return f"{plan.measure.name.lower()}(s.v)", "count(s.v)", (VALUES,)
         case _:
             return "NULL", "0", ()
 
@@ -114,13 +118,13 @@ def _mode(frame: Frame, source: str, keys: Sequence[Key]) -> Measured:
         f" FROM ({source}) AS s WHERE s.v IS NOT NULL GROUP BY {named}s.v"
     )
     first = f"SELECT {named}s.v, s.n FROM ({counted}) AS s WHERE s.place = 1"
-    return Measured(first, name_of(frame), (_VALUES,), order="v")
+    return Measured(first, name_of(frame), (VALUES,), order="v")
 
 
 def _coverage(source: str, keys: Sequence[Key]) -> Measured:
     cells = ["count(*) AS v", "count(*) AS n", "min(s.moment) AS starts", "max(s.moment) AS ends"]
     cells.append("count(DISTINCT s.device_id) AS devices")
-    return Measured(_grouped(keys, cells, source), "readings", COVERED)
+    return Measured(grouped(keys, cells, source), "readings", COVERED)
 
 
 COVERED: Final = (
@@ -142,7 +146,7 @@ def _change(frame: Frame, source: str, keys: Sequence[Key]) -> Measured:
         f"{oldest} AS previous",
         f"{newest} AS next",
     ]
-    return Measured(_grouped(keys, cells, source, " WHERE s.v IS NOT NULL"), name_of(frame), CHANGED)
+    return Measured(grouped(keys, cells, source, " WHERE s.v IS NOT NULL"), name_of(frame), CHANGED)
 
 
 CHANGED: Final = (
@@ -150,6 +154,6 @@ CHANGED: Final = (
     Extra("ends", "last_time", Role.END),
     Extra("previous", "first_value", Role.PREVIOUS),
     Extra("next", "last_value", Role.NEXT),
-    _VALUES,
+    VALUES,
 )
 """What a change says beside itself."""

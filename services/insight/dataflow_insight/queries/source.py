@@ -26,7 +26,7 @@ _DAY: Final = timedelta(days=1)
 _LONGEST_DAY: Final = timedelta(hours=26)
 
 
-def rows(frame: Frame, scope: Scope, keys: tuple[Key, ...], *, empty_groups: bool = False) -> str:
+def rows(frame: Frame, scope: Scope, keys: tuple[Key, ...], *, empty_groups: bool = False, device: str = "") -> str:
     """Returns a SELECT of the rows in scope.
 
     Its columns: `device_id`, `moment`, `message` (of the reading), one for each key, `v` (value, in the plan's unit), `o`
@@ -38,6 +38,7 @@ def rows(frame: Frame, scope: Scope, keys: tuple[Key, ...], *, empty_groups: boo
         scope: Which readings.
         keys: Of their groups.
         empty_groups: Also rows for which the scope's conditions do not hold: `c` tells.
+        device: The SQL of the one device whose rows are read; empty: those of the scope.
     """
     plan, parameters = frame.plan, frame.parameters
     spans = merged(scope.times)
@@ -70,13 +71,14 @@ def rows(frame: Frame, scope: Scope, keys: tuple[Key, ...], *, empty_groups: boo
     cells.append(f"{stretch_number(parameters, spans, 'r.event_time')} AS stretch")
     joined = _joined(frame, scope, spans) if frame.joined is not None else ""
     filtered = f" WHERE {' AND '.join(where)}" if where else ""
-    return f"SELECT {', '.join(cells)} FROM ({_read(frame, scope, spans)}) AS r{joined}{filtered}"
+    return f"SELECT {', '.join(cells)} FROM ({_read(frame, scope, spans, device)}) AS r{joined}{filtered}"
 
 
-def _read(frame: Frame, scope: Scope, spans: tuple[TimeRange, ...]) -> str:
+def _read(frame: Frame, scope: Scope, spans: tuple[TimeRange, ...], device: str) -> str:
     """Returns a SELECT of the contract's table: the devices and times in scope, with the differences of neighbours."""
     plan, parameters = frame.plan, frame.parameters
-    where = device_conditions(parameters, scope, "t.device_id") + time_conditions(parameters, spans, "t.event_time")
+    where = [f"t.device_id = {device}"] if device else device_conditions(parameters, scope, "t.device_id")
+    where += time_conditions(parameters, spans, "t.event_time")
     cells = ["t.device_id", "t.event_time", "t.message_id"]
     cells += [f"{frame.stored(number)} AS f{number}" for number in range(len(frame.fields))]
     window = ""

@@ -1,7 +1,7 @@
 """From a checked plan to SQL: every identifier comes from the catalogue and is quoted, every value is a parameter.
 
-The parts, from the inside out: rows in scope (`source`, `where`), a value for each group (`measures`, `picked`, `runs`),
-folds and comparisons of these (`folded`), and here the limits, ranks and names of what remains.
+The parts, from the inside out: rows in scope (`source`, `where`), a value for each group (`measures`, `picked`, `runs`; `rollups` and
+`indexed` where these are exact and faster), folds and comparisons of these (`folded`), and here the limits, ranks and names of what remains.
 """
 
 # ruff: noqa: S608 - texts are quoted names of the catalogue, aliases of these modules, and numbers of parameters
@@ -12,11 +12,13 @@ from dataflow_insight.catalogue.catalogue import Contract
 from dataflow_insight.plans.plan import Comparison, GroupLimit, Measure, Plan, Scope
 from dataflow_insight.queries.folded import compared, folded
 from dataflow_insight.queries.frame import Frame, frame_of
+from dataflow_insight.queries.indexed import coverage, covers, finds_newest, newest
 from dataflow_insight.queries.keys import Key, keys_of
 from dataflow_insight.queries.measured import Extra, Measured
 from dataflow_insight.queries.measures import aggregated
 from dataflow_insight.queries.picked import picked, picks
 from dataflow_insight.queries.query import MAX_ROWS, Query, Role, quoted
+from dataflow_insight.queries.rollups import longest_rollup, rolled_up
 from dataflow_insight.queries.runs import is_run, longest, longest_values
 
 _MAX_NAME_BYTES: Final = 63
@@ -48,7 +50,11 @@ def _measured(frame: Frame, scope: Scope, keys: tuple[Key, ...], shown: tuple[Ke
     if is_run(frame):
         found = longest(frame, scope, keys) if alone else longest_values(frame, scope, keys)
     elif picks(frame):
-        found = picked(frame, scope, keys)
+        found = newest(frame, scope, keys) if finds_newest(frame, scope, keys) else picked(frame, scope, keys)
+    elif plan.measure is Measure.COVERAGE and covers(frame, scope, keys):
+        found = coverage(frame, scope, keys)
+    elif (longest_part := longest_rollup(frame, scope, keys)) is not None:
+        found = rolled_up(frame, scope, keys, longest_part)
     else:
         counted = bool(keys) and plan.measure is Measure.COUNT and (empty or plan.fold is not None)
         found = aggregated(frame, scope, keys, empty_groups=counted)
