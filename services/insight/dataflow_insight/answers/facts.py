@@ -52,7 +52,7 @@ _TAGS: Final = {
     Measure.MISSING_SHARE: {Tag.MISSING},
     Measure.COVERAGE: {Tag.SUM},
 }
-_COUNTS: Final = frozenset({Measure.COUNT, Measure.MISSING, Measure.DISTINCT, Measure.STREAK})
+_COUNTS: Final = frozenset({Measure.COUNT, Measure.MISSING, Measure.DISTINCT, Measure.STREAK, Measure.COVERAGE})
 
 
 class Facts:

@@ -15,7 +15,7 @@ from dataflow_insight.catalogue.catalogue import key_of
 from dataflow_insight.english.concepts import CONCEPTS
 
 _SEPARATOR: Final = re.compile(
-    r"[;,\n)|:?]|\s-\s|(?<!\w)(?:and|but|while|whereas|versus|vs\.?|against|compared\s+(?:to|with)|than|or|to|from|followed\s+by|before|after|until|till)(?!\w)",
+    r"[;,\n)|:?]|\s-\s|(?<!\w)(?:and|but|while|whereas|versus|vs\.?|against|compared\s+(?:to|with)|than|or|followed\s+by)(?!\w)",
     re.IGNORECASE,
 )
 _WORDLIKE: Final = frozenset(

@@ -72,7 +72,9 @@ _SPELLED: Final = re.compile(
     re.IGNORECASE,
 )
 _PRONOUN: Final = re.compile(r"(?:no|the|this|that|which|any|every|each|last|other|only|another)[\s-]+$", re.IGNORECASE)
-_PRONOUN_TAIL: Final = re.compile(r"\s+(?:of|that|which|with|another)\b", re.IGNORECASE)
+_PRONOUN_TAIL: Final = re.compile(
+    r"\s+(?:(?:of|that|which|with|another)\b|\w+\s+to\s+(?:the\s+next|another)\b)", re.IGNORECASE
+)
 _ORDINAL_WORD: Final = re.compile(rf"(?<![\w-])(?:{'|'.join(_ORDINALS)})(?!\w)", re.IGNORECASE)
 _TIME_UNIT: Final = re.compile(r"(?:\b(?:per|a|each|every|one|the\s+last)|\d)\s+$", re.IGNORECASE)
 _ORDINAL: Final = re.compile(r"(?<![\w.,/:-])(?P<digits>\d{1,3})(?:st|nd|rd|th)(?!\w)", re.IGNORECASE)

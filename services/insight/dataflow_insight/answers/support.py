@@ -23,6 +23,9 @@ NUMBERS: Final = frozenset(
         Role.SECONDS, Role.PREVIOUS, Role.NEXT, Role.DEVICES, Role.GROUP,
     }
 )  # fmt: skip
+_EMPTY: Final = "(empty)"
+"""How a group without a value is written."""
+
 _EXTREMES: Final = frozenset({Tag.HIGH, Tag.LOW, Tag.EXTREME, Tag.LONG})
 _SINCE: Final = re.compile(r"(?:since|from|after|starting(?:\s+\w+)?|later\s+than)\s+(?:the\s+)?$", re.IGNORECASE)
 _BEFORE: Final = re.compile(r"(?:before|until|till|up\s+to|through|earlier\s+than|to)\s+(?:the\s+)?$", re.IGNORECASE)
@@ -244,6 +247,7 @@ class Support:
         cells = facts.rows[claim.row]
         for column, own in enumerate(facts.roles):
             named = any(name.text == cells[column] for name in keys.names)
+            named = named or (cells[column] is None and _EMPTY in self._found.text)
             timed = any(fits_cell(time.when, cells[column], own, facts.zone) for time in keys.times)
             if own in {*NAMES, Role.BUCKET, Role.HOUR_OF_DAY, Role.WEEKDAY} and not (named or timed):
                 return None
@@ -270,6 +274,11 @@ class Support:
         if any(tag.tag not in facts.tags and tag.tag not in {Tag.HIGH, Tag.LOW, Tag.EXTREME} for tag in keys.tags):
             return False
         measured = facts.measured_keys(role)
+        if facts.plan.other_field and keys.fields:
+            # A reading is told with two of its fields in one sentence.
+            return any(name.key in measured for name in keys.fields) and all(
+                name.key in facts.field_keys for name in keys.fields
+            )
         return all(name.key in measured for name in keys.fields)
 
     def _is_limit(self, figure: Figure) -> bool:
@@ -361,6 +370,8 @@ class Support:
     def _fits(self, keys: _Keys, facts: Facts, row: int, role: Role) -> bool:
         """Returns whether a row can be what the names and times speak of."""
         for name in keys.names:
+            if self._is_left_out(name, facts, row, role):
+                continue
             if not facts.fits_name(name.text, row, role):
                 return False
             # Of several devices that were taken together, no single one has the value.
@@ -369,6 +380,13 @@ class Support:
                 if scopes and not any(set(scope.device_ids) <= self._named for scope in scopes):
                     return False
         return all(facts.fits_time(time.when, row, role) for time in keys.times)
+
+    def _is_left_out(self, name: Name, facts: Facts, row: int, role: Role) -> bool:
+        """Returns whether a device is named as one that the plan leaves out ("except Dingling")."""
+        if not EXCLUDING.search(self._found.rest[: name.start]):
+            return False
+        left_out = any(name.text in scope.excluded_device_ids for scope in facts.scopes(role))
+        return left_out and facts.cell(row, Role.DEVICE) != name.text
 
     def _keys(self, figure: Figure) -> _Keys:
         own = bool(self._near(self._found.names, figure.clause) or self._near(self._found.times, figure.clause))

@@ -22,20 +22,20 @@ _MONTHS: Final = [
 ]
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTH: Final = "(?P<month>" + "|".join(rf"{name}|{name[:3]}\.?" for name in _MONTHS) + r"|sept\.?)(?![\w])"
-_DAY: Final = r"(?<![\w.:/-])(?P<day>0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?(?![\w:/]|[.,]\d)"
-_YEAR: Final = r"(?P<year>(?:19|20)\d\d)(?![\w:/]|[.,]\d)"
-_OFFSET: Final = r"(?:\s?(?P<offset>Z|UTC|GMT|[+-]\d\d:?\d\d)(?![\w:]))?"
+_DAY: Final = r"(?<![\w.:/-])(?P<day>0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?(?![\w/]|[:.,]\d)"
+_YEAR: Final = r"(?P<year>(?:19|20)\d\d)(?![\w/]|[:.,]\d)"
+_OFFSET: Final = r"(?:\s?(?P<offset>Z|UTC|GMT|[+-]\d\d:?\d\d)(?!\w|:\d))?"
 _CLOCK: Final = (
     r"(?<![\w:.,/+-])(?:(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d)(?P<fraction>\.\d{1,9})?)?(?:\s?(?P<half>[ap])\.?m\b\.?)?"
     r"|(?P<lone>1[0-2]|0?\d)\s?(?P<lonehalf>[ap])\.?m\b\.?|(?P<hour24>[01]?\d|2[0-4])\s?(?:o'clock|uhr)\b|(?P<word>noon|midday|midnight)\b)"
-    rf"(?![\w:]|\.\d){_OFFSET}"
+    rf"(?!\w|[:.]\d){_OFFSET}"
 )
 _PATTERNS: Final = tuple(
     (name, re.compile(pattern, re.IGNORECASE))
     for name, pattern in (
-        ("iso", r"(?<![\w.,/-])(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)(?:(?:T|\s)(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?P<fraction>\.\d{1,9})?)?" + _OFFSET + r")?(?![\w:/]|-\d|\.\d)"),
-        ("numeric", r"(?<![\w.,/-])(?P<a>\d{1,4})(?P<mark>[/.])(?P<b>\d{1,2})(?P=mark)(?P<c>\d{4}|\d{1,2})(?![\w/:]|\.\d)"),
-        ("monthiso", r"(?<![\w.,/-])(?P<year>(?:19|20)\d\d)-(?P<month>0[1-9]|1[0-2])(?![\w/:]|[-.]\d)"),
+        ("iso", r"(?<![\w.,/-])(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)(?:(?:T|\s)(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?P<fraction>\.\d{1,9})?)?" + _OFFSET + r")?(?![\w/]|[-:.]\d)"),
+        ("numeric", r"(?<![\w.,/-])(?P<a>\d{1,4})(?P<mark>[/.])(?P<b>\d{1,2})(?P=mark)(?P<c>\d{4}|\d{1,2})(?![\w/]|[:.]\d)"),
+        ("monthiso", r"(?<![\w.,/-])(?P<year>(?:19|20)\d\d)-(?P<month>0[1-9]|1[0-2])(?![\w/]|[-:.]\d)"),
         ("daymonth", rf"{_DAY}(?:\s+of)?[\s-]+{_MONTH}(?:(?:,?\s+|-){_YEAR})?"),
         ("monthday", rf"(?<!\w){_MONTH}\s+(?:the\s+)?{_DAY}(?:,?\s+{_YEAR})?"),
         ("monthyear", rf"(?<!\w){_MONTH}(?:,?\s+|\s+of\s+){_YEAR}"),
@@ -47,7 +47,7 @@ _PATTERNS: Final = tuple(
         ("year", rf"(?<=\bin\s){_YEAR}|(?<=\bof\s){_YEAR.replace('year', 'year2')}|(?<=\bduring\s){_YEAR.replace('year', 'year3')}|(?<=\bsince\s){_YEAR.replace('year', 'year4')}"),
     )
 )  # fmt: skip
-_JOIN: Final = re.compile(r"\s*(?:,\s*)?(?:(?:at|from|T|@|on|the)\s+){0,2}\(?", re.IGNORECASE)
+_JOIN: Final = re.compile(r"\s*(?:,\s*)?(?:(?:at|T|@|on|the)\s+){0,2}\(?", re.IGNORECASE)
 _RELATIVE_DAYS: Final = {"today": 0, "yesterday": -1, "tomorrow": 1, "day before yesterday": -2}
 
 

@@ -37,5 +37,6 @@ class LocalEngine:
                 return
             if index:
                 yield Draft(" ")
-            for draft in phrase(computed.plan, computed.table, computed.contract):
+            joined = asked.catalogue.contract_named(plan.join.contract) if plan.join is not None else None
+            for draft in phrase(computed, asked.question, joined):
                 yield draft
