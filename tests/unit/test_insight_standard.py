@@ -42,10 +42,30 @@ def several(question: str) -> list[Plan]:
         ("p90 of pm2.5, Tiantan", replace(TIANTAN, measure=Measure.PERCENTILE, percentile=90.0)),
         ("upper quartile of PM2.5 at Tiantan", replace(TIANTAN, measure=Measure.PERCENTILE, percentile=75.0)),
         ("Standard deviation of PM2.5 at Tiantan?", replace(TIANTAN, measure=Measure.STDDEV)),
+        ("the 0.95 quantile of PM2.5 at Tiantan", replace(TIANTAN, measure=Measure.PERCENTILE, percentile=95.0)),
+        (
+            "Below which value were 90% of the PM2.5 readings at Tiantan?",
+            replace(TIANTAN, measure=Measure.PERCENTILE, percentile=90.0),
+        ),
+        (
+            "Which value did PM2.5 at Tiantan exceed 10% of the time?",
+            replace(TIANTAN, measure=Measure.PERCENTILE, percentile=90.0),
+        ),
         ("What was the PM2.5 range at Tiantan?", replace(TIANTAN, measure=Measure.RANGE)),
         (
             "How far apart are the highest and the lowest PM2.5 at Tiantan?",
             replace(TIANTAN, measure=Measure.RANGE),
+        ),
+        ("difference between max and min PM2.5 at Tiantan", replace(TIANTAN, measure=Measure.RANGE)),
+        ("By how much did the highest PM2.5 at Tiantan exceed the lowest?", replace(TIANTAN, measure=Measure.RANGE)),
+        ("Where did the wind mostly come from at Tiantan?", Plan("air", Measure.MODE, "wd", scope=at("Tiantan"))),
+        (
+            "What are the three highest PM2.5 values at Tiantan?",
+            replace(TIANTAN, measure=Measure.MAX, with_where_and_when=True, rank=3),
+        ),
+        (
+            "highest PM2.5 at Tiantan and its time",
+            replace(TIANTAN, measure=Measure.MAX, with_where_and_when=True),
         ),
         ("first PM2.5 reading of Tiantan", replace(TIANTAN, measure=Measure.FIRST)),
         ("Most common wind direction at Tiantan?", Plan("air", Measure.MODE, "wd", scope=at("Tiantan"))),
@@ -123,6 +143,46 @@ def test_groups(question: str, plan: Plan) -> None:
 )
 def test_limits_on_groups(question: str, plan: Plan) -> None:
     """A limit on an average chooses or counts groups, one on readings chooses readings."""
+    assert planned(question) == plan
+
+
+@pytest.mark.parametrize(
+    ("question", "plan"),
+    [
+        (
+            "On how many days did PM2.5 at Tiantan stay below 100 all day?",
+            replace(TIANTAN, measure=Measure.MAX, fold=Fold(BY_DAY, Measure.COUNT, GroupLimit(Comparison.LESS, 100))),
+        ),
+        (
+            "Which stations never exceeded 100 PM2.5?",
+            replace(
+                MEAN,
+                measure=Measure.MAX,
+                group_by=BY_DEVICE,
+                having=GroupLimit(Comparison.LESS_OR_EQUAL, 100),
+                focus=Focus.LIST,
+            ),
+        ),
+        (
+            "Did the daily average PM2.5 at Tiantan ever exceed 100?",
+            replace(TIANTAN, fold=Fold(BY_DAY, Measure.COUNT, ABOVE_100), focus=Focus.YES_NO),
+        ),
+        (
+            "Was there a day with an average PM2.5 above 100 at Tiantan?",
+            replace(TIANTAN, fold=Fold(BY_DAY, Measure.COUNT, ABOVE_100), focus=Focus.YES_NO),
+        ),
+        (
+            "average number of readings per day at Tiantan",
+            Plan("air", Measure.COUNT, scope=at("Tiantan"), fold=Fold(BY_DAY, Measure.AVG)),
+        ),
+        (
+            "average daily rainfall at Tiantan",
+            Plan("air", Measure.SUM, "rain", scope=at("Tiantan"), fold=Fold(BY_DAY, Measure.AVG)),
+        ),
+    ],
+)
+def test_limits_that_all_readings_keep_and_numbers_of_readings(question: str, plan: Plan) -> None:
+    """A limit kept all day is one on the highest or lowest of the day; counts and sums can be folded."""
     assert planned(question) == plan
 
 

@@ -1,5 +1,6 @@
 """The family of plain questions: what is computed of the readings in scope, broken down, ranked or limited by groups."""
 
+import re
 from dataclasses import replace
 
 from dataflow_insight.english.adjectives import Implied, implied_field
@@ -7,13 +8,17 @@ from dataflow_insight.english.conditions import Found
 from dataflow_insight.english.families.standard_arrange import Arranger
 from dataflow_insight.english.families.standard_groups import GroupReader, Groups
 from dataflow_insight.english.families.standard_intent import Intent, IntentReader
-from dataflow_insight.english.families.standard_limits import limit_on_groups
-from dataflow_insight.english.families.standard_measures import Word, asks_spread, asks_typical
+from dataflow_insight.english.families.standard_limits import limit_on_all, limit_on_groups
+from dataflow_insight.english.families.standard_measures import Word, asks_spread, asks_typical, read_measures
 from dataflow_insight.english.families.standard_pairs import Named
 from dataflow_insight.english.families.standard_shape import Shape
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, which_of
 from dataflow_insight.plans.plan import Measure, Plan
+
+_HOW_THE_AIR_WAS = (
+    r"\bhow\s+(?:dusty|polluted|smoggy|dirty|clean|bad|good|hazy)\s+(?:was|is|were)\s+(?:it|the\s+air|air)\b"
+)
 
 
 def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
@@ -25,11 +30,19 @@ def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
     scope = reading.read_scope()
     groups = GroupReader(reading, scope).read()
     limit = limit_on_groups(reading, grouped=groups.which is not None or groups.counted is not None)
+    if reading.names.fields:
+        reading.sheet.take(_HOW_THE_AIR_WAS)
+    reading.sheet.take_all(r"\bat\s+(?:the|one\s+and\s+the)\s+same\s+time\b|\bsimultaneously\b")
+    words = read_measures(reading.sheet)
     implied = implied_field(reading)
-    intent = IntentReader(reading.sheet, groups).read()
+    intent = IntentReader(reading.sheet, groups, words).read()
     if implied is not None and implied.measure is not None:
         intent.words.append(Word(implied.start, implied.end, implied.measure, adjective=True))
         intent.words.sort(key=lambda word: word.start)
+    universal = False
+    if limit is None and (groups.which is not None or groups.counted is not None or intent.yes_no) and not intent.words:
+        limit = limit_on_all(reading)
+        universal = limit is not None
     if limit is not None:
         rest = tuple(found.condition for found in reading.conditions if found is not limit)
         scope = replace(scope, conditions=rest)
@@ -47,7 +60,7 @@ def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
         coverage=intent.coverage,
     )
     arranger = Arranger(reading, intent, groups, limit)
-    return Shape(reading, scope, intent, groups, fields, implied, arranger).plans()
+    return Shape(reading, scope, intent, groups, fields, implied, arranger, universal).plans()
 
 
 def _fields(
@@ -65,6 +78,11 @@ def _fields(
         item = reading.contract.field_named(limit.condition.field)
         if item is not None:
             found[item.name] = Named(item, limit.start)
+    if not found and any(word.measure is Measure.RANGE for word in intent.words):
+        warmth = re.search(r"\b(?:hottest|warmest|coldest|coolest)\b", reading.text)
+        item = reading.reader.concept_field("temperature") if warmth is not None else None
+        if item is not None:
+            return [Named(item, 0)]
     if implied is not None:
         found.setdefault(implied.field.name, Named(implied.field, implied.start))
     if groups.value_field and not found and intent.words and intent.words[0].measure is Measure.MODE:

@@ -103,7 +103,7 @@ class Arranger:
             group_by = (Grouping.DEVICE,)
         if direction:
             return self._ranked(plan, group_by, direction)
-        focus = Focus.YES_NO if self.intent.yes_no else Focus.VALUE
+        focus = Focus.YES_NO if self.intent.yes_no or groups.some else Focus.VALUE
         return replace(plan, group_by=group_by, focus=focus)
 
     def _some(self, plan: Plan, each: Grouping, direction: int) -> Plan:

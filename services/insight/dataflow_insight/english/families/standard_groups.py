@@ -9,11 +9,14 @@ from datetime import timedelta
 from typing import Final
 
 from dataflow_insight.catalogue.catalogue import Kind
-from dataflow_insight.english.lexicon import DEVICE_NOUN, NUMBER_WORDS, ORDINALS
+from dataflow_insight.english.lexicon import DEVICE_NOUN, NUMBER_WORDS, ORDINALS, READING_NOUN
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, two_things, which_of
 from dataflow_insight.english.sheet import FIELD
 from dataflow_insight.plans.plan import Grouping, Scope
+
+YES_NO: Final = r"(?:and\s+|so\s+)?(?:did|was|were|is|are|has|have|does|do)\b"
+"""Pattern of the beginning of a question for yes or no."""
 
 NUMBER: Final = r"(?P<n>\d{1,4}|" + "|".join(word for word in NUMBER_WORDS if word != "zero") + r")"
 """Pattern of how many groups are wanted."""
@@ -62,6 +65,8 @@ _BEST_VALUE: Final = (
 _LEAD: Final = r"most|fewest|least"
 _BEFORE_NOUN: Final = r"(?:^|[,:;]\s*|\b(?:is|was|are|were|me|us|list|name|show|find|give|get|want|know|see|determine|identify|and|all|the|those|any|only|there|(?:names|ids|list)\s+of)\s+)$"
 _PROFILES: Final[tuple[tuple[str, Grouping], ...]] = (
+    (r"\bwhat\s+(?:does|do|did)\s+(?:the|a)\s+(?:typical|average|usual)\s+day\s+look\s+like\b", Grouping.HOUR_OF_DAY),
+    (r"\b(?:hour\s+by\s+hour|hour\s+for\s+hour)\b", Grouping.HOUR),
     (
         r"\b(?:the\s+)?(?:typical\s+|average\s+|mean\s+)?(?:diurnal|daily|hourly|24[- ]?h(?:our)?)\s+(?:profiles?|patterns?|cycles?|courses?|curves?|rhythms?|variations?)\b",
         Grouping.HOUR_OF_DAY,
@@ -89,6 +94,7 @@ class Groups:
         each: Finer groups of which something is computed again ("daily").
         each_at: Where that word stands; -1 for nowhere.
         value_field: The field whose values are groups; empty for none.
+        some: Whether there is any such group is asked.
         rank: How many of them are wanted ("top three"), 0 where the question does not say.
         place: Which of them is wanted ("second highest"), 0 where the question does not say.
         upward: Whether the highest come first; None where the question has not said so beside the number.
@@ -104,6 +110,7 @@ class Groups:
     each: Grouping | None = None
     each_at: int = -1
     value_field: str = ""
+    some: bool = False
     rank: int = 0
     place: int = 0
     upward: bool | None = None
@@ -135,6 +142,16 @@ class GroupReader:
         self._noun = _noun(marks)
         self._per_noun = _noun(whole)
 
+    def _cover_hours_as_readings(self) -> None:
+        """Covers "in hours with", where every reading is one hour (or minute): it is the readings that are meant."""
+        unit = {timedelta(hours=1): "hours?", timedelta(minutes=1): "minutes?"}.get(
+            self._reading.contract.cadence or timedelta()
+        )
+        if unit is not None:
+            self._sheet.take_all(
+                rf"(?<!number\s)(?<!count\s)\b(?:in|during|for|at|on|over|of|from)\s+(?:(?:all|only|just|those|the|any)\s+)*{unit}(?=\s+(?:with|when|where|in\s+which|during\s+which|that|having)\b)"
+            )
+
     def read(self) -> Groups:
         """Covers all words about groups and returns what they mean.
 
@@ -142,15 +159,18 @@ class GroupReader:
             Refusal: There are too many groups, or it is not clear which are meant.
         """
         groups = self._groups
+        self._cover_hours_as_readings()
         for pattern, grouping in _PROFILES:
             if self._sheet.take(pattern) is not None:
-                self._add(grouping)
+                self._add(self._hour() if grouping is Grouping.HOUR else grouping)
                 groups.profile |= grouping in {Grouping.HOUR_OF_DAY, Grouping.WEEKDAY}
         self._read_counted()
         self._read_rank()
+        self._read_some()
         self._read_which()
         self._read_per()
         self._read_each()
+        self._read_number_of_devices()
         if len(groups.per) > 2:
             raise Refusal(two_things())
         return groups
@@ -159,12 +179,12 @@ class GroupReader:
         """Reads "on how many days"."""
         counted = self._sheet.find(
             rf"\b(?:(?:on|for|during|in|at|over)\s+)?(?:how\s+many|(?:the\s+)?(?:number|count|amount)\s+of|count(?:\s+up)?)\s+(?:of\s+)?(?:the\s+)?(?:all\s+)?(?:different\s+|distinct\s+|such\s+|those\s+|complete\s+)*"
-            rf"(?P<noun>{_without_devices()})(?!\w)(?!\s+of\b)"
+            rf"(?P<noun>{_without_devices()})(?!\w)(?!\s+of\s+(?!data|readings|measurements|records|recordings))"
         ) or self._sheet.find(rf"\b(?:most|fewest|least)\s+(?P<noun>{_without_devices()})(?!\w)")
         # Hours are counted by their readings.
-        if counted is None or (grouping := self._grouping(counted["noun"])) in {Grouping.HOUR, Grouping.HOUR_OF_DAY}:
+        if counted is None or _is_hour(counted["noun"]):
             return
-        self._groups.counted = grouping
+        self._groups.counted = self._grouping(counted["noun"])
         self._sheet.cover(*(counted.span() if not re.match(_LEAD, counted.group()) else counted.span("noun")))
 
     def _read_rank(self) -> None:
@@ -178,6 +198,7 @@ class GroupReader:
             rf"\b(?:the\s+|any\s+|name\s+|list\s+)?{NUMBER}\s+(?={self._noun}\s+(?:with|that|which|having|where|on\s+which|when|of\s+(?:the\s+)?{either})\b)",
             rf"\b(?:the\s+)?{NUMBER}\s+(?=(?:{either})\s+(?:\w+\s+)?{self._noun}(?!\w))",
             rf"(?<=which\s)(?:the\s+)?{NUMBER}\s+(?={either})",
+            rf"\b(?:the\s+)?{NUMBER}\s+(?=(?:{either})\s+(?:(?:single|individual)\s+)?(?:{FIELD}|{READING_NOUN}))",
         ):
             found = sheet.find(pattern)
             if found is None or found["n"] in {"one", "1"}:
@@ -205,14 +226,28 @@ class GroupReader:
         if found is not None:
             groups.place = ORDINALS[found["place"]]
 
+    def _read_some(self) -> None:
+        """Reads "was there any day", "did any station"."""
+        groups, sheet = self._groups, self._sheet
+        if groups.counted is not None or groups.which is not None or not re.match(YES_NO, sheet.low):
+            return
+        found = sheet.find(
+            rf"\b(?:any|some|at\s+least\s+one|a\s+single|one)\s+(?:of\s+the\s+)?(?P<noun>{self._noun})(?!\w)|\bthere\s+(?:(?:a|any)\s+)?(?P<there>{self._noun})\s+(?=(?:with|when|where|on\s+which|in\s+which|that|whose)\b)"
+        )
+        if found is None or _is_hour(found["noun"] or found["there"]):
+            return
+        groups.counted = self._grouping(found["noun"] or found["there"])
+        groups.some = True
+        sheet.cover(*found.span())
+
     def _read_which(self) -> None:
         """Reads "which day", "the day with", "the warmest day"."""
         groups = self._groups
-        if groups.which is not None:
+        if groups.which is not None or groups.some:
             return
         noun = self._noun
         asked = self._sheet.find(
-            rf"\b(?:(?:at|in|from|on|during|for|with|under|of)\s+)?(?:which|what|whose)\s+(?:(?:are|were|is|was)\s+(?=the\b))?(?:one\s+)?(?:of\s+)?(?:(?:the|these|all|two|three)\s+)*(?:particular\s+|exact\s+)?(?P<noun>{noun})(?!\w)(?!\s+and\s+(?:at\s+)?(?:(?:which|what)\s+)?(?:hour|time)\b)"
+            rf"\b(?:(?:at|in|from|on|during|for|with|under|of)\s+)?(?:which|what|whose)\s+(?:(?:are|were)\s+(?=the\b))?(?:one\s+)?(?:of\s+)?(?:(?:the|these|all|two|three)\s+)*(?:particular\s+|exact\s+)?(?P<noun>{noun})(?!\w)(?!\s+and\s+(?:at\s+)?(?:(?:which|what)\s+)?(?:hour|time)\b)"
         )
         if asked is None and re.search(_BEST_VALUE, self._sheet.low):
             asked = self._sheet.find(
@@ -246,7 +281,9 @@ class GroupReader:
 
     def _read_per(self) -> None:
         """Reads "per station and day"."""
-        while (found := self._sheet.find(rf"\b{_PER}\s+(?:the\s+)?(?P<noun>{self._per_noun})(?!\w)(?:'s)?")) is not None:
+        while (
+            found := self._sheet.find(rf"\b{_PER}\s+(?:the\s+)?(?P<noun>{self._per_noun})(?!\w)(?:'s)?")
+        ) is not None:
             self._add(self._grouping(found["noun"]))
             self._keep_field(found["noun"])
             end = found.end()
@@ -277,6 +314,18 @@ class GroupReader:
         if found is not None:
             self._groups.each = self._grouping(found["each"])
             self._groups.each_at = found.start("each")
+
+    def _read_number_of_devices(self) -> None:
+        """Covers "the two rooms" where there are two."""
+        found = self._sheet.find(
+            rf"\b(?:(?:the|all|both|these|our)\s+)*{NUMBER}\s+(?={DEVICE_NOUN}\b)|\bboth\s+(?={DEVICE_NOUN}\b)"
+        )
+        if found is None:
+            return
+        number = found["n"] or "two"
+        count = int(number) if number.isdigit() else NUMBER_WORDS[number]
+        if count == len(self._reading.contract.devices):
+            self._sheet.cover(*found.span())
 
     def _each(self, adjective: str) -> Grouping:
         if adjective == "hourly" and self._hour() is Grouping.HOUR_OF_DAY:

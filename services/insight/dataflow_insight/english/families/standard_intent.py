@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dataflow_insight.english.families.standard_coverage import read_coverage
-from dataflow_insight.english.families.standard_groups import Groups
-from dataflow_insight.english.families.standard_measures import Word, read_extremes, read_measures
+from dataflow_insight.english.families.standard_groups import YES_NO, Groups
+from dataflow_insight.english.families.standard_measures import Word, read_extremes
 from dataflow_insight.english.lexicon import DEVICE_NOUN, READING_NOUN
 from dataflow_insight.english.sheet import DEVICE, FIELD, Sheet
 from dataflow_insight.plans.plan import Grouping, Measure
@@ -93,16 +93,15 @@ class Intent:
 class IntentReader:
     """Covers the words that say what is asked."""
 
-    def __init__(self, sheet: Sheet, groups: Groups) -> None:
-        """Takes a sheet on which the words of groups are covered."""
+    def __init__(self, sheet: Sheet, groups: Groups, words: list[Word]) -> None:
+        """Takes a sheet on which the words of groups and the plain measures are covered."""
         self._sheet = sheet
         self._groups = groups
-        self._intent = Intent()
+        self._intent = Intent(words=words)
 
     def read(self) -> Intent:
         """Returns what is asked."""
         intent = self._intent
-        intent.words = read_measures(self._sheet)
         if not intent.words and self._groups.each is None and self._groups.which is None:
             read_coverage(self._sheet, intent)
         self._read_devices()
@@ -112,6 +111,7 @@ class IntentReader:
         self._read_order()
         self._read_superlatives()
         self._read_ends()
+        self._read_how()
         intent.words.sort(key=lambda word: word.start)
         return intent
 
@@ -133,8 +133,11 @@ class IntentReader:
         ) or self._take(rf"\b(?:names|list|ids)\s+of\s+(?:all\s+)?(?:of\s+)?(?:the\s+)?(?:known\s+)?{DEVICE_NOUN}\b"):
             intent.devices = True
         elif self._take(rf"\bfor\s+all\s+(?:of\s+)?(?:the\s+)?(?:\w+\s+)?{DEVICE_NOUN}\b"):
-            # "The total for all stations" is one number.
-            if not re.search(r"\b(?:total|sum|overall|together|combined)\b", text):
+            # "The mean for all stations" is one number, "list the means for all stations" and the latest values are not.
+            if re.search(
+                r"\b(?:latest|last|current|newest|now|first|list|show|each|table|averages|means|medians|maxima|minima|maximums|minimums|totals|values)\b",
+                text,
+            ) and not re.search(r"\b(?:total|sum|overall|together|combined)\b", text):
                 self._per_device()
             intent.plural = True
         if self._take(
@@ -157,6 +160,10 @@ class IntentReader:
             groups.which = Grouping.DEVICE
         if groups.which is Grouping.DEVICE:
             self._cover_choice()
+        if groups.which is None and self._take(
+            rf"\b(?:and|with|plus)\s+(?:its|the)\s+{DEVICE_NOUN}(?=\W*$|\s+(?:it|that|which)\b)"
+        ):
+            groups.which = Grouping.DEVICE
         if groups.which in {None, Grouping.DEVICE} and self._take(
             r"(?:^|\band\s+|,\s*|\bi\.e\.\s+)where\b(?!\s*" + FIELD + ")"
         ):
@@ -168,6 +175,15 @@ class IntentReader:
             intent.plural = True
         if re.search(r"\b(?:combined|together|in\s+total|overall|altogether|in\s+all|across|over)\b", text):
             intent.combined = True
+
+    def _read_how(self) -> None:
+        """Covers "how strong was" beside a measure: it asks for the value."""
+        self._take(
+            r"\bhow\s+(?:high|low|strong|weak|large|big|small|great|bad|good|severe|intense|heavy|deep|elevated|long)\b(?=\s+(?:was|is|were|are|did|does|has|have)\b)"
+        )
+        if self._groups.profile:
+            self._take(r"\bhow\b(?!\s+(?:many|much|often|long))")
+            self._take(r"\b(?:develops?|evolves?|changes?|vary|varies|behaves?)\b")
 
     def _per_device(self) -> None:
         if Grouping.DEVICE not in self._groups.per:
@@ -188,7 +204,7 @@ class IntentReader:
         intent, text = self._intent, self._sheet.low
         if self._take(
             r"(?:^|\band\s+|,\s*|\bplus\s+|\btell\s+me\s+|\bknow\s+|\bfind\s+out\s+|\bexactly\s+|\bshow\s+me\s+)when\b|\b(?:at|on|since)?\s*(?:which|what)\s+(?:exact\s+)?(?:date\s+and\s+time|time|timestamp|moment|point\s+in\s+time)\b|\bwhat\s+was\s+the\s+(?:time|timestamp)\b"
-            r"|\b(?:the\s+)?(?:exact\s+)?(?:time|timestamp|moment|date\s+and\s+time)\s+(?:it\s+(?:was|occurred|happened)|(?:it|this|that)\s+was|of\s+(?:its\s+|that\s+)?occurrence)\b"
+            r"|\b(?:and|with|plus|incl(?:uding|\.)?)\s+(?:its|the|their)\s+(?:exact\s+)?(?:time(?:stamp)?|date(?:\s+and\s+time)?|moment)\b|\b(?:the\s+)?(?:exact\s+)?(?:time|timestamp|moment|date\s+and\s+time)\s+(?:it\s+(?:was|occurred|happened)|(?:it|this|that)\s+was|of\s+(?:its\s+|that\s+)?occurrence)\b"
             r"|\b(?:time|timestamp|moment)\s+of\s+(?:the\s+)?(?=highest|lowest|max|min|last|latest|peak|largest|"
             + FIELD
             + ")"
@@ -198,9 +214,7 @@ class IntentReader:
             r"\b(?:at|on|in)?\s*(?:which|what)\s+(?:day|date)\s+and\s+(?:at\s+)?(?:(?:which|what)\s+)?(?:hour|time)\b"
         ):
             intent.when = True
-        if re.match(r"(?:and\s+|so\s+)?(?:did|was|were|is|are|has|have|does|do)\b", text) or re.search(
-            r"\bwhether\b", text
-        ):
+        if re.match(YES_NO, text) or re.search(r"\bwhether\b", text):
             self._take(r"\bwhether\b")
             intent.yes_no = True
         if self._take(

@@ -9,9 +9,14 @@ from dataflow_insight.english.sheet import FIELD
 
 _MEASURED: Final = (
     r"\b(?:averages?|averaged|averaging|avg|means?|medians?|maximums?|maxima|max|minimums?|minima|min|highest|lowest|peaks?|peaked|largest|smallest|"
-    r"totals?|totalled|totaled|sums?|standard\s+deviations?|std\s?dev|stdev|stddev|range|percentile|quartile|quantile|p\d\d)\b"
+    r"(?<!in\s)totals?|totalled|totaled|sums?|standard\s+deviations?|std\s?dev|stdev|stddev|range|percentile|quartile|quantile|p\d\d)\b"
 )
 _FILTER: Final = r"\b(?:when|while|whenever|if|with|having|for\s+which|in\s+which|during|hours?|but|or|where(?!\s+the\s+(?:average|mean|median|max|min|total|daily)))\b"
+_ALWAYS: Final = (
+    r"\b(?:all\s+day(?:\s+long)?|(?:for\s+|during\s+|throughout\s+)?the\s+(?:whole|entire|full)\s+(?:day|time)|throughout(?:\s+the\s+day)?|all\s+the\s+time|at\s+all\s+times|"
+    r"always|constantly|permanently|without\s+exception|at\s+every\s+hour|round\s+the\s+clock|around\s+the\s+clock|never|every\s+single\s+hour)\b"
+)
+_STAYED: Final = r"\b(?:stay(?:s|ed|ing)?|remain(?:s|ed)?|kept|keeps?)\b"
 _ON_AVERAGE: Final = r"\uf8ff*[\s,]*(?:(?:µg/m3|%|degrees?|°c)\s*)?(?:,\s*)?(?:on\s+average|in\s+the\s+mean|on\s+a\s+daily\s+average|averaged)\b"
 
 
@@ -37,6 +42,20 @@ def limit_on_groups(reading: Reading, *, grouped: bool) -> Found | None:
         ):
             return found
     return None
+
+
+def limit_on_all(reading: Reading) -> Found | None:
+    """Returns the limit that all readings of a group have to keep ("stayed below zero all day"); None for none.
+
+    Its words are covered.
+    """
+    if len(reading.conditions) != 1:
+        return None
+    found = reading.conditions[0]
+    if not re.search(rf"{_ALWAYS}|{_STAYED}|\b(?:not|never|no)\b|n't\b", reading.text):
+        return None
+    reading.sheet.take_all(_ALWAYS)
+    return found
 
 
 def _about(between: str, own: str, *, grouped: bool) -> bool:

@@ -21,16 +21,21 @@ _BOTTOM: Final = r"(?:lowest|minimum|min\.?|minimal|smallest|coldest|coolest|wea
 _LINK: Final = r"(?:\s+(?:the|its|their|a|an|of|single|overall))*\s+"
 _FILL: Final = r"(?:(?:the|its|their|a|an|all|each|every|of|in|at|for|on)\s+)*"
 
-RANGE: Final = (
-    rf"\b(?:the\s+)?(?:difference|spread|gap|span|distance|range|swing|interval)\s+(?:between|from)\s+{_FILL}{_TOP}{_FIELD_WORDS}\s+(?:and|to|minus)\s+{_FILL}{_BOTTOM}\b",
-    rf"\b(?:the\s+)?(?:difference|spread|gap|span|distance|range|swing|interval)\s+(?:between|from)\s+{_FILL}{_BOTTOM}{_FIELD_WORDS}\s+(?:and|to)\s+{_FILL}{_TOP}\b",
+DIFFERENCE: Final = (
+    rf"\b(?:the\s+)?(?:difference|spread|gap|span|distance|range|swing|interval)\b[^?.]{{0,40}}?\b(?:between|from)\s+{_FILL}{_TOP}{_FIELD_WORDS}\s+(?:and|to|minus)\s+{_FILL}{_BOTTOM}\b",
+    rf"\b(?:the\s+)?(?:difference|spread|gap|span|distance|range|swing|interval)\b[^?.]{{0,40}}?\b(?:between|from)\s+{_FILL}{_BOTTOM}{_FIELD_WORDS}\s+(?:and|to)\s+{_FILL}{_TOP}\b",
     rf"\(?\b{_TOP}{_FIELD_WORDS}\s*(?:minus|less|-)\s*{_FILL}{_BOTTOM}\b\)?",
     rf"\bhow\s+(?:far|wide|much)\s+apart\s+(?:are|were|is|was|lie|lay)\s+{_FILL}(?:{_TOP}{_FIELD_WORDS}\s+and\s+{_FILL}{_BOTTOM}|{_BOTTOM}{_FIELD_WORDS}\s+and\s+{_FILL}{_TOP})\b",
     rf"\bdiffer(?:s|ed)?\s+between\s+{_FILL}(?:{_TOP}{_FIELD_WORDS}\s+and\s+{_FILL}{_BOTTOM}|{_BOTTOM}{_FIELD_WORDS}\s+and\s+{_FILL}{_TOP})\b",
-    r"(?<!time\s)(?<!date\s)\b(?:(?:total|overall|full)\s+)?range(?:\s+of(?:\s+(?:the\s+)?values)?)?\b(?!\s*(?:of\s+)?(?:time|dates)\b)(?!\s*(?:between|from|to)\s+(?:minus\s+)?-?\d)",
+    rf"\b(?:by\s+)?how\s+much\s+(?:did|does)\s+{_FILL}{_TOP}\b[^?.]{{0,60}}?\b(?:exceed|surpass|lie\s+above)\s+{_FILL}{_BOTTOM}(?:\s+(?:one|value))?\b",
+)
+"""Ways to ask for the highest less the lowest value that name both."""
+
+_RANGE: Final = (
+    *DIFFERENCE,
+    r"(?<!time\s)(?<!date\s)(?<!quartile\s)\b(?:(?:total|overall|full)\s+)?range(?:\s+of(?:\s+(?:the\s+)?values)?)?\b(?!\s*(?:of\s+)?(?:time|dates)\b)(?!\s*(?:between|from|to)\s+(?:minus\s+)?-?\d)",
     r"\bpeak[- ]to[- ](?:peak|trough)\b|\bamplitude\b|\bmax[- ]min(?:\s+(?:difference|spread|range))?\b",
 )
-"""Ways to ask for the highest less the lowest value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +65,10 @@ class Word:
 
 
 _PERCENTILES: Final = (
-    r"\b(?:the\s+)?(?P<p>\d{1,2}(?:\.\d+)?)(?:st|nd|rd|th)?[\s-]*(?:%[\s-]*)?(?:percentiles?|perc\.?|pctl?|%?-?quantiles?|centiles?)\b(?:\s+(?:value\s+)?of)?",
+    r"(?<![\d.])\b(?:the\s+)?(?P<q>0?\.\d+)[\s-]*quantile\b(?:\s+of)?",
+    r"\bquantile\s+(?P<q>0?\.\d+)\b(?:\s+of)?",
+    r"(?<![\d.])\b(?:the\s+)?(?P<p>\d{1,2}(?:\.\d+)?)(?:st|nd|rd|th)?[\s-]*(?:%[\s-]*)?(?:percentiles?|perc\.?|pctl?|%?-?quantiles?|centiles?)\b(?:\s+(?:value\s+)?of)?",
     r"\b(?:percentile|quantile|centile)\s+(?P<p>\d{1,2}(?:\.\d+)?)(?![\d.])(?:\s*%)?",
-    r"\b(?:the\s+)?(?P<q>0?\.\d+)[\s-]*quantile\b",
-    r"\bquantile\s+(?P<q>0?\.\d+)\b",
     r"\bp[\s-]?(?P<p>\d{1,2}(?:\.\d+)?)(?![\d.])\b(?:\s+of)?",
     rf"\b(?:the\s+)?(?P<tens>{'|'.join(_TENS)})\s+percentile\b",
     rf"\b(?:the\s+)?(?P<nth>{'|'.join(_NTH)})\s+quartile\b",
@@ -78,7 +83,7 @@ _PLAIN: Final[tuple[tuple[str, Measure], ...]] = (
         r"\b(?:the\s+)?(?:sample\s+)?(?:standard|std\.?|stand\.?)[\s-]*(?:deviations?|devs?\.?)|\bst\.?\s?devs?\b|\bstddevs?\b|\bstdevs?\b|\bstds?\b|\bsd\b|\bsigma\b",
         Measure.STDDEV,
     ),
-    *((pattern, Measure.RANGE) for pattern in RANGE),
+    *((pattern, Measure.RANGE) for pattern in _RANGE),
     (
         r"\b(?:the\s+)?(?:most|commonest)\s+(?:common(?:ly)?|frequent(?:ly)?|often|prevalent|usual)\b(?:\s+(?:occurring|seen|observed|reported|recorded|measured))?|\bmost\s+often\b|\b(?:the\s+)?(?:prevailing|predominant|dominant|dominating|main|predominating|modal|commonest)\b|\b(?:the\s+)?mode\b(?!\s*:)|\b(?:usually|mostly|mainly|predominantly|typically)\b",
         Measure.MODE,
@@ -121,6 +126,8 @@ def read_measures(sheet: Sheet) -> list[Word]:
     computed = {word.measure for word in words}
     if computed & {Measure.STDDEV, Measure.RANGE, Measure.PERCENTILE}:
         sheet.take_all(rf"\bhow\s+much\b(?=.*{_SPREAD})|{_SPREAD}")
+    if Measure.RANGE in computed:
+        sheet.take_all(r"\bby\s+how\s+(?:much|many\s+\S+)|\bhow\s+much\b|\bdiffer(?:s|ed)?\b")
     if computed:
         sheet.take_all(_TYPICAL)
     return sorted(words, key=lambda word: word.start)

@@ -44,8 +44,9 @@ def roles(words: list[Word], text: str, *, each_at: int, choosing: bool, limited
         return _with_each(words, text, each_at, choosing=choosing and not limited)
     if choosing and not limited:
         return _choosing(words)
+    words = _once(words)
     _check_list(words, text)
-    return Roles(tuple(_once(words)))
+    return Roles(tuple(words))
 
 
 def _with_each(words: list[Word], text: str, each_at: int, *, choosing: bool) -> Roles:

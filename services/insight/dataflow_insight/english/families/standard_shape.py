@@ -17,9 +17,9 @@ from dataflow_insight.english.families.standard_roles import Roles, roles
 from dataflow_insight.english.names import adds_up
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, needs_field, two_things, unclear, which_of
-from dataflow_insight.plans.plan import Focus, Grouping, Measure, Plan, Scope
+from dataflow_insight.plans.plan import Comparison, Focus, Fold, Grouping, Measure, Plan, Scope
 
-_VALUE_ASKED = r"\bwhat\s+(?:was|is|were)\s+(?:the\s+)?(?!time|timestamp|station|sensor|device|date|day|hour|moment)|^(?:the\s+)?(?:highest|lowest|max\w*|min\w*|peak)\b"
+_VALUE_ASKED = r"\bwhat\s+(?:was|is|were)\s+(?:the\s+)?(?!time|timestamp|station|sensor|device|date|day|hour|moment)|^(?:the\s+)?(?:highest|lowest|largest|smallest|hottest|coldest|warmest|strongest|max\w*|min\w*|peak)\b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class Shape:
         fields: What is measured; empty for readings.
         implied: The adjective that names a field.
         arranger: Adds the groups.
+        universal: The limit on groups is one that all their readings keep.
     """
 
     reading: Reading
@@ -43,6 +44,7 @@ class Shape:
     fields: list[Named]
     implied: Implied | None
     arranger: Arranger
+    universal: bool = False
 
     def plans(self) -> tuple[Plan, ...]:
         """Returns the queries.
@@ -95,8 +97,15 @@ class Shape:
             if not computed or self.arranger.limit is None:
                 raise Refusal(unclear("Devices can be counted only by a limit."))
             groups.counted = Grouping.DEVICE
+        if self.universal:
+            return self._always
+        if groups.some and groups.counted is Grouping.DEVICE and not computed:
+            # Whether any device is so is whether any reading is.
+            groups.counted = None
         if groups.counted is not None and not computed:
             return self._counting(Counter.days)
+        if intent.count and len(computed) == 1 and len(groups.per) == 1 and groups.per[0].is_calendar:
+            return self._folded_count
         if (intent.count or intent.how_often) and not [word for word in computed if not word.extreme]:
             return self._counting(Counter.count)
         if (intent.count or intent.how_often) and groups.counted is None:
@@ -135,6 +144,32 @@ class Shape:
             and not self.fields
             and not self.scope.conditions
         )
+
+    def _always(self, plan: Plan) -> tuple[Plan, ...]:
+        """Groups whose readings all keep a limit: their highest, or lowest, one does."""
+        having = self.arranger.having
+        if having is None or self.intent.words or self.intent.hours or self.intent.missing:
+            raise Refusal(two_things())
+        upper = having.comparison in {Comparison.LESS, Comparison.LESS_OR_EQUAL}
+        if not upper and having.comparison not in {Comparison.GREATER, Comparison.GREATER_OR_EQUAL}:
+            raise Refusal(unclear())
+        measure = Measure.MAX if upper else Measure.MIN
+        note = f"all readings are so when the {'highest' if upper else 'lowest'} one is"
+        item = self.fields[0].field
+        return (
+            self.arranger.arrange(
+                replace(plan, measure=measure, field=item.name, assumptions=(*plan.assumptions, note))
+            ),
+        )
+
+    def _folded_count(self, plan: Plan) -> tuple[Plan, ...]:
+        """Computes something of numbers of readings: "the average number of readings per day"."""
+        (each,) = self.groups.per
+        self.groups.per = []
+        (word,) = [word for word in self.intent.words if not word.amount]
+        measured = self._measured
+        plan = replace(plan, field=measured.name if measured is not None else "", fold=Fold((each,), word.measure))
+        return (self.arranger.arrange(plan),)
 
     def _distinct(self, plan: Plan) -> tuple[Plan, ...]:
         if self._measured is None:
@@ -193,7 +228,14 @@ class Shape:
                 and not found.folds
                 and adds_up(item)
             ):
-                raise Refusal(which_of("the average of the sums", "the average of the readings"))
+                note = (
+                    f"daily {item.name} is the sum of a day"
+                    if self.groups.each is Grouping.DAY
+                    else f"{item.name} is added up"
+                )
+                added = replace(plan, measure=Measure.SUM, field=item.name, assumptions=(*plan.assumptions, note))
+                plans += [self.arranger.arrange(added, direction, Measure.AVG) for direction in directions]
+                continue
             one = replace(plan, measure=measure, percentile=word.percentile, field=item.name)
             plans += [self.arranger.arrange(one, direction, fold) for direction in directions for fold in folds]
         return tuple(plans)
@@ -234,12 +276,14 @@ class Shape:
         words = intent.words
         if not words or not all(word.extreme and not word.amount for word in words) or groups.each is not None:
             return False
-        if groups.counted is not None or self.arranger.limit is not None or intent.ranked or groups.rank:
+        if groups.counted is not None or self.arranger.limit is not None or intent.ranked:
+            return False
+        if groups.rank and (groups.which is not None or groups.per):
             return False
         if len({word.measure for word in words}) > 1 and (groups.which is not None or intent.when):
             return False
         if groups.which is None:
-            return not groups.place or not self.arranger.choosing or groups.which is None
+            return True
         if any(word.adjective for word in words) and any(not word.adjective for word in words):
             return False
         vague = self.implied is not None and any(word.start == self.implied.start for word in words)
@@ -257,11 +301,11 @@ class Shape:
     def _extreme(self, plan: Plan) -> Plan:
         intent, groups = self.intent, self.groups
         text = self.reading.text
-        if groups.place:
+        if groups.place or groups.rank:
             return replace(
                 plan,
                 with_where_and_when=True,
-                rank=groups.place,
+                rank=groups.place or groups.rank,
                 place=groups.place,
                 focus=Focus.TIME if intent.when else Focus.DEVICE if groups.which is not None else Focus.VALUE,
             )

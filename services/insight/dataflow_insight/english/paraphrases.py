@@ -1,0 +1,83 @@
+"""Says some roundabout questions in plain words before they are read, each said in the assumptions."""
+
+import re
+from typing import Final
+
+from dataflow_insight.english.names import NameReader
+
+_WIND: Final = r"(?:the\s+|a\s+)?winds?\s+(?:(?:mostly|usually|mainly|typically|normally|come|comes|came|coming|blow|blows|blew|blowing|blown|from)\s*)+"
+_FORMS: Final[tuple[tuple[str, str, str], ...]] = (
+    (
+        "wind direction",
+        rf"\b(?:from\s+)?(?:which|what)\s+(?:way|direction|point|quarter)\s+(?:did|does|do|was|is|has|were)\s+(?P<wind>{_WIND})",
+        "what was the {field} ",
+    ),
+    ("wind direction", rf"\bwhere\s+(?:did|does|was|is)\s+(?P<wind>{_WIND})(?=.*)", "what was the {field} "),
+    ("wind direction", r"\b(?:the\s+)?wind(?:'s)?\s+(?:usual|main|prevailing)\s+direction\b", "the prevailing {field}"),
+    ("rain", r"\b(?:did|does|has)\s+it\s+(?P<ever>ever\s+)?(?:actually\s+)?rain(?:ed)?\b", "was {field} above 0"),
+    ("rain", r"\b(?:was|is)\s+there\s+(?:ever\s+)?any\s+rain(?:fall)?(?:\s+at\s+all)?\b", "was {field} ever above 0"),
+    ("rain", r"\bhow\s+many\s+rainy\s+(?P<unit>hours|days)\b(?:\s+(?:were|did)\s+(?:there|we\s+have))?", "how many {unit} was {field} above 0"),
+    ("rain", r"\bhow\s+many\s+(?P<unit>hours|days)\s+(?:of|with)\s+(?:any\s+)?rain(?:fall)?\b(?!\s*(?:of|above|over|below|under|more|less|between|>|<))(?:\s+(?:were|did)\s+(?:there|we\s+have))?", "how many {unit} was {field} above 0"),
+)  # fmt: skip
+_SHARE: Final = (
+    r"(?:only\s+|just\s+)?(?P<n>\d{1,2}(?:\.\d+)?|half)\s*(?:%|percent|per\s+cent)?\s*of\s+(?:the\s+|all\s+|its\s+)*"
+)
+_TIMES: Final = r"(?:time|readings|values|measurements|hours|data|samples|observations|cases)"
+_VALUE: Final = r"(?:value|level|concentration|limit|threshold|figure|number|amount)"
+_BELOW: Final = r"(?:below|under|beneath|less\s+than|lower\s+than|at\s+or\s+below|at\s+most|no\s+more\s+than)"
+_ABOVE: Final = r"(?:above|over|more\s+than|higher\s+than|greater\s+than|beyond|at\s+least)"
+_ARE: Final = r"(?:is|are|was|were|lies?|lay|do|does|did|falls?|fell|stays?|stayed|remains?|remained|has|have)"
+_QUANTILES: Final[tuple[tuple[str, bool], ...]] = (
+    (rf"\b{_BELOW}\s+(?:which|what)\s+{_VALUE}\s+{_ARE}\s+{_SHARE}", True),
+    (rf"\b{_ABOVE}\s+(?:which|what)\s+{_VALUE}\s+{_ARE}\s+{_SHARE}", False),
+    (
+        rf"\b(?:which|what)\s+(?P<rest>[^?]{{0,40}}?){_VALUE}\s+(?:is|was|gets?|got)\s+not\s+exceeded\s+(?:by|in|for|during)\s+{_SHARE}{_TIMES}",
+        True,
+    ),
+    (
+        rf"\b(?:which|what)\s+(?P<rest>[^?]{{0,40}}?){_VALUE}\s+(?:is|was|gets?|got)\s+exceeded\s+(?:by|in|for|during)\s+{_SHARE}{_TIMES}",
+        False,
+    ),
+    (
+        rf"\b(?:which|what)\s+{_VALUE}\s+(?:did|does|do|was|is)\s+(?P<rest>[^?]{{0,80}}?)\s+(?:exceed(?:ed)?|surpass(?:ed)?|{_ABOVE}|(?:go|stay|lie|rise)\s+{_ABOVE})\s+(?:(?:in|for|during)\s+)?{_SHARE}{_TIMES}",
+        False,
+    ),
+    (
+        rf"\b(?:which|what)\s+{_VALUE}\s+(?:did|does|do|was|is)\s+(?P<rest>[^?]{{0,80}}?)\s+(?:{_BELOW}|(?:go|stay|lie|fall)\s+{_BELOW})\s+(?:(?:in|for|during)\s+)?{_SHARE}{_TIMES}",
+        True,
+    ),
+    (
+        rf"\b{_SHARE}{_TIMES}?\s*(?P<rest>[^?]{{0,80}}?)\s+{_ARE}\s+{_BELOW}\s+(?:which|what)(?:\s+{_VALUE})?",
+        True,
+    ),
+    (
+        rf"\b{_SHARE}{_TIMES}?\s*(?P<rest>[^?]{{0,80}}?)\s+{_ARE}\s+{_ABOVE}\s+(?:which|what)(?:\s+{_VALUE})?",
+        False,
+    ),
+)
+_USUALLY: Final = r"\b(?:mostly|usually|mainly|typically|normally)\b"
+
+
+def plainly(question: str, names: NameReader, assumptions: list[str]) -> str:
+    """Returns the question with roundabout forms said plainly, where the contract measures what they are about."""
+    for pattern, below in _QUANTILES:
+        found = re.search(pattern, question, re.IGNORECASE)
+        if found is None:
+            continue
+        share = 50.0 if found["n"] == "half" else float(found["n"])
+        written = f"the {share if below else 100 - share:g}th percentile of {found.groupdict().get('rest') or ''} "
+        assumptions.append("the value below which a part of the readings lie is a percentile")
+        return f"{question[: found.start()]}{written}{question[found.end() :]}"
+    for concept, pattern, plain in _FORMS:
+        item = names.concept_field(concept)
+        if item is None:
+            continue
+        form = re.compile(pattern, re.IGNORECASE)
+        while (found := form.search(question)) is not None:
+            groups = found.groupdict()
+            written = plain.format(field=item.name, **{name: text for name, text in groups.items() if text})
+            if groups.get("wind") and re.search(_USUALLY, groups["wind"], re.IGNORECASE):
+                written = written.replace("the ", "the prevailing ", 1)
+            assumptions.append(f'"{found.group().strip()}" means "{written.strip()}"')
+            question = f"{question[: found.start()]}{written}{question[found.end() :]}"
+    return question
