@@ -37,6 +37,7 @@ __all__ = [
     "AsksExhaustedError",
     "BridgeOverloadedError",
     "CancelledError",
+    "CallerBudgetExhaustedError",
     "ContractExistsError",
     "ContractInUseError",
     "ContractInactiveError",
@@ -331,6 +332,13 @@ class AsksExhaustedError(ResourceExhaustedError):
     """
 
 
+class CallerBudgetExhaustedError(ResourceExhaustedError):
+    """The caller's questions have cost as much as they may for now, or it has too many queries in the making.
+
+    `RetryInfo` says when to try again. Metadata: {"limit": "cost|queries"}.
+    """
+
+
 class ConversationNotFoundError(NotFoundError):
     """The caller has no conversation of that id; ended ones are kept for `conversation_days`.
 
@@ -452,6 +460,7 @@ BY_REASON: Mapping[str, type[DataflowError]] = MappingProxyType(
         "TABLE_LOCKED": TableLockedError,
         "QUERY_TOO_EXPENSIVE": QueryTooExpensiveError,
         "ASKS_EXHAUSTED": AsksExhaustedError,
+        "CALLER_BUDGET_EXHAUSTED": CallerBudgetExhaustedError,
         "CONVERSATION_NOT_FOUND": ConversationNotFoundError,
         "CONVERSATION_BUSY": ConversationBusyError,
         "CONVERSATION_FULL": ConversationFullError,

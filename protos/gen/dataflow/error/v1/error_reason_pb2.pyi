@@ -102,6 +102,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION. The conversation has as many turns or characters as it may; begin another. Metadata: {"conversationId": "...", "limit": "turns|characters"}."""
     ERROR_REASON_SUMMARY_NOT_FOUND: _ErrorReason.ValueType  # 65
     """NOT_FOUND. No summary of that id. Metadata: {"summaryId": "..."}."""
+    ERROR_REASON_CALLER_BUDGET_EXHAUSTED: _ErrorReason.ValueType  # 66
+    """RESOURCE_EXHAUSTED. The caller's questions have cost as much as they may for now, or it has too many queries in the making; `RetryInfo` says when to try again. Metadata: {"limit": "cost|queries"}."""
     ERROR_REASON_CONVERSATIONS_OFF: _ErrorReason.ValueType  # 68
     """FAILED_PRECONDITION. This server keeps no conversations: it has no `postgres_dsn` that may write. Metadata: {}."""
     ERROR_REASON_JOB_NOT_FOUND: _ErrorReason.ValueType  # 70
@@ -204,6 +206,8 @@ ERROR_REASON_CONVERSATION_FULL: ErrorReason.ValueType  # 64
 """FAILED_PRECONDITION. The conversation has as many turns or characters as it may; begin another. Metadata: {"conversationId": "...", "limit": "turns|characters"}."""
 ERROR_REASON_SUMMARY_NOT_FOUND: ErrorReason.ValueType  # 65
 """NOT_FOUND. No summary of that id. Metadata: {"summaryId": "..."}."""
+ERROR_REASON_CALLER_BUDGET_EXHAUSTED: ErrorReason.ValueType  # 66
+"""RESOURCE_EXHAUSTED. The caller's questions have cost as much as they may for now, or it has too many queries in the making; `RetryInfo` says when to try again. Metadata: {"limit": "cost|queries"}."""
 ERROR_REASON_CONVERSATIONS_OFF: ErrorReason.ValueType  # 68
 """FAILED_PRECONDITION. This server keeps no conversations: it has no `postgres_dsn` that may write. Metadata: {}."""
 ERROR_REASON_JOB_NOT_FOUND: ErrorReason.ValueType  # 70

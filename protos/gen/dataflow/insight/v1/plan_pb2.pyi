@@ -499,7 +499,9 @@ Global___Fold: _TypeAlias = Fold  # noqa: Y015
 
 @_typing.final
 class Join(_message.Message):
-    """A second contract beside the first: its numeric fields are averaged over each stretch of time, so that one row stands beside each reading."""
+    """A second contract beside the first: over each stretch of time its numbers are averaged, and of its texts and flags the most
+    frequent one is taken, so that one row stands beside each reading. Readings with nothing beside them do not count.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -512,7 +514,7 @@ class Join(_message.Message):
     """How readings belong together."""
     @_builtins.property
     def bucket(self) -> _duration_pb2.Duration:
-        """How long the stretches of time are, whole minutes up to a day."""
+        """How long the stretches of time are: whole minutes that divide a day; a day is one of the plan's time zone."""
 
     def __init__(
         self,
@@ -566,7 +568,7 @@ class QueryPlan(_message.Message):
     percentile: _builtins.float
     """For PERCENTILE, 0 to 100."""
     other_field: _builtins.str
-    """For CORRELATION: the second field."""
+    """For CORRELATION: the second field. For LATEST, FIRST, and MIN and MAX with where and when: its value in the same reading."""
     other_joined: _builtins.bool
     """The second field belongs to the joined contract."""
     difference: Global___Difference.ValueType
@@ -576,16 +578,20 @@ class QueryPlan(_message.Message):
     group_joined: _builtins.bool
     """The field of VALUE belongs to the joined contract."""
     rank: _builtins.int
-    """0: rows by group; n > 0: the n highest groups; n < 0: the n lowest."""
+    """0: rows by group; n > 0: the n highest groups; n < 0: the n lowest; with `compared_with` by difference. Without groups: the n
+    most extreme readings (MIN, MAX), longest runs (STREAK) or gaps (GAP).
+    """
     with_where_and_when: _builtins.bool
     """For MIN and MAX: also which device and when."""
     time_zone: _builtins.str
     """IANA name of the zone of days, hours and weekdays; empty: UTC."""
     unit: _builtins.str
-    """The unit that values are given in, where it is another than the field's."""
+    """The unit that values are given in, and that limits on groups are in, where it is another than the field's; for GAP a unit of time."""
     @_builtins.property
     def holding(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]:
-        """For SHARE and STREAK: what must hold."""
+        """For SHARE and STREAK: what must hold; for COUNT of differences: which are counted. With `difference`, conditions on `field`
+        are about the differences.
+        """
 
     @_builtins.property
     def scope(self) -> Global___Scope:
@@ -609,7 +615,7 @@ class QueryPlan(_message.Message):
 
     @_builtins.property
     def having(self) -> Global___GroupLimit:
-        """Only groups whose value stands so."""
+        """Only groups whose value stands so; with `compared_with`, whose difference does."""
 
     @_builtins.property
     def join(self) -> Global___Join:
