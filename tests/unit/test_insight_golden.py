@@ -97,6 +97,8 @@ def compute(rows: list[Row], wanted: Row) -> Any:
 def _holds(row: Row, wanted: Row) -> bool:
     if wanted.get("devices") and row["device"] not in wanted["devices"]:
         return False
+    if row["device"] in wanted.get("excluded", ()):
+        return False
     time = datetime.fromisoformat(row["time"])
     if "start" in wanted and time < _time(wanted["start"]):
         return False
@@ -155,6 +157,8 @@ def _plan_of(plan: Plan) -> Row:
         written["field"] = plan.field
     if plan.scope.device_ids:
         written["devices"] = sorted(plan.scope.device_ids)
+    if plan.scope.excluded_device_ids:
+        written["excluded"] = list(plan.scope.excluded_device_ids)
     span = plan.scope.hull
     if span.start is not None:
         written["start"] = span.start

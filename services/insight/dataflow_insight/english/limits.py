@@ -207,6 +207,10 @@ def asked_unit(sheet: Sheet, item: Field, assumptions: list[str]) -> str:
     Raises:
         ConditionError: The field measures something else, or its unit is not known.
     """
+    said = rf"(?:,\s*)?(?:\bgiven\s+|\bknowing\s+)?(?:that\s+|which\s+)?(?:it\s+)?(?:is|are|was|were)\s+(?:recorded|measured|stored|given|logged|reported)\s+in\s+(?P<unit>{UNIT})(?![\w/^])"
+    while match := sheet.take(said):
+        if not _own(item, match["unit"]):
+            raise ConditionError("The field is in another unit than the question says.")
     asked = ""
     patterns = (
         rf"\b(?:in|as|to|into)\s+(?P<unit>{UNIT})(?![\w/^])|\(\s*(?:in\s+)?(?P<other>{UNIT})\s*\)",
@@ -223,10 +227,6 @@ def asked_unit(sheet: Sheet, item: Field, assumptions: list[str]) -> str:
             asked = _symbol(given)
             note = f"values of {item.name} are converted from {_symbol(item.source_unit)} to {asked}"
             assumptions.append(note if item.unit else f"{note}; its contract says no unit")
-    said = rf"(?:,\s*)?(?:\bgiven\s+|\bknowing\s+)?(?:that\s+|which\s+)?(?:it\s+)?(?:is|are|was|were)\s+(?:recorded|measured|stored|given|logged|reported)\s+in\s+(?P<unit>{UNIT})(?![\w/^])"
-    while match := sheet.take(said):
-        if not _own(item, match["unit"]):
-            raise ConditionError("The field is in another unit than the question says.")
     return asked
 
 

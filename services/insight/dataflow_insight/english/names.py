@@ -2,16 +2,20 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final
 
 from dataflow_insight.catalogue.catalogue import Contract, Field, key_of
-from dataflow_insight.english.concepts import CONCEPTS, Concept
+from dataflow_insight.english.concepts import CONCEPTS
+from dataflow_insight.english.exclusions import take_exclusions, unknown_exclusion
 from dataflow_insight.english.lexicon import CORE_WORDS, DEVICE_NOUN, common, protected
 from dataflow_insight.english.moments import MONTHS, WEEKDAYS
-from dataflow_insight.english.sheet import DEVICE_BASE, FIELD_BASE, Sheet, Word, mark_of
+from dataflow_insight.english.sheet import DEVICE, DEVICE_BASE, FIELD_BASE, Sheet, Word, index_of, mark_of
 from dataflow_insight.english.spelling import SLIPS, closest, closest_name
+from dataflow_insight.english.vocabulary import adds_up, aliases_of, concept_of, groups_of, is_concept
+
+__all__ = ["Mention", "NameReader", "Names", "adds_up", "concept_of"]
 
 _LONGEST_NAME: Final = 7
 _JOINT: Final = re.compile(r"[ \-_./:#@]?")
@@ -51,11 +55,13 @@ class Names:
     Attributes:
         fields: In the order of the question.
         devices: Device ids in the order of the question, without repetition.
+        excluded: Those that the question leaves out.
         ambiguous: Names that fit several fields or devices.
     """
 
     fields: list[Mention] = field(default_factory=list)
     devices: list[str] = field(default_factory=list)
+    excluded: list[str] = field(default_factory=list)
     ambiguous: list[str] = field(default_factory=list)
 
 
@@ -64,7 +70,8 @@ class NameReader:
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
-        self._aliases = _aliases(contract)
+        self._aliases = aliases_of(contract)
+        self._groups = groups_of(contract)
         self._foreign = {
             key_of(phrase) for concept in CONCEPTS for phrase in concept.phrases if key_of(phrase) not in self._aliases
         }
@@ -116,6 +123,7 @@ class NameReader:
     def read(self, sheet: Sheet, assumptions: list[str]) -> Names:
         """Marks all devices, then all fields, and returns them."""
         names = Names()
+        named: list[str] = []
         for start, end, key in self._spans(sheet, self._device_key):
             text = sheet.case[start:end]
             fitting = self._contract.device_keys[key]
@@ -126,29 +134,45 @@ class NameReader:
                 continue
             if not exact:
                 assumptions.append(f'"{text}" is the device {chosen[0]}')
-            sheet.cover(start, end, mark_of(DEVICE_BASE, len(names.devices)))
-            if chosen[0] not in names.devices:
-                names.devices.append(chosen[0])
+            if chosen[0] not in named:
+                named.append(chosen[0])
+            sheet.cover(start, end, mark_of(DEVICE_BASE, named.index(chosen[0])))
+        marks = take_exclusions(sheet)
+        names.excluded = list(dict.fromkeys(named[index_of(DEVICE_BASE, mark)] for mark in marks))
+        left = {named[index_of(DEVICE_BASE, mark)] for mark in re.findall(DEVICE, sheet.visible)}
+        names.devices = [device for device in named if device in left]
         self._read_fields(sheet, names, assumptions, self._field_key)
         if not names.fields:
             self._read_fields(sheet, names, assumptions, self._common_field_key)
         names.fields.sort(key=lambda mention: mention.start)
+        unknown = unknown_exclusion(sheet)
+        if unknown is not None and not self._known(unknown[2]):
+            # The name is left for whoever refuses unknown ones.
+            sheet.cover(unknown[0], unknown[1])
         return names
 
     def _read_fields(self, sheet: Sheet, names: Names, assumptions: list[str], key_in: "_KeyOf") -> None:
+        several: list[tuple[int, tuple[Field, ...]]] = []
         for start, end, key in self._spans(sheet, key_in):
             text = sheet.low[start:end]
             mark = mark_of(FIELD_BASE, len(names.fields))
-            found = self._aliases.get(key, ())
+            found = self._aliases.get(key) or self._groups.get(key, ())
             if len(found) > 1:
-                names.ambiguous.append(text)
+                several.append((len(names.fields), found))
             chosen = found[0] if found else None
-            if chosen is not None and text != chosen.name.casefold():
-                note = f'"{text}" is the field {chosen.name}'
-                if note not in assumptions:
-                    assumptions.append(note)
+            if len(found) <= 1:
+                _say(assumptions, text, chosen)
             names.fields.append(Mention(chosen, text, start, mark))
             sheet.cover(start, end, mark)
+        sure = {item.field for place, item in enumerate(names.fields) if place not in {index for index, _ in several}}
+        for index, found in several:
+            # "How dusty was it (PM10)?" names the one that is meant.
+            meant = [item for item in found if item in sure]
+            if len(meant) == 1:
+                names.fields[index] = replace(names.fields[index], field=meant[0])
+                _say(assumptions, names.fields[index].text, meant[0])
+            else:
+                names.ambiguous.append(names.fields[index].text)
 
     def _spans(self, sheet: Sheet, key_in: "_KeyOf") -> list[tuple[int, int, str]]:
         """Returns start, end and key of the longest names from left to right."""
@@ -186,7 +210,7 @@ class NameReader:
 
     def _field_key(self, sheet: Sheet, start: int, end: int) -> str | None:
         key = self._alias(sheet.low[start:end])
-        if key is None or (common(key) and key in self._aliases and not _is_concept(key)):
+        if key is None or (common(key) and key in self._aliases and not is_concept(key)):
             return None
         # "press-2" is some device and not the field "press".
         return None if re.match(r"[-_#]\d", sheet.low[end:]) else key
@@ -199,7 +223,7 @@ class NameReader:
     def _alias(self, text: str) -> str | None:
         key = key_of(text)
         for candidate in (key, key.removesuffix("s"), key.removesuffix("es")):
-            if candidate in self._aliases or candidate in self._foreign:
+            if candidate in self._aliases or candidate in self._groups or candidate in self._foreign:
                 return candidate
         return None
 
@@ -255,51 +279,12 @@ class NameReader:
 _KeyOf = Callable[[Sheet, int, int], str | None]
 
 
-def concept_of(item: Field) -> Concept | None:
-    """Returns the quantity that a field measures, as far as its name says."""
-    keys = _own_keys(item)
-    return next((concept for concept in CONCEPTS if any(key in concept.names for key in keys)), None)
-
-
-def _aliases(contract: Contract) -> dict[str, tuple[Field, ...]]:
-    strong: dict[str, list[Field]] = {}
-    exact = {key_of(item.name): item for item in contract.fields}
-    for item in contract.fields:
-        keys = set(_own_keys(item))
-        concept = concept_of(item)
-        if concept is not None:
-            keys |= {key_of(phrase) for phrase in concept.phrases}
-        if item.description and len(item.description.split()) <= 4:
-            keys.add(key_of(item.description))
-        for key in keys:
-            if key and exact.get(key, item) is item:
-                strong.setdefault(key, []).append(item)
-    weak: dict[str, list[Field]] = {}
-    for item in contract.fields:
-        for word in _words(item.name)[-1:]:
-            if len(word) > 2:
-                weak.setdefault(word, []).append(item)
-                for concept in CONCEPTS:
-                    if word in concept.names:
-                        for phrase in concept.phrases:
-                            weak.setdefault(key_of(phrase), []).append(item)
-    for key, items in weak.items():
-        if key not in strong:
-            strong[key] = list(dict.fromkeys(items))
-    return {key: tuple(items) for key, items in strong.items()}
-
-
-def _own_keys(item: Field) -> list[str]:
-    last = item.name.rsplit("/", 1)[-1]
-    return [key_of(item.name), key_of(last)]
-
-
-def _words(name: str) -> list[str]:
-    return [word.casefold() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+|\d+", name)]
-
-
-def _is_concept(key: str) -> bool:
-    return any(key == key_of(phrase) for concept in CONCEPTS for phrase in concept.phrases)
+def _say(assumptions: list[str], text: str, item: Field | None) -> None:
+    """Notes which field another name was taken for."""
+    if item is not None and text != item.name.casefold():
+        note = f'"{text}" is the field {item.name}'
+        if note not in assumptions:
+            assumptions.append(note)
 
 
 def _joined(sheet: Sheet, words: list[Word]) -> bool:
@@ -310,9 +295,3 @@ def _joined(sheet: Sheet, words: list[Word]) -> bool:
         if not _JOINT.fullmatch(between):
             return False
     return True
-
-
-def adds_up(item: Field) -> bool:
-    """Returns whether a sum of this field over time means something."""
-    concept = concept_of(item)
-    return concept is not None and concept.adds_up

@@ -22,6 +22,7 @@ from dataflow_insight.english.refusals import (
     future,
     not_yet,
     off_topic,
+    several_fit,
     unclear,
     unknown_device,
     unknown_field,
@@ -34,7 +35,7 @@ from dataflow_insight.english.zones import read_zone
 from dataflow_insight.plans.plan import Scope
 
 _DEVICE_SLOT: Final = rf"\b(?:at|in|from|near|around|for|by|of|and|or|{DEVICE_NOUN}|compare|than|between)\s+(?:the\s+)?[\"']?$|\b(?:did|does|has|have)\s+[\"']?$"
-_FIRM_DEVICE_SLOT: Final = rf"\b(?:at|in|from|near|around|{DEVICE_NOUN}[-_#]?)\s*(?:the\s+)?[\"']?$"
+_FIRM_DEVICE_SLOT: Final = rf"\b(?:at|in|from|near|around|except(?:\s+for)?|excluding|other\s+than|apart\s+from|leaving\s+out|besides|ignoring|{DEVICE_NOUN}[-_#]?)\s*(?:the\s+)?[\"']?$"
 _DEVICE_TAIL: Final = rf"[\"']?(?:'s\b|[-_#]?\s*\d*\s+(?:{DEVICE_NOUN}|send|report|record|measure|deliver|register)\b)"
 _FIELD_SLOT: Final = (
     r"\b(?:average|mean|avg|highest|lowest|maximum|minimum|max|min|largest|smallest|greatest|peak|total|sum|latest|last|newest|"
@@ -143,6 +144,7 @@ class Reading:
         self.conditions = read_conditions(self.sheet, self.names.fields, self.reader, self.assumptions, one_day=one_day)
         self._scope = Scope(
             device_ids=tuple(self.names.devices),
+            excluded_device_ids=tuple(self.names.excluded),
             times=ranges,
             day_times=day_times,
             weekdays=weekdays,
@@ -213,7 +215,7 @@ class Reading:
         if left:
             raise Refusal(unclear() if about else off_topic())
         if self.names.ambiguous:
-            raise Refusal(unclear("A name in the question fits several fields or devices."))
+            raise Refusal(several_fit(self.names.ambiguous))
 
     def _cover_phrases(self) -> None:
         """Covers phrases whose words would mean something else one by one."""

@@ -67,6 +67,15 @@ def unclear(why: str = "") -> Declined:
     return Declined(Decline.NOT_UNDERSTOOD, f"{text} {why}".strip())
 
 
+def several_fit(names: Iterable[str]) -> Declined:
+    """Returns the question back to the asker: these names fit several fields or devices."""
+    shown = [f'"{name}"' for name in names if not any(letter.isdigit() for letter in name)]
+    which = f" {', '.join(shown)}" if shown else " in the question"
+    return Declined(
+        Decline.AMBIGUOUS, f"A name{which} fits several fields or devices; please write the one that is meant."
+    )
+
+
 def which_of(*meanings: str) -> Declined:
     """Returns the question back to the asker: what was asked has several meanings.
 
