@@ -133,7 +133,7 @@ def _range_words(item: TimeRange, zone: ZoneInfo) -> str:
         if until.date() <= first.date():
             return f"on {first:%Y-%m-%d}"
         return f"from {first:%Y-%m-%d} to {until:%Y-%m-%d}"
-    if end - start <= timedelta(microseconds=1):
+    if end - start <= timedelta(minutes=1):
         return f"at {shown_time(start, zone)}"
     return f"from {shown_time(start, zone)} to before {shown_time(end, zone)}"
 

@@ -29,6 +29,7 @@ COMPARED: Final = frozenset({Role.OTHER_VALUE, Role.OTHER_SUPPORT})
 BOTH: Final = frozenset({Role.DIFFERENCE, Role.PERCENT, Role.RATIO})
 """Columns about both sides of a comparison."""
 
+_MINUTE: Final = timedelta(minutes=1)
 _TAGS: Final = {
     Measure.COUNT: {Tag.SUM},
     Measure.AVG: {Tag.MEAN},
@@ -230,6 +231,8 @@ def scope_says(when: When, scope: Scope, zone: ZoneInfo) -> str | None:
 
 
 def _range_says(when: When, item: TimeRange, zone: ZoneInfo) -> str | None:
+    if item.start is not None and item.end is not None and item.end - item.start <= _MINUTE and when.minute is not None:
+        return "all" if when.fits(item.start, zone) else None
     own = _interval(when, item, zone)
     if own is not None:
         first, last = own
@@ -243,8 +246,6 @@ def _range_says(when: When, item: TimeRange, zone: ZoneInfo) -> str | None:
     for moment, said in ((item.start, "start"), (item.end, "end")):
         if moment is not None and when.fits(moment, zone):
             return said
-    if item.start is not None and item.end == item.start + timedelta(microseconds=1):
-        return "all" if when.fits(item.start, zone) else None
     return None
 
 

@@ -284,7 +284,7 @@ def _figures(numbers: list[Number], text: str, found: Mentions, vocabulary: Voca
             match = pattern.search(before)
             if match is not None:
                 operator = name
-                if name not in {"=", "<>"}:
+                if name not in {"=", "<>"} or "equal" in match.group().lower():
                     found.rest = masked(found.rest, match.start(), number.start)
                 break
         if _BETWEEN.search(before):

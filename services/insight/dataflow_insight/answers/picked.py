@@ -8,7 +8,7 @@ from dataflow_insight.answers.writing import Text, Told
 from dataflow_insight.plans.plan import Difference, Focus, Measure
 from dataflow_insight.queries.query import Role
 
-_MOST_TIES = 20
+_MOST_TIES = 10
 
 
 def reading(told: Told, lead: str) -> list[Draft]:
@@ -107,7 +107,7 @@ def _ties(told: Told) -> list[Draft]:
         text = text.cell(row, Role.TIME) if told.has(row, Role.TIME) else text
         drafts.append(text.draft("\n"))
     if len(told.rows) > _MOST_TIES + 1:
-        drafts.append(Draft("More of them are in the table.\n"))
+        drafts.append(Draft("The others are in the table.\n"))
     return drafts
 
 

@@ -7,7 +7,7 @@ from dataflow_insight.answers.writing import Text, Told
 from dataflow_insight.plans.plan import Focus, Measure
 from dataflow_insight.queries.query import Role
 
-_MOST_TIES = 20
+_MOST_TIES = 3
 
 
 def run(told: Told, lead: str) -> list[Draft]:
@@ -25,6 +25,8 @@ def run(told: Told, lead: str) -> list[Draft]:
     if len(told.rows) > 1 and told.has(0, Role.START):
         drafts.append(Draft("\nEqually long, and later or elsewhere:\n"))
         drafts += [_line(told, row) for row in range(1, min(len(told.rows), _MOST_TIES + 1))]
+        if len(told.rows) > _MOST_TIES + 1:
+            drafts.append(Draft("The others are in the table.\n"))
     return drafts
 
 

@@ -20,7 +20,7 @@ _MONTHS: Final = (
 
 
 def shown_value(value: Value, *, rounded: bool = False) -> str:
-    """Returns a value as answers show it: four significant digits and at least two after the point where rounded."""
+    """Returns a value as answers show it: four significant digits, or two behind the point, where rounded."""
     match value:
         case None:
             return "nothing"
@@ -45,7 +45,7 @@ def shown_value(value: Value, *, rounded: bool = False) -> str:
 def _rounded(value: float) -> str:
     digits = min(_MAX_DIGITS, max(2, _SIGNIFICANT - math.floor(math.log10(abs(value))) - 1))
     if abs(value) >= _SMALL:
-        shown = f"{value:.{digits}f}"
+        shown = f"{value:.{digits}f}".rstrip("0").rstrip(".")
         # 0.99996 has a fifth digit where its size rounds up; and repr is shorter where nothing has to be rounded.
         return repr(value) if len(repr(value)) <= len(shown) and "e" not in repr(value) else shown
     return f"{value:.{_SIGNIFICANT - 1}e}"

@@ -86,6 +86,7 @@ class Support:
         self._claims = claims
         self._named = {name.text for mentions in (found, before) if mentions is not None for name in mentions.names}
         self._ended: dict[tuple[int, int], set[str]] = {}
+        self._also: dict[tuple[int, int], set[str]] = {}
         self.says_nothing_found = (
             bool(facts) and all(item.nothing for item in facts) and bool(NEGATION.search(found.rest))
         )
@@ -153,31 +154,37 @@ class Support:
                     continue
                 if (role is Role.START and _ENDS.search(before)) or (role is Role.END and _STARTS.search(before)):
                     continue
+                self._remember(time, before, self._also)
                 yield Bound(text.strip(), row, column, None, facts.index)
                 return
-        for facts in self._facts:
-            for scope in facts.scopes(Role.DIFFERENCE):
-                said = scope_says(time.when, scope, facts.zone)
-                if said is not None:
-                    self._remember(time, said, facts, before)
-                    return
+        if self._remember(time, before, self._ended):
+            return
         raise Unsupported(f"the time {text!r}")
 
-    def _remember(self, time: Time, said: str, facts: Facts, before: str) -> None:
-        """Notes which end of a plan's time was named; the other one must be named, too, unless it is open."""
-        for number, scope in enumerate(facts.scopes(Role.DIFFERENCE)):
-            if scope_says(time.when, scope, facts.zone) != said:
-                continue
-            ended = self._ended.setdefault((facts.index, number), set())
-            ended.add(said)
-            hull = scope.hull
-            if said == "start" and hull.end is None and _SINCE.search(before):
-                ended.add("end")
-            if said == "end" and hull.start is None and _BEFORE.search(before):
-                ended.add("start")
+    def _remember(self, time: Time, before: str, noted: dict[tuple[int, int], set[str]]) -> bool:
+        """Notes which end of a plan's time is named; the other one must be named, too, unless it is open.
+
+        Returns whether a plan is about the time at all.
+        """
+        known = False
+        for facts in self._facts:
+            for number, scope in enumerate(facts.scopes(Role.DIFFERENCE)):
+                said = scope_says(time.when, scope, facts.zone)
+                if said is None:
+                    continue
+                known = True
+                ended = noted.setdefault((facts.index, number), set())
+                ended.add(said)
+                hull = scope.hull
+                if said == "start" and hull.end is None and _SINCE.search(before):
+                    ended.add("end")
+                if said == "end" and hull.start is None and _BEFORE.search(before):
+                    ended.add("start")
+        return known
 
     def _check_open_ranges(self) -> None:
-        if self._ended and not any("all" in ended or {"start", "end"} <= ended for ended in self._ended.values()):
+        told = [ended | self._also.get(key, set()) for key, ended in self._ended.items()]
+        if told and not any("all" in ended or {"start", "end"} <= ended for ended in told):
             raise Unsupported("a part of the time that was computed is named for the whole")
 
     # Numbers

@@ -1,5 +1,6 @@
 """Yes or no: what a result says to a question that asks for one of them."""
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -11,6 +12,9 @@ from dataflow_insight.plans.plan import Measure
 from dataflow_insight.queries.query import Role
 
 _OFF: Final = frozenset(["empty", "off", "closed", "vacant", "unoccupied", "inactive", "free"])
+_FRAME: Final = re.compile(r"\b(?:than|when|while|with|if|where)\b")
+"""What follows says of which readings: "higher when it rained than when it did not" is not negated."""
+
 _CORRELATED: Final = 0.1
 _OPERATORS: Final[dict[str, Callable[[float, float], bool]]] = {
     ">": lambda value, limit: value > limit,
@@ -29,7 +33,7 @@ def verdict(facts: Facts, question: str) -> bool | None:
         question: As asked: whether it asks for "higher" or "lower", or gives a limit.
     """
     asked = plain(question).lower()
-    if NEGATION.search(asked):
+    if NEGATION.search(_FRAME.split(asked, maxsplit=1)[0]):
         return None
     if facts.compares:
         return _compared(facts, asked)
