@@ -57,7 +57,9 @@ class Rows:
         self.number = number
         self.ran = 0
 
-    async def fetch_bounded(self, sql: str, *parameters: object) -> Sequence[Sequence[Any]]:
+    async def fetch_bounded(
+        self, sql: str, *parameters: object, told: Callable[[float], None] | None = None
+    ) -> Sequence[Sequence[Any]]:
         """Returns the number."""
         self.ran += 1
         return [[self.number]]

@@ -1,7 +1,7 @@
 """Around the engines: the local one answers where a model fails, limits hold, and nothing goes on for an asker who left."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -338,7 +338,9 @@ async def test_no_value_is_no_data() -> None:
     """An answer whose queries found nothing says so."""
 
     class Nothing(Rows):
-        async def fetch_bounded(self, sql: str, *parameters: object) -> Sequence[Sequence[Any]]:
+        async def fetch_bounded(
+            self, sql: str, *parameters: object, told: Callable[[float], None] | None = None
+        ) -> Sequence[Sequence[Any]]:
             return []
 
     async def write(asked: Asked, desk: Desk) -> Pieces:

@@ -6,7 +6,7 @@ second pool that no query of a question ever gets.
 
 import json
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib import resources
 from typing import Any, Final, Self
@@ -75,8 +75,15 @@ class Reader:
             rows: Sequence[Sequence[Any]] = await connection.fetch(sql, *parameters)
             return rows
 
-    async def fetch_bounded(self, sql: str, *parameters: object) -> Sequence[Sequence[Any]]:
+    async def fetch_bounded(
+        self, sql: str, *parameters: object, told: Callable[[float], None] | None = None
+    ) -> Sequence[Sequence[Any]]:
         """As `fetch`, but first asks the planner of Postgres what the query will cost.
+
+        Args:
+            sql: The SELECT.
+            parameters: Its values.
+            told: Gets the expected cost before the query runs; what it raises keeps the query from running.
 
         Raises:
             QueryTooExpensiveError: It would cost more than the limit, or took longer than a statement may.
@@ -86,6 +93,8 @@ class Reader:
             cost = json.loads(explained)[0]["Plan"]["Total Cost"]
             if cost > self._max_cost:
                 raise QueryTooExpensiveError(metadata={"limit": "cost"})
+            if told is not None:
+                told(cost)
             rows: Sequence[Sequence[Any]] = await connection.fetch(sql, *parameters)
             return rows
 

@@ -1,6 +1,6 @@
 """The desk of an engine: computes its plans within the limits and tells the asker."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from dataflow_insight.answers.phrase import is_empty
@@ -18,8 +18,10 @@ from dataflow_insight.queries.table import table_of
 class Queries(Protocol):
     """Runs the query of a plan."""
 
-    async def fetch_bounded(self, sql: str, *parameters: object) -> Sequence[Sequence[Any]]:
-        """Returns the rows, or raises when they would cost too much."""
+    async def fetch_bounded(
+        self, sql: str, *parameters: object, told: Callable[[float], None] | None = None
+    ) -> Sequence[Sequence[Any]]:
+        """Returns the rows, or raises when they would cost too much; tells the expected cost before it runs."""
         ...
 
 
@@ -85,8 +87,11 @@ class AskDesk:
         joined = self.asked.catalogue.contract_named(plan.join.contract) if plan.join is not None else None
         query = render(plan, contract, joined)
         self._usage.query_count += 1
-        table = table_of(query, await self._queries.fetch_bounded(query.sql, *query.parameters))
+        table = table_of(query, await self._queries.fetch_bounded(query.sql, *query.parameters, told=self._spend))
         await self._tell(events.resulted(index, table))
         computed = Computed(index, plan, contract, table)
         self.computed.append(computed)
         return computed
+
+    def _spend(self, cost: float) -> None:
+        self._usage.query_cost += cost
