@@ -332,13 +332,6 @@ class AsksExhaustedError(ResourceExhaustedError):
     """
 
 
-class CallerBudgetExhaustedError(ResourceExhaustedError):
-    """The caller's questions have cost as much as they may for now, or it has too many queries in the making.
-
-    `RetryInfo` says when to try again. Metadata: {"limit": "cost|queries"}.
-    """
-
-
 class ConversationNotFoundError(NotFoundError):
     """The caller has no conversation of that id; ended ones are kept for `conversation_days`.
 
@@ -364,6 +357,13 @@ class SummaryNotFoundError(NotFoundError):
     """No summary of that id.
 
     Metadata: {"summaryId": "..."}.
+    """
+
+
+class CallerBudgetExhaustedError(ResourceExhaustedError):
+    """The caller's questions have cost as much as they may for now, or it has too many queries in the making; `RetryInfo` says when to try again.
+
+    Metadata: {"limit": "cost|queries"}.
     """
 
 
@@ -460,11 +460,11 @@ BY_REASON: Mapping[str, type[DataflowError]] = MappingProxyType(
         "TABLE_LOCKED": TableLockedError,
         "QUERY_TOO_EXPENSIVE": QueryTooExpensiveError,
         "ASKS_EXHAUSTED": AsksExhaustedError,
-        "CALLER_BUDGET_EXHAUSTED": CallerBudgetExhaustedError,
         "CONVERSATION_NOT_FOUND": ConversationNotFoundError,
         "CONVERSATION_BUSY": ConversationBusyError,
         "CONVERSATION_FULL": ConversationFullError,
         "SUMMARY_NOT_FOUND": SummaryNotFoundError,
+        "CALLER_BUDGET_EXHAUSTED": CallerBudgetExhaustedError,
         "CONVERSATIONS_OFF": ConversationsOffError,
         "JOB_NOT_FOUND": JobNotFoundError,
         "JOB_STATE": JobStateError,
