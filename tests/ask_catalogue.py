@@ -90,3 +90,9 @@ def days(first: str, last: str) -> TimeRange:
 def at(*devices: str, times: tuple[TimeRange, ...] = ()) -> Scope:
     """Returns a scope of devices and times."""
     return Scope(device_ids=devices, times=times)
+
+
+def without_assumptions(outcome: tuple[Plan, ...] | Declined) -> tuple[Plan, ...]:
+    """Returns plans without their assumptions."""
+    assert not isinstance(outcome, Declined), outcome.text
+    return tuple(replace(plan, assumptions=()) for plan in outcome)

@@ -42,10 +42,12 @@ _RATIO: Final = (
 _DIFFERENCE: Final = r"\b(?:the\s+|an?\s+)?(?:absolute\s+)?differences?\b(?:\s+(?:in|of|for)\b)?|\bdiffer(?:s|ed)?\b(?:\s+in\b)?|\bgap(?=\s+between)|\bminus\b"
 _HOW_MUCH: Final = rf"(?:\b(?:and\s+)?by\s+)?\bhow\s+much\b|\b(?:and\s+)?by\s+how\s+many\s+(?:{_UNIT})(?!\w)|\bhow\s+many\s+(?:{_UNIT})(?=\s+(?:{_ADVERB}\s+)*(?:{_ADJECTIVE}\b|did|does|was))"
 _COMPARE: Final = r"\bcompar(?:e|es|ed|ing)\b|\b(?:an?\s+|the\s+)?comparisons?\s+(?:of|between)\b|\bcontrast\b|\bside\s+by\s+side\b|\bhow\s+(?=(?:do|does|did)\b)"
-_WHICH: Final = rf"^\W*(?:(?:at|in|on|during)\s+)?which\s+(?:one\s+)?(?:of\s+)?(?:the\s+(?:two|both)\s+|these\s+(?:two\s+)?)?(?:{DEVICE_NOUN}|day|month|week|period|time|part\s+of\s+the\s+day|half|year)?\b|\bwhere\b(?=.*\bor\b)|\bof\s+the\s+two\b"
+_WHICH: Final = rf"^[\s,.:;!?-]*(?:(?:at|in|on|during)\s+)?which\s+(?:one\s+)?(?:of\s+)?(?:the\s+(?:two|both)\s+|these\s+(?:two\s+)?)?(?:{DEVICE_NOUN}|day|month|week|period|time|part\s+of\s+the\s+day|half|year)?\b|\bwhere\b(?=.*\bor\b)|\bof\s+the\s+two\b"
 _REMARKS: Final = r"[,:(]?\s*\(?\b(?:in\s+(?:this|that|the\s+given)\s+order|[a-z]+\s+first|in\s+the\s+order\s+given|respectively|in\s+each\s+case)\b\)?"
 _TRUE: Final = r"\b(?:is\s+it\s+true\s+that|true|whether)\b"
-_YES_NO: Final = r"^\W*(?:and\s+|so\s+|on\s+average,?\s+)?(?:did|was|were|is|are|has|have|does|do)\b|\bwhether\b"
+_YES_NO: Final = (
+    r"^[\s,.:;!?-]*(?:and\s+|so\s+|on\s+average,?\s+)?(?:did|was|were|is|are|has|have|does|do)\b|\bwhether\b"
+)
 _MEAN: Final = r"\b(?:average|mean|avg|median|maximum|minimum|highest|lowest|max|min|total)\b"
 
 
