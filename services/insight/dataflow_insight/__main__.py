@@ -11,10 +11,11 @@ from dataflow.insight.v1 import ask_service_pb2_grpc, summary_service_pb2_grpc
 from dataflow_mesh.access import Tokens
 from dataflow_mesh.lifecycle import Process, run
 from dataflow_mesh.logs import configure_logging, fields
+from dataflow_mesh.names import INSIGHT_TASKS
 from dataflow_mesh.postgres import wait_ready
 from dataflow_mesh.server import GrpcServer, Service
 from dataflow_mesh.settings import load
-from dataflow_mesh.telemetry import telemetry
+from dataflow_mesh.telemetry import observe, telemetry
 
 from dataflow_insight.asking.service import AskService
 from dataflow_insight.catalogue.survey import Survey
@@ -43,6 +44,7 @@ async def serve(process: Process, settings: InsightSettings, *, key: str = "") -
     """
     assert settings.token_file is not None, "checked by the settings"
     tokens = Tokens.load(settings.token_file)
+    _observe_tasks()
     await wait_ready(settings.reading_dsn, timeout_seconds=60.0)
     async with AsyncExitStack() as stack:
         reader = await stack.enter_async_context(
@@ -97,6 +99,11 @@ def summary_service(service: SummaryService) -> Service:
         service,
         "dataflow.insight.v1.SummaryService",
     )
+
+
+def _observe_tasks() -> None:
+    loop = asyncio.get_running_loop()
+    observe(INSIGHT_TASKS, lambda: [(float(len(asyncio.all_tasks(loop))), {})])
 
 
 async def _wait_for_schema(process: Process, reader: Reader) -> None:

@@ -305,6 +305,9 @@ INSIGHT_FALLBACKS = Metric(
     (Attribute.REASON,),
 )
 INSIGHT_RUNNING = Metric("dataflow.insight.running", Kind.UP_DOWN, "{question}", "Answers in the making.")
+INSIGHT_TASKS = Metric(
+    "dataflow.insight.tasks", Kind.GAUGE, "{task}", "Tasks of the event loop: as many after an answer as before it."
+)
 INSIGHT_DURATION = Metric(
     "dataflow.insight.duration",
     Kind.HISTOGRAM,

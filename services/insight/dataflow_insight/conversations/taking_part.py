@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID
@@ -136,14 +136,16 @@ class Conversations:
             return
         conversation_id = uuid.uuid4()
         part = Part(self._store, conversation_id, ask_id)
+        # From here on: whoever is cancelled while the row is made may have made it.
         try:
-            await self._store.begin(conversation_id, caller, title_of(question), ask_id, seconds + _SPARE_SECONDS)
-        except Exception as error:
-            if not _is_lost(error):
-                raise
-            part = Part(problem=_CANNOT_WRITE)
-        try:
-            yield part
+            try:
+                await self._store.begin(conversation_id, caller, title_of(question), ask_id, seconds + _SPARE_SECONDS)
+            except Exception as error:
+                if not _is_lost(error):
+                    raise
+                yield Part(problem=_CANNOT_WRITE)
+            else:
+                yield part
         finally:
             await part.release()
 
@@ -166,24 +168,24 @@ class Conversations:
             PostgresUnavailableError: It can not even be read.
         """
         store = self.store
-        problem = ""
+        part = Part(store, conversation_id, ask_id)
         try:
-            await store.claim(conversation_id, caller, ask_id, seconds + _SPARE_SECONDS)
-        except Exception as error:
-            if not cannot_write(error):
-                raise
-            await store.check(conversation_id, caller)
-            problem = _CANNOT_WRITE
-        part = Part(store, conversation_id, ask_id, problem=problem)
-        try:
-            latest = await store.latest_turns(conversation_id)
-            part.turns = tuple(
-                Turn(turn.question, turn.answer, _plans(turn))
-                for turn in latest_within(latest, store.limits.context_characters)
-            )
+            try:
+                await store.claim(conversation_id, caller, ask_id, seconds + _SPARE_SECONDS)
+            except Exception as error:
+                if not cannot_write(error):
+                    raise
+                await store.check(conversation_id, caller)
+                part = Part(store, conversation_id, ask_id, problem=_CANNOT_WRITE)
+            part.turns = _turns(await store.latest_turns(conversation_id), store.limits.context_characters)
             yield part
         finally:
             await part.release()
+
+
+def _turns(latest: Sequence[KeptTurn], characters: int) -> tuple[Turn, ...]:
+    kept = latest_within(latest, characters)
+    return tuple(Turn(turn.question, turn.answer, _plans(turn)) for turn in kept)
 
 
 def _plans(turn: KeptTurn) -> tuple[Plan, ...]:
