@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import AsyncGenerator
 
+from dataflow_insight.answers.draft import Draft
 from dataflow_insight.answers.phrase import phrase
-from dataflow_insight.answers.verify import Draft
 from dataflow_insight.engines.engine import Asked, Desk
-from dataflow_insight.english.planner import plan_question
+from dataflow_insight.english.follow_up import plan_in_conversation
 from dataflow_insight.english.refusals import unclear
 from dataflow_insight.plans.errors import PlanError
 from dataflow_insight.plans.plan import Declined
@@ -24,7 +24,13 @@ class LocalEngine:
         """Yields the answer in pieces, or why there is none."""
         # In a thread: a strange question of full length takes some hundred milliseconds, which nobody else should wait for.
         planned = await asyncio.to_thread(
-            plan_question, asked.question, asked.catalogue, asked.now, asked.contract, asked.zone
+            plan_in_conversation,
+            asked.question,
+            [turn.question for turn in asked.turns],
+            asked.catalogue,
+            asked.now,
+            asked.contract,
+            asked.zone,
         )
         if isinstance(planned, Declined):
             yield planned
