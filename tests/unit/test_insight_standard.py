@@ -51,6 +51,10 @@ def several(question: str) -> list[Plan]:
             "Which value did PM2.5 at Tiantan exceed 10% of the time?",
             replace(TIANTAN, measure=Measure.PERCENTILE, percentile=90.0),
         ),
+        (
+            "Half of the time, PM2.5 at Tiantan was below which value? (i.e. its median)",
+            replace(TIANTAN, measure=Measure.MEDIAN),
+        ),
         ("What was the PM2.5 range at Tiantan?", replace(TIANTAN, measure=Measure.RANGE)),
         (
             "How far apart are the highest and the lowest PM2.5 at Tiantan?",
@@ -176,6 +180,28 @@ def test_limits_on_groups(question: str, plan: Plan) -> None:
             Plan("air", Measure.COUNT, scope=at("Tiantan"), fold=Fold(BY_DAY, Measure.AVG)),
         ),
         (
+            "On which days was PM2.5 at Tiantan above 100 for more than 5 hours?",
+            Plan(
+                "air",
+                Measure.COUNT,
+                scope=replace(at("Tiantan"), conditions=(Condition("pm25", Comparison.GREATER, 100.0),)),
+                group_by=BY_DAY,
+                having=GroupLimit(Comparison.GREATER, 5),
+                focus=Focus.LIST,
+            ),
+        ),
+        (
+            "Which stations have no missing PM2.5 values?",
+            replace(
+                MEAN,
+                measure=Measure.MISSING,
+                group_by=BY_DEVICE,
+                having=GroupLimit(Comparison.EQUAL, 0),
+                focus=Focus.LIST,
+            ),
+        ),
+        ("Which day did it rain most?", Plan("air", Measure.SUM, "rain", group_by=BY_DAY, rank=1, focus=Focus.TIME)),
+        (
             "average daily rainfall at Tiantan",
             Plan("air", Measure.SUM, "rain", scope=at("Tiantan"), fold=Fold(BY_DAY, Measure.AVG)),
         ),
@@ -291,6 +317,13 @@ def test_what_has_several_meanings_is_asked_back(question: str) -> None:
         "average temperature on days with PM2.5 above 100",
         "Which day had the highest average PM2.5 but one at Tiantan?",
         "the mean of the maximum PM2.5 at Tiantan",
+        "average PM2.5 when it snows",
+        "average PM2.5 if temperature",
+        "On how many days was the average PM2.5 between 100 and 150 at Tiantan?",
+        "Which stations had an average PM2.5 above 80 and an average NO2 below 60?",
+        "max of min of PM2.5",
+        "How warm was it at Tiantan when PM2.5 reached its maximum?",
+        "Which stations had an average PM2.5 for more than 5 hours?",
     ],
 )
 def test_what_is_not_understood_is_declined(question: str) -> None:

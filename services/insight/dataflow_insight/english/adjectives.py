@@ -62,15 +62,19 @@ class Implied:
     comparative: int = 0
 
 
-def implied_field(reading: Reading) -> Implied | None:
+def implied_field(reading: Reading, *, superlatives: bool = False) -> Implied | None:
     """Covers the adjective of a question and returns the field that it is about; None without one.
+
+    Args:
+        reading: The question.
+        superlatives: Only "warmest" and its like.
 
     Raises:
         Refusal: The contract does not measure that.
     """
     entries: list[tuple[str, str, Measure | None]] = [
         *_SUPERLATIVES,
-        *((pattern, name, None) for pattern, name in _PLAIN),
+        *((pattern, name, None) for pattern, name in _PLAIN if not superlatives),
     ]
     for pattern, name, measure in entries:
         found = reading.sheet.take(pattern)

@@ -14,6 +14,8 @@ _FORMS: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     ("wind direction", rf"\bwhere\s+(?:did|does|was|is)\s+(?P<wind>{_WIND})(?=.*)", "what was the {field} "),
     ("wind direction", r"\b(?:the\s+)?wind(?:'s)?\s+(?:usual|main|prevailing)\s+direction\b", "the prevailing {field}"),
+    ("rain", r"\bhow\s+much\s+(?:did|does|has)\s+it\s+rain(?:ed)?\b", "what was the total {field}"),
+    ("rain", r"\b(?:did|does|has)\s+it\s+rain(?:ed)?\s+(?:the\s+)?(?P<most>most|least)\b", "had the {most} {field}"),
     ("rain", r"\b(?:did|does|has)\s+it\s+(?P<ever>ever\s+)?(?:actually\s+)?rain(?:ed)?\b", "was {field} above 0"),
     ("rain", r"\b(?:was|is)\s+there\s+(?:ever\s+)?any\s+rain(?:fall)?(?:\s+at\s+all)?\b", "was {field} ever above 0"),
     ("rain", r"\bhow\s+many\s+rainy\s+(?P<unit>hours|days)\b(?:\s+(?:were|did)\s+(?:there|we\s+have))?", "how many {unit} was {field} above 0"),
@@ -64,7 +66,7 @@ def plainly(question: str, names: NameReader, assumptions: list[str]) -> str:
         found = re.search(pattern, question, re.IGNORECASE)
         if found is None:
             continue
-        share = 50.0 if found["n"] == "half" else float(found["n"])
+        share = 50.0 if found["n"].lower() == "half" else float(found["n"])
         written = f"the {share if below else 100 - share:g}th percentile of {found.groupdict().get('rest') or ''} "
         assumptions.append("the value below which a part of the readings lie is a percentile")
         return f"{question[: found.start()]}{written}{question[found.end() :]}"

@@ -3,14 +3,21 @@
 import re
 from dataclasses import replace
 
+from dataflow_insight.catalogue.catalogue import Kind
 from dataflow_insight.english.adjectives import Implied, implied_field
 from dataflow_insight.english.conditions import Found
 from dataflow_insight.english.families.standard_arrange import Arranger
 from dataflow_insight.english.families.standard_groups import GroupReader, Groups
 from dataflow_insight.english.families.standard_intent import Intent, IntentReader
-from dataflow_insight.english.families.standard_limits import limit_on_all, limit_on_groups
-from dataflow_insight.english.families.standard_measures import Word, asks_spread, asks_typical, read_measures
-from dataflow_insight.english.families.standard_pairs import Named
+from dataflow_insight.english.families.standard_limits import limit_on_all, limit_on_counts, limit_on_groups
+from dataflow_insight.english.families.standard_measures import (
+    Word,
+    asks_spread,
+    asks_typical,
+    read_measures,
+    take_typical,
+)
+from dataflow_insight.english.families.standard_pairs import Named, check_list_of_fields
 from dataflow_insight.english.families.standard_shape import Shape
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, which_of
@@ -29,6 +36,7 @@ def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
     """
     scope = reading.read_scope()
     groups = GroupReader(reading, scope).read()
+    counted = limit_on_counts(reading) if groups.which is not None or groups.counted is not None else None
     limit = limit_on_groups(reading, grouped=groups.which is not None or groups.counted is not None)
     if reading.names.fields:
         reading.sheet.take(_HOW_THE_AIR_WAS)
@@ -36,9 +44,7 @@ def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
     words = read_measures(reading.sheet)
     implied = implied_field(reading)
     intent = IntentReader(reading.sheet, groups, words).read()
-    if implied is not None and implied.measure is not None:
-        intent.words.append(Word(implied.start, implied.end, implied.measure, adjective=True))
-        intent.words.sort(key=lambda word: word.start)
+    others = _superlatives(reading, implied, intent)
     universal = False
     if limit is None and (groups.which is not None or groups.counted is not None or intent.yes_no) and not intent.words:
         limit = limit_on_all(reading)
@@ -49,9 +55,14 @@ def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
     fields = _fields(reading, implied, intent, groups, limit)
     for item in {named.field for named in fields}:
         reading.cover_unit(item)
+    fields += [named for named in others if named.field not in {other.field for other in fields}]
+    check_list_of_fields(reading.sheet, fields)
     reading.refuse_not_yet()
     if asks_spread(reading.sheet):
         raise Refusal(which_of("the standard deviation", "the range from the lowest to the highest value"))
+    texts = bool(fields) and all(named.field.kind is Kind.TEXT for named in fields)
+    if texts and not intent.words and take_typical(reading.sheet):
+        intent.words.append(Word(0, 0, Measure.MODE))
     if asks_typical(reading.sheet):
         raise Refusal(which_of("the average", "the median", "the most frequent value"))
     reading.settle(
@@ -59,8 +70,24 @@ def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
         counts=intent.count or intent.yes_no,
         coverage=intent.coverage,
     )
-    arranger = Arranger(reading, intent, groups, limit)
+    arranger = Arranger(reading, intent, groups, limit, counted)
     return Shape(reading, scope, intent, groups, fields, implied, arranger, universal).plans()
+
+
+def _superlatives(reading: Reading, implied: Implied | None, intent: Intent) -> list[Named]:
+    """Adds what "warmest" and its like ask for to the measures; returns the fields of all but the first."""
+    others: list[Named] = []
+    one = implied
+    while one is not None and one.measure is not None:
+        measure = Measure.MAX if one.measure is Measure.SUM else one.measure
+        intent.words.append(Word(one.start, one.end, measure, adjective=True))
+        if one.measure is Measure.SUM:
+            intent.words.append(Word(one.start, one.end, Measure.SUM))
+        if one is not implied:
+            others.append(Named(one.field, one.start, one.end))
+        one = implied_field(reading, superlatives=True)
+    intent.words.sort(key=lambda word: word.start)
+    return others
 
 
 def _fields(
@@ -73,7 +100,7 @@ def _fields(
     found: dict[str, Named] = {}
     for mention in reading.names.fields:
         if mention.field is not None and mention.mark not in bound and mention.field.name != groups.value_field:
-            found.setdefault(mention.field.name, Named(mention.field, mention.start))
+            found.setdefault(mention.field.name, Named(mention.field, mention.start, mention.start + len(mention.text)))
     if limit is not None and limit.condition.field not in found:
         item = reading.contract.field_named(limit.condition.field)
         if item is not None:
@@ -84,7 +111,7 @@ def _fields(
         if item is not None:
             return [Named(item, 0)]
     if implied is not None:
-        found.setdefault(implied.field.name, Named(implied.field, implied.start))
+        found.setdefault(implied.field.name, Named(implied.field, implied.start, implied.end))
     if groups.value_field and not found and intent.words and intent.words[0].measure is Measure.MODE:
         item = reading.contract.field_named(groups.value_field)
         if item is not None:

@@ -25,12 +25,14 @@ class Arranger:
         intent: What is asked.
         groups: How it is broken down.
         limit: A limit on groups; None for none.
+        counted: A limit on how many readings of each group there are; None for none.
     """
 
     reading: Reading
     intent: Intent
     groups: Groups
     limit: Found | None
+    counted: GroupLimit | None = None
 
     @property
     def choosing(self) -> bool:
@@ -41,7 +43,9 @@ class Arranger:
     @property
     def having(self) -> GroupLimit | None:
         """The limit on groups."""
-        if self.limit is None or isinstance(self.limit.condition.limit, tuple | bool):
+        if self.limit is None:
+            return self.counted
+        if isinstance(self.limit.condition.limit, tuple | bool):
             return None
         return GroupLimit(self.limit.condition.comparison, self.limit.condition.limit)
 
@@ -57,6 +61,8 @@ class Arranger:
             Refusal: The groups do not fit together.
         """
         groups = self.groups
+        if self.limit is None and self.counted is not None and plan.measure not in {Measure.COUNT, Measure.MISSING}:
+            raise Refusal(unclear("It is not clear what has to be so often."))
         if groups.value_field:
             plan = replace(plan, group_field=groups.value_field)
         plan = replace(plan, assumptions=(*plan.assumptions, *groups.assumptions))
@@ -67,11 +73,13 @@ class Arranger:
             each = None
         if each is not None and (fold is not None or (self.choosing and groups.which is not None)):
             if fold is None:
-                if self.limit is not None or not direction:
+                if self.having is not None or not direction:
                     return self._some(plan, each, direction)
                 fold = Measure.MAX if direction > 0 else Measure.MIN
             plan = replace(plan, fold=Fold((each,), fold))
         elif each is not None:
+            if each is Grouping.HOUR and groups.each_open:
+                raise Refusal(which_of("each single hour", "each hour of the day over all days"))
             groups = replace(groups, per=[*groups.per, each])
         if self.choosing:
             return self._chosen(plan, direction)

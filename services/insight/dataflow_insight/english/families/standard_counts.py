@@ -12,7 +12,7 @@ from dataflow_insight.english.families.standard_intent import Intent
 from dataflow_insight.english.lexicon import READING_NOUN
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, needs_field, two_things, unclear
-from dataflow_insight.plans.plan import Condition, Focus, Grouping, Measure, Plan
+from dataflow_insight.plans.plan import Comparison, Condition, Focus, Grouping, GroupLimit, Measure, Plan
 
 _VALUE_WORDS: Final = rf"\b(?:{READING_NOUN}|reported?|measured?|recorded?|sent|stored|delivered|received|available)\b"
 
@@ -60,9 +60,10 @@ class Counter:
         plan = self._in_hours(replace(plan, measure=Measure.MISSING))
         if intent.device_count and self.groups.counted is None:
             self.groups.counted = Grouping.DEVICE
-        if self.groups.which is not None and not self.direction and self.arranger.limit is None:
+        if self.groups.which is not None and not self.direction and self.arranger.having is None:
             # "Which stations have missing values?"
-            return self.arranger.arrange(self._listing(plan))
+            plan = self.arranger.arrange(self._listing(plan))
+            return replace(plan, having=GroupLimit(Comparison.GREATER, 0.0), focus=Focus.LIST)
         plan = self.arranger.arrange(plan, self.direction)
         if intent.yes_no and not intent.count:
             plan = replace(plan, focus=Focus.YES_NO)
@@ -119,7 +120,7 @@ class Counter:
         ):
             raise Refusal(unclear("It is not clear which values of the field are counted; please give a limit."))
         plan = self._in_hours(replace(plan, assumptions=assumptions))
-        if self.groups.which is not None and not self.direction and not intent.ranked and self.arranger.limit is None:
+        if self.groups.which is not None and not self.direction and not intent.ranked and self.arranger.having is None:
             if not self.groups.plural:
                 raise Refusal(unclear("It is not clear what is to be chosen by."))
             return self.arranger.arrange(self._listing(plan))
@@ -130,6 +131,8 @@ class Counter:
         intent, groups = self.intent, self.groups
         if intent.extremes or intent.total:
             raise Refusal(unclear())
+        if self.arranger.having is not None and groups.which is not None:
+            return self.arranger.arrange(plan)
         if groups.which is not None or groups.per:
             return self.arranger.arrange(self._listing(plan))
         if intent.when or intent.latest or intent.first:

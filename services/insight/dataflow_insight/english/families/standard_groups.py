@@ -92,6 +92,7 @@ class Groups:
         which: What is chosen from, where the question asks "which …".
         counted: What is counted, where the question asks "how many …".
         each: Finer groups of which something is computed again ("daily").
+        each_open: "Hourly" over a long time, which may be each single hour or each hour of the day.
         each_at: Where that word stands; -1 for nowhere.
         value_field: The field whose values are groups; empty for none.
         some: Whether there is any such group is asked.
@@ -108,6 +109,7 @@ class Groups:
     which: Grouping | None = None
     counted: Grouping | None = None
     each: Grouping | None = None
+    each_open: bool = False
     each_at: int = -1
     value_field: str = ""
     some: bool = False
@@ -234,7 +236,10 @@ class GroupReader:
         found = sheet.find(
             rf"\b(?:any|some|at\s+least\s+one|a\s+single|one)\s+(?:of\s+the\s+)?(?P<noun>{self._noun})(?!\w)|\bthere\s+(?:(?:a|any)\s+)?(?P<there>{self._noun})\s+(?=(?:with|when|where|on\s+which|in\s+which|that|whose)\b)"
         )
-        if found is None or _is_hour(found["noun"] or found["there"]):
+        if found is None:
+            return
+        if _is_hour(found["noun"] or found["there"]):
+            sheet.cover(*found.span())
             return
         groups.counted = self._grouping(found["noun"] or found["there"])
         groups.some = True
@@ -247,7 +252,7 @@ class GroupReader:
             return
         noun = self._noun
         asked = self._sheet.find(
-            rf"\b(?:(?:at|in|from|on|during|for|with|under|of)\s+)?(?:which|what|whose)\s+(?:(?:are|were)\s+(?=the\b))?(?:one\s+)?(?:of\s+)?(?:(?:the|these|all|two|three)\s+)*(?:particular\s+|exact\s+)?(?P<noun>{noun})(?!\w)(?!\s+and\s+(?:at\s+)?(?:(?:which|what)\s+)?(?:hour|time)\b)"
+            rf"\b(?:(?:at|in|from|on|during|for|with|under|of)\s+)?(?:which|what|whose)[\s\uf8ff]+(?:(?:are|were)\s+(?=the\b))?(?:one\s+)?(?:of\s+)?(?:(?:the|these|all|two|three)\s+)*(?:particular\s+|exact\s+)?(?P<noun>{noun})(?!\w)(?!\s+and\s+(?:at\s+)?(?:(?:which|what)\s+)?(?:hour|time)\b)"
         )
         if asked is None and re.search(_BEST_VALUE, self._sheet.low):
             asked = self._sheet.find(
@@ -328,8 +333,8 @@ class GroupReader:
             self._sheet.cover(*found.span())
 
     def _each(self, adjective: str) -> Grouping:
-        if adjective == "hourly" and self._hour() is Grouping.HOUR_OF_DAY:
-            raise Refusal(which_of("each single hour", "each hour of the day over all days"))
+        if adjective == "hourly":
+            self._groups.each_open = not self._is_short
         return _ADJECTIVES[adjective]
 
     def _add(self, grouping: Grouping) -> None:
@@ -342,10 +347,14 @@ class GroupReader:
                 return self._hour() if grouping is Grouping.HOUR else grouping
         return Grouping.VALUE
 
+    @property
+    def _is_short(self) -> bool:
+        span = self._scope.hull
+        return span.start is not None and span.end is not None and span.end - span.start <= timedelta(days=2)
+
     def _hour(self) -> Grouping:
         """Returns which hours are meant: those of the calendar within a day or two, else those of every day."""
-        span = self._scope.hull
-        if span.start is not None and span.end is not None and span.end - span.start <= timedelta(days=2):
+        if self._is_short:
             return Grouping.HOUR
         note = "hours are those of the day, over all days"
         if note not in self._groups.assumptions:

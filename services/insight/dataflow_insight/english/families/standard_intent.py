@@ -112,6 +112,7 @@ class IntentReader:
         self._read_superlatives()
         self._read_ends()
         self._read_how()
+        self._cover_terms()
         intent.words.sort(key=lambda word: word.start)
         return intent
 
@@ -129,7 +130,7 @@ class IntentReader:
         if self._take(r"\bindividually\b|\bseparately\b|\brespectively\b|\beach\b"):
             self._per_device()
         if self._take(
-            rf"\b(?:give|list|show|name|print)\s+(?:me\s+)?all\s+(?:of\s+)?(?:the\s+)?{DEVICE_NOUN}\b"
+            rf"\b(?:give|list|show|name|print)\s+(?:me\s+)?(?:all\s+(?:of\s+)?(?:the\s+)?{DEVICE_NOUN}\b|(?:the\s+)?{DEVICE_NOUN}(?=\W*$))"
         ) or self._take(rf"\b(?:names|list|ids)\s+of\s+(?:all\s+)?(?:of\s+)?(?:the\s+)?(?:known\s+)?{DEVICE_NOUN}\b"):
             intent.devices = True
         elif self._take(rf"\bfor\s+all\s+(?:of\s+)?(?:the\s+)?(?:\w+\s+)?{DEVICE_NOUN}\b"):
@@ -176,6 +177,12 @@ class IntentReader:
         if re.search(r"\b(?:combined|together|in\s+total|overall|altogether|in\s+all|across|over)\b", text):
             intent.combined = True
 
+    def _cover_terms(self) -> None:
+        """Covers what leads to the measure that is chosen by."""
+        self._take(
+            r"\b(?:in\s+terms\s+of|with\s+(?:respect|regard)\s+to|in\s+respect\s+of|when\s+it\s+comes\s+to|(?:measured|judged|judging)\s+(?:by|on)|based\s+on|going\s+by|according\s+to|as\s+measured\s+by)\b"
+        )
+
     def _read_how(self) -> None:
         """Covers "how strong was" beside a measure: it asks for the value."""
         self._take(
@@ -205,7 +212,7 @@ class IntentReader:
         if self._take(
             r"(?:^|\band\s+|,\s*|\bplus\s+|\btell\s+me\s+|\bknow\s+|\bfind\s+out\s+|\bexactly\s+|\bshow\s+me\s+)when\b|\b(?:at|on|since)?\s*(?:which|what)\s+(?:exact\s+)?(?:date\s+and\s+time|time|timestamp|moment|point\s+in\s+time)\b|\bwhat\s+was\s+the\s+(?:time|timestamp)\b"
             r"|\b(?:and|with|plus|incl(?:uding|\.)?)\s+(?:its|the|their)\s+(?:exact\s+)?(?:time(?:stamp)?|date(?:\s+and\s+time)?|moment)\b|\b(?:the\s+)?(?:exact\s+)?(?:time|timestamp|moment|date\s+and\s+time)\s+(?:it\s+(?:was|occurred|happened)|(?:it|this|that)\s+was|of\s+(?:its\s+|that\s+)?occurrence)\b"
-            r"|\b(?:time|timestamp|moment)\s+of\s+(?:the\s+)?(?=highest|lowest|max|min|last|latest|peak|largest|"
+            r"|\b(?:time|timestamp|moment|date|day)\s+of\s+(?:the\s+)?(?=highest|lowest|max|min|last|latest|peak|largest|smallest|warmest|coldest|hottest|\uf8ff|"
             + FIELD
             + ")"
         ):

@@ -1,17 +1,32 @@
 """Tells limits on groups ("days whose average exceeded 150") from limits on single readings ("readings above 150")."""
 
 import re
+from datetime import timedelta
 from typing import Final
 
-from dataflow_insight.english.conditions import Found
+from dataflow_insight.english.found import Found
+from dataflow_insight.english.lexicon import NUMBER_WORDS, READING_NOUN
 from dataflow_insight.english.reading import Reading
+from dataflow_insight.english.refusals import Refusal, unclear
 from dataflow_insight.english.sheet import FIELD
+from dataflow_insight.plans.plan import Comparison, GroupLimit
 
 _MEASURED: Final = (
     r"\b(?:averages?|averaged|averaging|avg|means?|medians?|maximums?|maxima|max|minimums?|minima|min|highest|lowest|peaks?|peaked|largest|smallest|"
     r"(?<!in\s)totals?|totalled|totaled|sums?|standard\s+deviations?|std\s?dev|stdev|stddev|range|percentile|quartile|quantile|p\d\d)\b"
 )
 _FILTER: Final = r"\b(?:when|while|whenever|if|with|having|for\s+which|in\s+which|during|hours?|but|or|where(?!\s+the\s+(?:average|mean|median|max|min|total|daily)))\b"
+_COUNTED: Final[tuple[tuple[str, Comparison], ...]] = (
+    (r"(?:no|not)\s+more\s+than|at\s+most|up\s+to|a\s+maximum\s+of", Comparison.LESS_OR_EQUAL),
+    (r"(?:no|not)\s+(?:less|fewer)\s+than|at\s+least|a\s+minimum\s+of", Comparison.GREATER_OR_EQUAL),
+    (r"more\s+than|over|above|upwards\s+of|in\s+excess\s+of", Comparison.GREATER),
+    (r"(?:fewer|less)\s+than|under|below", Comparison.LESS),
+    (r"exactly", Comparison.EQUAL),
+)
+_OR: Final = {
+    Comparison.GREATER_OR_EQUAL: r"or\s+more",
+    Comparison.LESS_OR_EQUAL: r"or\s+(?:fewer|less)",
+}
 _ALWAYS: Final = (
     r"\b(?:all\s+day(?:\s+long)?|(?:for\s+|during\s+|throughout\s+)?the\s+(?:whole|entire|full)\s+(?:day|time)|throughout(?:\s+the\s+day)?|all\s+the\s+time|at\s+all\s+times|"
     r"always|constantly|permanently|without\s+exception|at\s+every\s+hour|round\s+the\s+clock|around\s+the\s+clock|never|every\s+single\s+hour)\b"
@@ -27,21 +42,49 @@ def limit_on_groups(reading: Reading, *, grouped: bool) -> Found | None:
         reading: With its limits read, and no measure covered yet.
         grouped: Groups are chosen or counted, so that "average values above" is about the average.
     """
+    limits = [found for found in reading.conditions if _is_on_groups(reading, found, grouped=grouped)]
+    if not limits:
+        return None
+    same = [found for found in reading.conditions if found.start == limits[0].start]
+    if len(limits) > 1 or len(same) > 1:
+        raise Refusal(unclear("Only one limit on a computed value can be applied."))
+    return limits[0]
+
+
+def limit_on_counts(reading: Reading) -> GroupLimit | None:
+    """Covers and returns a limit on how many readings of a group are so ("for more than five hours"); None for none."""
     sheet = reading.sheet
-    for found in reading.conditions:
-        own = found.mention.mark if found.mention is not None else ""
-        begin = min(found.start, found.mention.start if found.mention is not None else found.start)
-        window = sheet.visible[max(0, begin - 45) : found.start]
-        measure = None
-        for match in re.finditer(_MEASURED, window):
-            measure = match
-        if measure is not None and _about(window[measure.end() :], own, grouped=grouped):
-            return found
-        if re.match(_ON_AVERAGE, sheet.visible[found.start :]) or (
-            len(reading.conditions) == 1 and re.match(r"(?:and\s+|so\s+)?on\s+average\b", sheet.low)
-        ):
-            return found
+    units = {timedelta(hours=1): "hours?", timedelta(minutes=1): "minutes?"}
+    unit = units.get(reading.contract.cadence or timedelta(), "readings?")
+    for pattern, comparison in _COUNTED:
+        found = sheet.find(
+            rf"\b(?:(?:for|in|on|at|during)\s+)?(?:{pattern})\s+(?P<n>\d{{1,6}}|{'|'.join(NUMBER_WORDS)})\s+(?:{unit}|{READING_NOUN}|times)\b"
+        ) or sheet.find(
+            rf"\b(?:(?:for|in|on|at|during)\s+)?(?P<n>\d{{1,6}}|{'|'.join(NUMBER_WORDS)})\s+{_OR[comparison]}\s+(?:{unit}|{READING_NOUN}|times)\b"
+            if comparison in _OR
+            else r"(?!)"
+        )
+        if found is not None:
+            sheet.cover(*found.span())
+            return GroupLimit(comparison, float(NUMBER_WORDS.get(found["n"], found["n"])))
+    if sheet.take(r"\b(?:no|zero|without(?:\s+any)?)\s+(?=(?:missing|gaps?|nulls?)\b)") is not None:
+        return GroupLimit(Comparison.EQUAL, 0.0)
     return None
+
+
+def _is_on_groups(reading: Reading, found: Found, *, grouped: bool) -> bool:
+    sheet = reading.sheet
+    own = found.mention.mark if found.mention is not None else ""
+    begin = min(found.start, found.mention.start if found.mention is not None else found.start)
+    window = sheet.visible[max(0, begin - 45) : found.start]
+    measure = None
+    for match in re.finditer(_MEASURED, window):
+        measure = match
+    if measure is not None and _about(window[measure.end() :], own, grouped=grouped):
+        return True
+    if re.match(_ON_AVERAGE, sheet.visible[found.start :]):
+        return True
+    return len(reading.conditions) == 1 and re.match(r"(?:and\s+|so\s+)?on\s+average\b", sheet.low) is not None
 
 
 def limit_on_all(reading: Reading) -> Found | None:

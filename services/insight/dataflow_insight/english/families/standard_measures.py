@@ -12,6 +12,7 @@ _NTH: Final = {
     "first": 25.0, "lower": 25.0, "bottom": 25.0, "1st": 25.0, "second": 50.0, "middle": 50.0, "2nd": 50.0,
     "third": 75.0, "upper": 75.0, "top": 75.0, "3rd": 75.0,
 }  # fmt: skip
+_MIDDLE: Final = 50.0
 _TENS: Final = {"fifth": 5.0, "tenth": 10.0, "twentieth": 20.0, "ninetieth": 90.0, "ninety-fifth": 95.0, "ninety-ninth": 99.0}  # fmt: skip
 _FIELD_WORDS: Final = rf"(?:\s+(?:{FIELD}|{READING_NOUN}|recorded|measured|observed|seen|ever))*"
 _TOP: Final = (
@@ -91,6 +92,8 @@ _PLAIN: Final[tuple[tuple[str, Measure], ...]] = (
     (r"\b(?:on\s+(?:an?\s+|the\s+)?)?(?:averages?|averaged|averaging|avg\.?|means?)\b(?:\s+value)?|\barithmetic\s+mean\b|\bin\s+the\s+mean\b", Measure.AVG),
 )  # fmt: skip
 _EXTREMES: Final[tuple[tuple[str, Measure, bool], ...]] = (
+    (r"\b(?:cleanest|purest|least\s+polluted)(?:\s+air)?\b", Measure.MIN, True),
+    (r"\b(?:dirtiest|most\s+polluted|foulest|worst\s+air)(?:\s+air)?\b", Measure.MAX, True),
     (
         r"\b(?:all[- ]time\s+|record\s+)?(?:highest|maximal|largest|biggest|greatest|strongest|heaviest|top|worst)\b",
         Measure.MAX,
@@ -117,7 +120,10 @@ def read_measures(sheet: Sheet) -> list[Word]:
     words: list[Word] = []
     for pattern in _PERCENTILES:
         while (found := sheet.find(pattern)) is not None:
-            words.append(Word(found.start(), found.end(), Measure.PERCENTILE, _percentile(found)))
+            share = _percentile(found)
+            middle = share == _MIDDLE
+            measure = Measure.MEDIAN if middle else Measure.PERCENTILE
+            words.append(Word(found.start(), found.end(), measure, 0.0 if middle else share))
             _cover(sheet, found)
     for pattern, measure in _PLAIN:
         while (found := sheet.find(pattern)) is not None:
@@ -151,6 +157,11 @@ def asks_spread(sheet: Sheet) -> bool:
 def asks_typical(sheet: Sheet) -> bool:
     """Returns whether a typical value is asked for, and no word says which that is."""
     return sheet.find(_TYPICAL) is not None
+
+
+def take_typical(sheet: Sheet) -> bool:
+    """Covers "typical", and returns whether it was there."""
+    return bool(sheet.take_all(_TYPICAL))
 
 
 def _percentile(found: re.Match[str]) -> float:

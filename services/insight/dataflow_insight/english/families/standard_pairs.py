@@ -1,17 +1,40 @@
 """Says which measure is of which field where a question names several of either."""
 
+import re
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
 
 from dataflow_insight.catalogue.catalogue import Field
 from dataflow_insight.english.families.standard_measures import Word
+from dataflow_insight.english.refusals import Refusal, unclear
+from dataflow_insight.english.sheet import Sheet
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A field and where the question names it."""
+    """A field and where the question names it; an end of 0 for a field that is only implied."""
 
     field: Field
     start: int
+    end: int = 0
+
+
+_LIST: Final = (
+    r"(?:[\s,;:/&+()\ue000-\uf8ff]|\b(?:and|plus|as|well|also|together|along|with\s+the|the|of|its|their|at|in|for|from|on|values?|levels?|readings?|concentrations?|"
+    r"was|were|is|are|a|an|what|how|both|then|me|give|show|tell)\b)*"
+)
+
+
+def check_list_of_fields(sheet: Sheet, fields: list[Named]) -> None:
+    """Refuses fields that are not named side by side: one of them may be a condition ("average PM2.5 when it rains").
+
+    Raises:
+        Refusal: Words between two fields do not make a list.
+    """
+    for left, right in pairwise(sorted(fields, key=lambda named: named.start)):
+        if left.end and right.end and re.fullmatch(_LIST, sheet.visible[left.end : right.start]) is None:
+            raise Refusal(unclear("It is not clear how the fields belong together."))
 
 
 def pairs(words: list[Word], fields: list[Named]) -> list[tuple[Word, Field]]:

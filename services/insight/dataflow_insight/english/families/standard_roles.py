@@ -93,8 +93,9 @@ def _check_list(words: list[Word], text: str) -> None:
         return
     for left, right in pairwise(words):
         between = text[left.end : right.start]
-        bare = re.fullmatch(r"\s*(?:of\s+(?:the\s+|all\s+)*)?", between)
-        if bare and not (left.extreme and right.extreme):
+        nested = re.fullmatch(r"\s*of\s+(?:the\s+|all\s+)*", between) is not None
+        bare = not between.strip() and not (left.extreme and right.extreme)
+        if nested or bare:
             raise Refusal(unclear("It is not clear of which values the first measure is; daily ones, perhaps?"))
 
 

@@ -22,6 +22,9 @@ from dataflow_insight.plans.plan import Comparison, Focus, Fold, Grouping, Measu
 _VALUE_ASKED = r"\bwhat\s+(?:was|is|were)\s+(?:the\s+)?(?!time|timestamp|station|sensor|device|date|day|hour|moment)|^(?:the\s+)?(?:highest|lowest|largest|smallest|hottest|coldest|warmest|strongest|max\w*|min\w*|peak)\b"
 
 
+_OF_SUMS = frozenset({Measure.AVG, Measure.MEDIAN, Measure.MAX, Measure.MIN})
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What was read.
@@ -58,7 +61,13 @@ class Shape:
             scope=self.scope,
             time_zone=self.reading.zone.key,
         )
-        return self._kind()(plan)
+        plans = self._kind()(plan)
+        limits = (
+            limit for plan in plans for limit in (plan.having, plan.fold.having if plan.fold is not None else None)
+        )
+        if self.arranger.having is not None and not any(limits):
+            raise Refusal(unclear("It is not clear what the limit is for."))
+        return plans
 
     @property
     def _measured(self) -> Field | None:
@@ -119,6 +128,8 @@ class Shape:
             return self._amounts
         if self._lists_devices():
             return self._counting(Counter.devices)
+        if intent.readings and groups.per and not intent.asks and not self.fields and not conditions:
+            return self._counting(Counter.count)
         if intent.coverage or (not self.fields and (intent.first or intent.latest) and not conditions):
             return self._counting(Counter.coverage)
         if not self.fields and conditions:
@@ -221,24 +232,45 @@ class Shape:
         folds: list[Measure | None] = [folded.measure for folded in found.folds] or [None]
         for word, item in pairs(list(found.values), self.fields):
             measure = word.measure
+            each_before = self.groups.each is not None and word.start < self.groups.each_at
             if (
-                measure is Measure.AVG
-                and self.groups.each is not None
-                and word.start < self.groups.each_at
+                each_before
+                and word.extreme
+                and word.adjective
                 and not found.folds
-                and adds_up(item)
+                and not adds_up(item)
+                and not directions[0]
             ):
+                raise Refusal(which_of("the highest or lowest of the averages", "the highest or lowest single value"))
+            if (each_before or self._is_per_day) and measure in _OF_SUMS and not found.folds and adds_up(item):
                 note = (
                     f"daily {item.name} is the sum of a day"
                     if self.groups.each is Grouping.DAY
                     else f"{item.name} is added up"
                 )
                 added = replace(plan, measure=Measure.SUM, field=item.name, assumptions=(*plan.assumptions, note))
-                plans += [self.arranger.arrange(added, direction, Measure.AVG) for direction in directions]
+                if self._is_per_day:
+                    added = replace(added, fold=Fold(tuple(self.groups.per), measure))
+                    self.groups.per = []
+                    plans.append(self.arranger.arrange(added))
+                else:
+                    plans += [self.arranger.arrange(added, direction, measure) for direction in directions]
                 continue
             one = replace(plan, measure=measure, percentile=word.percentile, field=item.name)
             plans += [self.arranger.arrange(one, direction, fold) for direction in directions for fold in folds]
         return tuple(plans)
+
+    @property
+    def _is_per_day(self) -> bool:
+        """Whether something is asked "per day" and chosen from nothing: amounts are then added up by day."""
+        per = self.groups.per
+        return (
+            len(per) == 1
+            and per[0].is_calendar
+            and self.groups.each is None
+            and not self.arranger.choosing
+            and self.groups.counted is None
+        )
 
     def _direction(self, *, counted: bool) -> int:
         if counted:
@@ -280,7 +312,7 @@ class Shape:
             return False
         if groups.rank and (groups.which is not None or groups.per):
             return False
-        if len({word.measure for word in words}) > 1 and (groups.which is not None or intent.when):
+        if len({word.measure for word in words}) > 1 and groups.which not in {None, Grouping.DEVICE}:
             return False
         if groups.which is None:
             return True
