@@ -1,13 +1,21 @@
 """Reads the conditions on single readings: limits, values of text fields, states."""
 
+from typing import Final
+
 from dataflow_insight.english.flags import FlagReader
 from dataflow_insight.english.found import ConditionError, Found
 from dataflow_insight.english.limits import LimitReader, asked_unit
 from dataflow_insight.english.names import Mention, NameReader
-from dataflow_insight.english.sheet import Sheet
+from dataflow_insight.english.sheet import BLANK, FIELD, Sheet
 from dataflow_insight.english.texts import TextReader
 
 __all__ = ["ConditionError", "Found", "asked_unit", "read_conditions"]
+
+_WHEN: Final = (
+    r"\b(?:in|during|for|at|over|on)\s+(?:the\s+|those\s+|all\s+)*(?:hours|times|periods|moments|phases|conditions|weather)\s+"
+    rf"(?=(?:(?:with|when|where|while|that\s+had|in\s+which|during\s+which)\s+)?(?:{FIELD}|{BLANK}))"
+)
+"""What leads to a condition and says nothing itself: "in hours with …"."""
 
 
 def read_conditions(
@@ -28,6 +36,8 @@ def read_conditions(
     found = TextReader(sheet, mentions, names, assumptions).read()
     found += LimitReader(sheet, mentions, names, assumptions).read(one_day=one_day)
     found += FlagReader(sheet, mentions, names, assumptions).read()
+    if found:
+        sheet.take_all(_WHEN)
     return sorted(_once(found), key=lambda item: item.start)
 
 

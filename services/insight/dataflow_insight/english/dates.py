@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from dataflow_insight.english.clock import Clock
@@ -14,6 +14,7 @@ from dataflow_insight.english.moments import (
     Moment,
     Precision,
     TimeError,
+    VagueTimeError,
     number,
     word_pattern,
 )
@@ -168,9 +169,19 @@ class Dates:
         left, right, year = int(found["left"]), int(found["right"]), int(found["year"])
         dotted = "." in found.group()
         if not dotted and left <= 12 and right <= 12 and left != right:
-            raise TimeError("The date can be read as day and month or as month and day; please write year-month-day.")
+            return self._only_covered(found, self._clock.at(year, right, left), self._clock.at(year, left, right))
         day, month = (right, left) if not dotted and right > 12 else (left, right)
         return self._clock.day(self._clock.at(year, month, day))
+
+    def _only_covered(self, found: re.Match[str], *readings: datetime) -> Moment:
+        """Returns the day of a date with two readings, of which the data cover one."""
+        first, last = self._clock.first_day, self._clock.last_day
+        covered = [day for day in readings if first is not None and last is not None and first <= day.date() <= last]
+        if len(covered) != 1:
+            raise VagueTimeError(
+                "The date can be read as day and month or as month and day; please write year-month-day."
+            )
+        return self._noted(found, self._clock.day(covered[0]))
 
     def _named_day(self, found: re.Match[str]) -> Moment:
         year, month = self._year_and_month(found, int(found["day"]))
@@ -251,7 +262,7 @@ class Dates:
 
     def _vague(self, found: re.Match[str]) -> Moment:
         del found
-        raise TimeError("The time is not exact; please give a start and an end.")
+        raise VagueTimeError("The time is not exact; please give a start and an end.")
 
     def _month_of(self, found: re.Match[str]) -> Moment:
         return self._clock.month(*self._year_and_month(found, 1))

@@ -6,7 +6,16 @@ from datetime import timedelta
 from typing import Final
 
 from dataflow_insight.english.dates import Form
-from dataflow_insight.english.moments import BASE_DAY, WEEKDAYS, Board, Moment, Precision, Recurring, TimeError
+from dataflow_insight.english.moments import (
+    BASE_DAY,
+    WEEKDAYS,
+    Board,
+    Moment,
+    Precision,
+    Recurring,
+    TimeError,
+    VagueTimeError,
+)
 from dataflow_insight.english.sheet import MOMENT
 from dataflow_insight.plans.plan import DayTime
 
@@ -37,12 +46,12 @@ def refuse_unnamed(board: Board) -> None:
     """Asks back where hours are meant that everybody sets differently.
 
     Raises:
-        TimeError: There are such words.
+        VagueTimeError: There are such words.
     """
     if board.sheet.find(_UNNAMED):
-        raise TimeError("It is not clear which hours that are; please give a start and an end.")
+        raise VagueTimeError("It is not clear which hours that are; please give a start and an end.")
     if board.sheet.find(_VAGUE):
-        raise TimeError("The time is not exact; please give a start and an end.")
+        raise VagueTimeError("The time is not exact; please give a start and an end.")
 
 
 def clock_forms() -> Iterable[Form]:

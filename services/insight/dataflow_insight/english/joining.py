@@ -134,7 +134,7 @@ class Joiner:
         # "The night from 15 to 16 January": its two days are one moment by now.
         for found in matches(self._board, rf"(?:\bthe\s+)?{_R}\s*(?:of|from|between)?\s*(?:the\s+)?{A}"):
             part, days = self._board.recurrence(found["r"]), self._board.moment(found["a"])
-            one = re.search(r"night\b", self._sheet.low[found.start() : found.end("r")])
+            one = re.search(r"night\b", self._sheet.low[found.start() : found.start("a")])
             if part.name == "night" and days.whole_days == 2 and one:
                 self._put_part(found, part, days)
         for pattern in (rf"(?:\bthe\s+)?{_R}\s*(?:,|of|on|\s)?\s*(?:the\s+)?{A}", rf"{A}\s*(?:,|'s|\s)?\s*{_R}"):

@@ -159,7 +159,7 @@ class LimitReader:
         elif after:
             chosen = after[0]
         elif (only := self._only_with(unit)) is not None:
-            self._assumptions.append(f"the limit is about the field {only.name}, the only one in that unit")
+            self._assumptions.append(f"the limit is about the field {only.name}, the only one that it fits")
             return None, only
         else:
             raise ConditionError("It is not clear which field the comparison is about.")
@@ -170,13 +170,12 @@ class LimitReader:
         return chosen, chosen.field
 
     def _only_with(self, unit: str) -> Field | None:
-        """Returns the one field whose values can be in a unit."""
+        """Returns the one field that holds numbers, or the one whose numbers can be in a unit."""
+        numeric = [item for item in self._names.contract.fields if item.kind.numeric]
         fitting = [
-            item
-            for item in self._names.contract.fields
-            if unit and item.kind.numeric and item.source_unit and _factor(unit, item.source_unit) is not None
+            item for item in numeric if unit and item.source_unit and _factor(unit, item.source_unit) is not None
         ]
-        return fitting[0] if len(fitting) == 1 else None
+        return numeric[0] if len(numeric) == 1 else fitting[0] if len(fitting) == 1 else None
 
 
 def limit_in(item: Field, value: float, unit: str, assumptions: list[str]) -> float:

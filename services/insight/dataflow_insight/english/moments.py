@@ -96,6 +96,10 @@ class TimeError(Exception):
     """A time expression has two readings, or none; the text says which, without digits."""
 
 
+class VagueTimeError(TimeError):
+    """A time expression is understood, but which hours or days it means only the asker knows."""
+
+
 @dataclass(slots=True)
 class Board:
     """Time expressions that were found on a sheet, each under its mark.
@@ -134,12 +138,12 @@ def number(text: str) -> int:
     """Returns a number in digits or words; "a couple of" is two.
 
     Raises:
-        TimeError: "A few" is no number.
+        VagueTimeError: "A few" is no number.
     """
     if text.isdigit():
         return int(text)
     if text == "few":
-        raise TimeError("It is not clear how long that is; please give a number.")
+        raise VagueTimeError("It is not clear how long that is; please give a number.")
     return {"a": 1, "an": 1}.get(text) or (2 if text.startswith("couple") else NUMBER_WORDS[text])
 
 

@@ -15,9 +15,9 @@ from dataflow_insight.english.claims import plans_of
 from dataflow_insight.english.conditions import ConditionError
 from dataflow_insight.english.families import FAMILIES
 from dataflow_insight.english.joins import merged, needs_both, resolved
-from dataflow_insight.english.moments import TimeError
+from dataflow_insight.english.moments import TimeError, VagueTimeError
 from dataflow_insight.english.reading import Reading
-from dataflow_insight.english.refusals import Refusal, no_data, off_topic, unclear
+from dataflow_insight.english.refusals import Refusal, ask_back, no_data, off_topic, unclear
 from dataflow_insight.plans.check import check_plan
 from dataflow_insight.plans.errors import PlanError
 from dataflow_insight.plans.plan import Declined, Plan
@@ -115,6 +115,8 @@ def _attempt(
             outcome = both if needs_both(both) else unclear()
     except Refusal as refusal:
         outcome = refusal.declined
+    except VagueTimeError as error:
+        outcome = ask_back(str(error)) if reading.about_data else off_topic()
     except (TimeError, ConditionError) as error:
         outcome = unclear(str(error)) if reading.about_data else off_topic()
     known = tuple(mention.field.name for mention in reading.names.fields if mention.field is not None)

@@ -67,6 +67,11 @@ def unclear(why: str = "") -> Declined:
     return Declined(Decline.NOT_UNDERSTOOD, f"{text} {why}".strip())
 
 
+def ask_back(question: str) -> Declined:
+    """Returns a question back to the asker, who alone knows what was meant."""
+    return Declined(Decline.AMBIGUOUS, question)
+
+
 def several_fit(names: Iterable[str]) -> Declined:
     """Returns the question back to the asker: these names fit several fields or devices."""
     shown = [f'"{name}"' for name in names if not any(letter.isdigit() for letter in name)]

@@ -8,7 +8,7 @@ from typing import Final
 
 from dataflow_insight.english.clock import Clock, utc
 from dataflow_insight.english.joining import EXCLUSIVE, INCLUSIVE, TO, A, B, matches
-from dataflow_insight.english.moments import Board, Moment, Precision, TimeError
+from dataflow_insight.english.moments import Board, Moment, Precision, TimeError, VagueTimeError
 from dataflow_insight.english.sheet import MOMENT, MOMENT_BASE, Sheet, mark_of
 from dataflow_insight.plans.plan import TimeRange
 
@@ -109,7 +109,7 @@ class Ranges:
         ):
             moment = self._board.moment(found["a"])
             if found["lead"] in {"around", "about"} and not moment.is_day:
-                raise TimeError("The time is not exact; please give a start and an end.")
+                raise VagueTimeError("The time is not exact; please give a start and an end.")
             self._add(found, moment.start, moment.end, relative=moment.relative)
 
     def _end(self, moment: Moment, found: re.Match[str]) -> datetime:
