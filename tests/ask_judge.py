@@ -41,8 +41,13 @@ def _right(asked: Asked, kind: str, answer: Any, tolerance: float, zone: ZoneInf
             number, other = answer
             return _first_number(asked, number, tolerance) and _says(asked, other, zone)
         case "device" | "text":
-            texts = [str(asked.cell_of(binding)) for binding in asked.bindings if _is_text(asked.cell_of(binding))]
-            return bool(texts) and texts[0] == answer
+            # A weekday is a number in its cell and a name in the text.
+            texts = [
+                (str(asked.cell_of(binding)), binding.text)
+                for binding in asked.bindings
+                if _is_text(asked.cell_of(binding)) or not any(letter.isdigit() for letter in binding.text)
+            ]
+            return bool(texts) and answer in texts[0]
         case "timestamp" | "date":
             times = [cell for binding in asked.bindings if _is_time(cell := asked.cell_of(binding))]
             return bool(times) and _same_time(times[0], answer, zone)
