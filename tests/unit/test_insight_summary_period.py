@@ -68,7 +68,7 @@ def test_less_than_a_day_has_no_whole_day() -> None:
     first, last = at("2014-01-31T08:00:00.5"), at("2014-01-31T09:00:00.25")
     assert last_complete(Calendar.DAY, first, last, None, NOW, ZULU) is None
     whole = whole_data(first, last, ZULU)
-    assert whole == Period(at("2014-01-31T08:00:00"), at("2014-01-31T09:00:01"), ZULU)
+    assert whole == Period(at("2014-01-31T08:00:00"), at("2014-01-31T09:01:00"), ZULU)
     assert whole == last_complete(Calendar.ALL, first, last, None, NOW, ZULU)
     assert whole.start <= first
     assert last < whole.end

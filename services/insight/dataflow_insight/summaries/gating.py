@@ -29,16 +29,17 @@ class Gated:
     removed: tuple[tuple[str, str], ...]
 
 
-def gated(facts: Facts, sentences: Sequence[Written], catalogue: Catalogue, now: datetime) -> Gated:
+def gated(facts: Facts, sentences: Sequence[Written], now: datetime) -> Gated:
     """Returns the text as it may be shown.
 
     Args:
         facts: What was computed.
         sentences: The text.
-        catalogue: What exists.
         now: The present, UTC.
     """
     scope = facts.scope
+    # Devices and fields of other contracts are words like any other here.
+    catalogue = Catalogue((scope.contract,))
     question = f"Summarise {scope.contract.name} {scope.period.words}."
     pieces: list[Verified] = []
     for written in sentences:

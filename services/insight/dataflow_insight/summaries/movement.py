@@ -1,6 +1,6 @@
 """What may be said of a movement: whether it is more than the noise, and whether it is slight. Pure.
 
-A slope counts when it is further from 0 than chance explains (95 %, two-sided). The hours of a sensor depend on each other,
+A slope counts when it is further from 0 than chance explains (99 %, two-sided). The hours of a sensor depend on each other,
 so that they count for fewer than they are: effective sample size and standard error after Santer et al. (2000), "Statistical
 significance of trends and trend differences in layer-average atmospheric temperature time series", J. Geophys. Res. 105,
 7337-7356, equations 4 to 6. Differences of two means are held against the pooled standard deviation (Cohen 1988,
@@ -32,20 +32,20 @@ _EXACT: Final = 1e-9
 """What is less than this part of the level is the rounding of doubles."""
 
 _QUANTILES: Final = (
-    (1, 12.706),
-    (2, 4.303),
-    (3, 3.182),
-    (4, 2.776),
-    (5, 2.571),
-    (6, 2.447),
-    (8, 2.306),
-    (10, 2.228),
-    (15, 2.131),
-    (20, 2.086),
-    (30, 2.042),
-    (60, 2.0),
+    (1, 63.657),
+    (2, 9.925),
+    (3, 5.841),
+    (4, 4.604),
+    (5, 4.032),
+    (6, 3.707),
+    (8, 3.355),
+    (10, 3.169),
+    (15, 2.947),
+    (20, 2.845),
+    (30, 2.75),
+    (60, 2.66),
 )
-"""Degrees of freedom and Student's t at 0.975 (NIST/SEMATECH e-Handbook, 1.3.6.7.2)."""
+"""Degrees of freedom and Student's t at 0.995 (NIST/SEMATECH e-Handbook, 1.3.6.7.2)."""
 
 
 class Movement(IntEnum):

@@ -12,6 +12,7 @@ MAX_LENGTH: Final = timedelta(days=3_660)
 """Longest time of a summary."""
 
 _TICK: Final = timedelta(seconds=1)
+_MINUTE: Final = timedelta(minutes=1)
 _HOUR: Final = timedelta(hours=1)
 
 
@@ -51,15 +52,15 @@ class Period:
 
     @property
     def words(self) -> str:
-        """As a sentence names it: "on 2014-01-31", or "from ... to ..."; with the zone where that is not UTC."""
+        """As a sentence names it: "on 2014-01-31", or "from ... to ..."; dates with the zone where that is not UTC."""
         start, end = self.start.astimezone(self.zone), self.end.astimezone(self.zone)
-        zone = "" if self.zone.key == "UTC" else f" ({self.zone.key})"
+        zone = "" if self.zone.key == "UTC" else f" ({self.zone.key.replace('_', ' ')})"
         if _is_midnight(start) and _is_midnight(end):
             last = (end - timedelta(days=1)).date()
             if last == start.date():
                 return f"on {last.isoformat()}{zone}"
             return f"from {start.date().isoformat()} to {last.isoformat()}{zone}"
-        return f"from {clock_time(self.start, self.zone)} to {clock_time(self.end, self.zone)}{zone}"
+        return f"from {clock_time(self.start, self.zone)} to {clock_time(self.end, self.zone)}"
 
 
 def clock_time(moment: datetime, zone: ZoneInfo) -> str:
@@ -69,8 +70,12 @@ def clock_time(moment: datetime, zone: ZoneInfo) -> str:
 
 
 def whole_data(first: datetime, last: datetime, zone: ZoneInfo) -> Period:
-    """Returns the time from the first reading to the last, both in it; its start is on a second, as its end."""
-    return Period(first.replace(microsecond=0), last.replace(microsecond=0) + _TICK, zone)
+    """Returns the time from the first reading to the last, both in it, in whole minutes.
+
+    At least two of them: from one minute to the next reads like a moment.
+    """
+    start, end = first.replace(second=0, microsecond=0), last.replace(second=0, microsecond=0) + _MINUTE
+    return Period(start, max(end, start + 2 * _MINUTE), zone)
 
 
 def last_complete(

@@ -134,7 +134,7 @@ class SummaryService(summary_service_pb2_grpc.SummaryServiceServicer):
         wanted = await understand(request, self._survey, self._queries, now)
         facts = await summarise(wanted.catalogue, wanted.scope, tuple(request.fields), self._queries, now)
         summary = summary_message(facts)
-        text = gated(facts, write(facts, incomplete=wanted.incomplete), wanted.catalogue, now)
+        text = gated(facts, write(facts, incomplete=wanted.incomplete), now)
         if text.removed:
             _log.warning("sentences of a summary were removed", extra=fields("summary_cut", removed=text.removed))
         summary.text = text.text

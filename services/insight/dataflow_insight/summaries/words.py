@@ -139,9 +139,9 @@ def _counter(facts: NumberFacts, name: str) -> Written:
     assert facts.counter is not None
     counted, restarts = facts.counter.named("counted"), facts.counter.named("restarts")
     digits = digits_for(0.0, counted.number or 0.0)
-    sentence = Sentence(f"{name} rose by ").number(counted, digits, facts.field.unit).say(", as a counter does")
+    sentence = Sentence(f"{name} counted up by ").number(counted, digits, facts.field.unit)
     if restarts.whole:
-        sentence.say(", and began again ").count(restarts).say(" times" if restarts.whole > 1 else " time")
+        sentence.say(", with ").count(restarts).say(" restart" if restarts.whole == 1 else " restarts")
     return sentence.say(".").written()
 
 
