@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from dataflow_insight.answers.verify import Draft
+from dataflow_insight.answers.draft import Draft
 from dataflow_insight.catalogue.catalogue import Catalogue
 from dataflow_insight.engines.engine import Asked, Computed
 from dataflow_insight.engines.gemini.client import GeminiClient

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from dataflow_insight.answers.verify import Draft
+from dataflow_insight.answers.draft import Draft
 from dataflow_insight.engines.engine import EngineError, Fallback, Turn
 from dataflow_insight.engines.gemini.budget import Budget
 from dataflow_insight.engines.gemini.limits import Limits

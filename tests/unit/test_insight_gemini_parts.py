@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from dataflow_insight.answers.verify import Claim, Draft
+from dataflow_insight.answers.draft import Claim, Draft
 from dataflow_insight.engines.engine import Computed, EngineError, Fallback
 from dataflow_insight.engines.gemini.budget import Budget
 from dataflow_insight.engines.gemini.failures import failure_of
@@ -211,7 +211,7 @@ def test_words_that_come_in_pieces_are_the_same() -> None:
     whole = "First {{0:0:1}}. Then {{0:1:1}}; so\nit was."
 
     assert "".join(draft.text for draft in drafts(*whole)) == "".join(draft.text for draft in drafts(whole))
-    assert [draft.text for draft in drafts(*whole)] == ["First 104.57.", " Then 12.00; so\n", "it was.\n"]
+    assert [draft.text for draft in drafts(*whole)] == ["First 104.57.", " Then 12; so\n", "it was.\n"]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def disagreement(facts: Sequence[Facts], found: Mentions, evidence: Evidence, su
     """
     return (
         _yes_or_no(facts, found, evidence)
-        or _negation(facts, found)
+        or _negation(facts, found, support)
         or _extremes(facts, found, support)
         or _directions(facts, found, support)
         or _correlation(facts, found, support)
@@ -61,7 +61,7 @@ def _yes_or_no(facts: Sequence[Facts], found: Mentions, evidence: Evidence) -> s
     return f"{said.group().strip()!r} does not follow from the result"
 
 
-def _negation(facts: Sequence[Facts], found: Mentions) -> str | None:
+def _negation(facts: Sequence[Facts], found: Mentions, support: Support) -> str | None:
     rest = found.rest
     if (start := YES_NO.match(rest)) is not None:
         rest = " " * start.end() + rest[start.end() :]
@@ -69,7 +69,13 @@ def _negation(facts: Sequence[Facts], found: Mentions) -> str | None:
     everything = bool(facts) and all(item.nothing for item in facts)
     if negated is None:
         zero = any(figure.number.value == 0 for figure in found.figures)
-        if everything and not zero and not found.bare and YES_NO.match(found.rest) is None:
+        if (
+            everything
+            and not zero
+            and not support.says_nothing_found
+            and not found.bare
+            and YES_NO.match(found.rest) is None
+        ):
             return "it speaks of something where nothing was found"
         return None
     if found.bare and not found.fields and not _DATA.search(rest):
@@ -129,6 +135,8 @@ def _extreme(facts: Facts, tag: Tag, position: int, support: Support) -> bool:
     top, bottom = max(cells), min(cells)
     wanted = {Tag.HIGH: {top}, Tag.LONG: {top}, Tag.LOW: {bottom}}.get(tag, {top, bottom})
     if facts.plan.rank:
+        if tag in {Tag.HIGH, Tag.LOW} and tag not in facts.tags:
+            return False
         # Only the end that was ranked is complete.
         best = top if facts.plan.rank > 0 else bottom
         wanted &= {best}

@@ -17,7 +17,10 @@ from dataflow_insight.answers.mentions import Mentions, Vocabulary, find_mention
 from dataflow_insight.answers.strangers import stranger
 from dataflow_insight.answers.support import Support, Unsupported
 
-_PRONOUNS: Final = frozenset(["it", "its", "this", "that", "these", "those", "they", "there", "both", "he", "she"])
+_LEANS: Final = re.compile(
+    r"\s*(?:it|its|this|that|these|those|they|their|both|there(?!\s+(?:is|are|was|were|has|have)\b))\b", re.IGNORECASE
+)
+"""A sentence that begins so speaks of what the one before it named."""
 
 
 class SentenceCheck:
@@ -89,7 +92,7 @@ class SentenceCheck:
         """Returns the sentence that this one leans on: the head of its list, or the one before a pronoun."""
         if listed and self._head is not None:
             return self._head
-        if text.lstrip().split(" ", 1)[0].strip(",.").lower() in _PRONOUNS:
+        if _LEANS.match(text):
             if self._gap:
                 raise Unsupported("the sentence before, which it leans on, was removed")
             return self._before

@@ -1,16 +1,13 @@
 """Plain sentences about a result, the answer first; every value is put in as a claim on its cell."""
 
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfo
 
-from dataflow_insight.answers.about import time_words
 from dataflow_insight.answers.comparisons import compared
 from dataflow_insight.answers.draft import Draft
 from dataflow_insight.answers.facts import TIMES, Facts
 from dataflow_insight.answers.groups import grouped
 from dataflow_insight.answers.picked import reading
 from dataflow_insight.answers.runs import run
-from dataflow_insight.answers.shown import shown_value
 from dataflow_insight.answers.singles import single
 from dataflow_insight.answers.verdict import verdict
 from dataflow_insight.answers.writing import Told
@@ -19,8 +16,6 @@ from dataflow_insight.english.refusals import nothing_stored
 from dataflow_insight.plans.plan import Focus, Measure, Plan
 from dataflow_insight.queries.query import Role
 from dataflow_insight.queries.table import Table
-
-__all__ = ["is_empty", "phrase", "shown_value", "span_words"]
 
 if TYPE_CHECKING:
     from dataflow_insight.engines.engine import Computed
@@ -84,8 +79,3 @@ def _body(told: Told, lead: str) -> list[Draft]:
 def _tells_times(told: Told) -> bool:
     scope = told.plan.scope
     return bool(scope.times or scope.day_times or any(role in {*TIMES, Role.HOUR_OF_DAY} for role in told.roles))
-
-
-def span_words(plan: Plan) -> str:
-    """Returns the plan's time as words, " on 2014-01-16", or nothing."""
-    return time_words(plan.scope, ZoneInfo(plan.time_zone or "UTC"))

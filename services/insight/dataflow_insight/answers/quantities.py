@@ -135,7 +135,8 @@ def _counts(figure: Figure, facts: Facts, role: Role, text: str, question: str) 
         role is Role.DEVICES or Grouping.DEVICE in each or (plan.measure is Measure.DISTINCT and not plan.field)
     )
     if role in _SUPPORTS:
-        return noun in {"", "pairs", *NOUNS} or noun in PLACES
+        folded = plan.fold is not None and Grouping.DEVICE in plan.fold.each
+        return noun in {"", "pairs", *NOUNS} or (folded and noun in PLACES)
     if noun in PLACES:
         return of_devices
     if noun in NOUNS:

@@ -43,6 +43,7 @@ _OPERATORS: Final[dict[str, Callable[[float, float], bool]]] = {
     "=": lambda value, limit: value == limit,
     "<>": lambda value, limit: value != limit,
 }
+_OPPOSITES: Final = {"<=": ">", ">=": "<"}
 _Kind = TypeVar("_Kind", bound=Span)
 
 
@@ -240,7 +241,7 @@ class Support:
                 matched.append((row, digits))
         if not matched or (len(matched) < len(rows) and not self._is_extreme(keys, facts, column, rows, matched[0][0])):
             return None
-        row, digits = matched[0]
+        row, digits = next((item for item in matched if claim is not None and item[0] == claim.row), matched[0])
         length = figure.seconds is not None and (role is Role.SECONDS or facts.plan.measure is Measure.GAP)
         shown = self._found.text[figure.start : figure.end if length else figure.number.end]
         return Bound(shown.strip(), row, column, digits, facts.index)
@@ -278,7 +279,9 @@ class Support:
         """Returns whether what the sentence calls the number ("average", "pm10") can be said of a column."""
         if role in {Role.SUPPORT, Role.OTHER_SUPPORT, Role.DEVICES}:
             return True
-        if any(tag.tag not in facts.tags and tag.tag not in {Tag.HIGH, Tag.LOW, Tag.EXTREME} for tag in keys.tags):
+        # A superlative that the plan did not ask for may be true of one row of several.
+        several = {Tag.HIGH, Tag.LOW, Tag.EXTREME} if len(facts.rows) > 1 else set()
+        if any(tag.tag not in facts.tags | several for tag in keys.tags):
             return False
         measured = facts.measured_keys(role)
         if facts.plan.other_field and keys.fields:
@@ -292,6 +295,10 @@ class Support:
         """Returns whether the plan has this very limit."""
         wanted = (figure.operator, figure.number.value)
         for facts in self._facts:
+            opposite = (_OPPOSITES.get(figure.operator, ""), figure.number.value)
+            if facts.nothing and facts.counts and opposite in set(facts.limits(Role.DIFFERENCE)):
+                self.says_nothing_found = True  # "It never exceeded 500."
+                return True
             for role in (Role.VALUE, Role.OTHER_VALUE):
                 if wanted in set(facts.limits(role)) and unit_fits(
                     figure, facts, Role.PREVIOUS, self._found.text, self._evidence.question, limit=True
@@ -306,7 +313,7 @@ class Support:
         keys, checked = self._keys(figure), False
         for facts in self._facts:
             for column in facts.columns(Role.VALUE):
-                if not self._words_fit(keys, facts, Role.VALUE):
+                if facts.counts or not self._words_fit(keys, facts, Role.VALUE):
                     continue
                 for row in range(len(facts.rows)):
                     cell = facts.rows[row][column]

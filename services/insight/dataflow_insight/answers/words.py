@@ -88,12 +88,12 @@ OVERALL: Final = re.compile(
 )
 
 _BEFORE_LIMIT: Final = r"(?:\s+(?:a|an|the|or|value|limit|threshold|mark|level|of|equal|to))*\s*$"
-_NOT: Final = r"(?:not|never|no|n['\u2019]t)\s+(?:\w+\s+)?"
+_NOT: Final = r"(?:not|never|n['\u2019]t)\s+(?:\w+\s+)?"
 LIMITS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
     (operator, re.compile(rf"(?:{pattern}){_BEFORE_LIMIT}", re.IGNORECASE))
     for operator, pattern in (
-        ("<=", rf"(?<!\w){_NOT}(?:above|over|exceed(?:s|ed|ing)?|(?:{_MORE})\s+than)|<=|\u2264|(?<!\w)(?:at\s+most|up\s+to|maximum\s+of|(?:{_LESS})\s+than\s+or\s+equal|below\s+or\s+equal)"),
-        (">=", rf"(?<!\w){_NOT}(?:below|under|(?:{_LESS})\s+than)|>=|\u2265|(?<!\w)(?:at\s+least|minimum\s+of|reach(?:es|ed|ing)?|(?:{_MORE})\s+than\s+or\s+equal|above\s+or\s+equal)"),
+        ("<=", rf"(?<!\w){_NOT}(?:above|over|exceed(?:s|ed|ing)?|(?:{_MORE})\s+than)|(?<!\w)no\s+(?:{_MORE})\s+than|<=|\u2264|(?<!\w)(?:at\s+most|up\s+to|maximum\s+of|(?:{_LESS})\s+than\s+or\s+equal|below\s+or\s+equal)"),
+        (">=", rf"(?<!\w){_NOT}(?:below|under|(?:{_LESS})\s+than)|(?<!\w)no\s+(?:{_LESS})\s+than|>=|\u2265|(?<!\w)(?:at\s+least|minimum\s+of|reach(?:es|ed|ing)?|(?:{_MORE})\s+than\s+or\s+equal|above\s+or\s+equal)"),
         ("<>", r"(?<!\w)(?:not\s+equal\s+to|other\s+than|different\s+from|not)|<>|!="),
         (">", rf">|(?<!\w)(?:above|over|beyond|exceed(?:s|ed|ing)?|in\s+excess\s+of|(?:{_MORE})\s+than|(?:{_ROSE})\s+(?:above|over))"),
         ("<", rf"<|(?<!\w)(?:below|under|beneath|underneath|(?:{_LESS})\s+than)"),

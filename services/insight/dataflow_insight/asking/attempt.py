@@ -13,7 +13,6 @@ from dataflow_insight.asking import events
 from dataflow_insight.asking.desk import AskDesk
 from dataflow_insight.asking.knowledge import Catalogues, with_news
 from dataflow_insight.asking.limits import AskLimits
-from dataflow_insight.asking.local_gate import LocalGate
 from dataflow_insight.asking.stream import Tell
 from dataflow_insight.engines.engine import Engine, EngineError, Fallback
 from dataflow_insight.plans.plan import Decline, Declined
@@ -127,7 +126,7 @@ class Attempt:
         self.text += verified.text
         await self._tell(events.text(verified.text, verified.bindings))
 
-    def _new_gate(self) -> Gate | LocalGate:
+    def _new_gate(self) -> Gate:
         asked = self.desk.asked
         evidence = Evidence(asked.question, asked.catalogue, asked.now, self.desk.computed)
-        return LocalGate(evidence) if self._limits is None else Gate(evidence)
+        return Gate(evidence)

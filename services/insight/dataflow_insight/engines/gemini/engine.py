@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
 
-from dataflow_insight.answers.verify import Draft
+from dataflow_insight.answers.draft import Draft
 from dataflow_insight.engines.engine import Asked, Desk, EngineError, Fallback
 from dataflow_insight.engines.gemini.budget import Budget
 from dataflow_insight.engines.gemini.context import Sample

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from dataflow_insight.answers.phrase import shown_value
-from dataflow_insight.answers.verify import Claim, Draft
+from dataflow_insight.answers.draft import Claim, Draft
+from dataflow_insight.answers.shown import shown_value
 from dataflow_insight.engines.engine import Computed
 from dataflow_insight.engines.gemini.plain import plain
 from dataflow_insight.engines.gemini.redaction import Redactor
