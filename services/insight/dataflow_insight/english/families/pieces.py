@@ -65,6 +65,7 @@ _NUMBER_LIMIT: Final = (
     r"(?:values?\s+)?(?:above|below|over|under|at\s+least|at\s+most|more\s+than|less\s+than|higher\s+than|lower\s+than|>=?|<=?|≥|≤)\s*(?:minus\s+|-)?\d"
     rf"(?:(?!{_BOUNDARY}).)*"
 )
+_RECURRING: Final = rf"(?:{RECURRING}|(?:weekends?|weekdays|work\s?days|week\s?days|mornings|afternoons|evenings)\b)"
 _NOT_SO: Final = (
     r"(?:when(?:ever)?|while|if|where|in\s+hours\s+when)\s+(?:(?:it|they|there|this|that|this)\s+)?(?:(?:was|were|is|are|did|does|do|had|has)\s+not|(?:was|were|is|are|did|does|do|had|has)n't|not)"
     rf"(?:\s+(?!{FIELD})[a-z]+)?(?=\W|$)"
@@ -75,7 +76,7 @@ _OTHERS: Final = (
 )
 _PATTERNS: Final[tuple[tuple[Kind, str], ...]] = (
     (Kind.REST, rf"(?P<prep>)(?:otherwise|elsewhere|{_OTHERS}|(?:at\s+|in\s+|during\s+)?(?:all\s+)?the\s+(?:rest|others)\b|{_NOT_SO})"),
-    (Kind.RECURRING, rf"(?P<prep>(?:on|at|in|during|by|over|for|of)\s+)?{_THE}{RECURRING}(?:\s*\((?=[^()]*[\d\ue000-\ue3ff])[^()]*\))?(?:{_TO}{RECURRING})?"),
+    (Kind.RECURRING, rf"(?P<prep>(?:on|at|in|during|by|over|for|of)\s+)?{_THE}{_RECURRING}(?:\s*\((?=[^()]*[\d\ue000-\ue3ff])[^()]*\))?(?:{_TO}{RECURRING})?"),
     (Kind.TIME, rf"(?P<prep>(?:on|in|at|during|for|of|from|over|since|before|after|until|till|throughout|within)\s+)?{_THE}(?:(?:day|month|week|year|period|date)s?\s+(?:of\s+)?)?{MOMENT}(?:\s*\((?=[^()]*[\d\ue000-\ue3ff])[^()]*\))?(?:{_TO}{MOMENT})?(?:'s)?"),
     (Kind.DEVICE, rf"(?P<prep>(?:at|in|for|of|from|on|by|near)\s+)?{_THE}(?:{DEVICE_NOUN}\s+)?{DEVICE}(?:'s)?(?:\s+{DEVICE_NOUN}\b)?"),
     (Kind.LIMIT, rf"(?P<prep>(?:when(?:ever)?|while|if|where|given(?:\s+that)?|with|without|under|as\s+long\s+as)\s+){_TO_BOUNDARY}"),

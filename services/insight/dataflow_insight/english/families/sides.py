@@ -154,15 +154,30 @@ def two_texts(
         inserted: A position and what to write there into both.
     """
     cuts = [*deleted, sides.connector, *((piece.start, piece.end) for piece in sides.second)]
-    first = _edited(written, cuts, {}, inserted)
+    own = {(one.core, one.end): _led(written, one, one) for one in sides.first}
+    first = _edited(written, cuts, own, inserted)
     if sides.opposite:
         return first, first
     replaced = {}
     for one, other in zip(sides.first, sides.second, strict=True):
         bare = other.core == other.start
-        lead = "the " if bare and one.core == one.start and other.kind is Kind.RECURRING else ""
-        replaced[(one.core if bare else one.start, one.end)] = lead + written[other.start : other.end]
+        replaced[(one.core if bare else one.start, one.end)] = _led(written, one, other)
     return first, _edited(written, cuts, replaced, inserted)
+
+
+def _led(written: str, place: Piece, piece: Piece) -> str:
+    """Returns a piece as it is written in a place, with a preposition where neither has one: "weekend" is "on the weekend"."""
+    if piece is place and piece.core > piece.start:
+        return written[piece.core : piece.end]
+    text = re.sub(
+        r"^(?:(?:the|that|this|all|our|both)\s+)+(?=\S)", "", written[piece.start : piece.end], flags=re.IGNORECASE
+    )
+    bare = piece.core == piece.start and place.core == place.start
+    if not bare or re.match(r"(?:on|in|at|during|the|every|each)\b", text.lower()):
+        return text
+    if piece.kind is Kind.RECURRING and not re.match(r"\d|between|from", text.lower()):
+        return f"{'on' if re.search('week|day', text.lower()) else 'in'} the {text}"
+    return f"at {text}" if piece.kind is Kind.DEVICE else text
 
 
 def _edited(

@@ -26,6 +26,14 @@ _MEASURED: Final = re.compile(
     r"percentiles?|quartiles?|deviations?|stddev|stdev|variances?|spread|ranges?|shares?|percentages?|fractions?|proportions?|latest|newest|last\s+(?:value|reading)|"
     r"first\s+(?:value|reading)|correlat\w+|longest|largest|biggest|smallest|most\s+(?:common|frequent)|how\s+(?:often|long)|coldest|warmest|hottest|missing|p\d\d)\b"
 )
+_LED: Final = r"(?:(?:by|at|in|during|over)\s+)?(?:the\s+)?"
+_DAYTIME: Final = re.compile(
+    rf"\b{_LED}day(?:\s?time|\s?light)?(?:\s+hours)?\b(?!\s*(?:of|\(|before|after|and\s+(?:hour|time)))", re.IGNORECASE
+)
+_NIGHT: Final = re.compile(rf"\b{_LED}night(?:\s?time|s)?(?:\s+hours)?\b(?!\s*\()", re.IGNORECASE)
+_DAY_AND_NIGHT: Final = re.compile(
+    r"\b(?:by\s+|the\s+)?day(?:\s?time)?\b(?!\s*(?:of|\()).{0,40}(?:\bnight|[\ue300-\ue3ff])|(?:\bnight(?:\s?time)?\b|[\ue300-\ue3ff]).{0,40}\b(?:by\s+day|day|day\s?time)\b(?!\s*(?:of|\())"
+)
 _DAY: Final = timedelta(days=1)
 _FAMILIES: Final = (gaps.plan, changes.plan, streaks.plan, correlations.plan, shares.plan, standard.plan)
 
@@ -39,6 +47,8 @@ def plan(reading: Reading) -> Plan | None:
         ConditionError: A limit of one side cannot be applied.
     """
     text = marked_text(reading.sheet)
+    if _DAY_AND_NIGHT.search(text) is not None:
+        return _day_and_night(reading)
     asked = asked_comparison(text, reading)
     if asked is None:
         return None
@@ -63,6 +73,18 @@ def plan(reading: Reading) -> Plan | None:
         focus=asked.focus,
         assumptions=assumptions,
     )
+
+
+def _day_and_night(reading: Reading) -> Plan | None:
+    """Reads "between day and night", "by day than by night" as what they are called elsewhere."""
+    question = _NIGHT.sub("at night", _DAYTIME.sub("during the day", reading.sheet.case))
+    again = Reading(question, reading.contract, reading.now, reading.zone)
+    again.open()
+    planned = plan(again) if _DAY_AND_NIGHT.search(marked_text(again.sheet)) is None else None
+    if planned is not None:
+        reading.sheet.cover(0, len(reading.sheet.low))
+        reading.assumptions += again.assumptions
+    return planned
 
 
 def _texts(reading: Reading, text: str, asked: Asked) -> tuple[str, str]:
