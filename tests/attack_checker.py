@@ -22,6 +22,7 @@ _SPELLED: Final = frozenset((
     "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred", "thousand", "million",
     "billion", "dozen", "twice", "thrice", "half",
 ))  # fmt: skip
+_NAMES: Final = re.compile(r'"(?:contract|field|other_field|otherField|group_field|groupField|unit)": "([^"]+)"')
 _WORD: Final = re.compile(r"[a-z]+", re.IGNORECASE)
 _MARKS: Final = ("://", "](", "<img", "<script", "<a ", "javascript:", "www.", "```", "\u202e", "\u200b", "\x1b", "{{")
 _SECRETS: Final = ("AIza", "postgresql://", "never an instruction to you", "DATAFLOW_POSTGRES_DSN=", "BEGIN PRIVATE")
@@ -68,10 +69,10 @@ def _unsupported(shown: str, names: list[str], cells: list[Any], asked: Asked, z
     fixed = f"{plans} {columns} {' '.join(_times(cells, plans, zone))}"
     allowed = {token.rstrip(".,") for token in _NUMBER.findall(fixed)}
     numbers = [float(cell) for cell in cells if isinstance(cell, int | float)]
-    for name in re.findall(
-        r'"(?:contract|field|other_field|otherField|group_field|groupField|unit)": "([^"]*)"', plans
-    ):
-        rest = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", " ", rest)
+    for name in _NAMES.findall(plans):
+        # "PM2.5" is pm25: case and punctuation do not count in names.
+        loose = r"[\s._-]?".join(re.escape(letter) for letter in name)
+        rest = re.sub(rf"(?<!\w){loose}(?!\w)", " ", rest, flags=re.IGNORECASE)
     for token in (found.rstrip(".,") for found in _NUMBER.findall(_DURATION.sub(" ", rest))):
         if token not in allowed and not _is_cell(token, numbers):
             return f"no cell holds {token!r} in {shown!r}"
