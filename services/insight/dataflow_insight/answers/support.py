@@ -26,6 +26,7 @@ NUMBERS: Final = frozenset(
 _EMPTY: Final = "(empty)"
 """How a group without a value is written."""
 
+_MOMENTS: Final = frozenset({Role.TIME, Role.START, Role.END})
 _EXTREMES: Final = frozenset({Tag.HIGH, Tag.LOW, Tag.EXTREME, Tag.LONG})
 _SINCE: Final = re.compile(r"(?:since|from|after|starting(?:\s+\w+)?|later\s+than)\s+(?:the\s+)?$", re.IGNORECASE)
 _BEFORE: Final = re.compile(r"(?:before|until|till|up\s+to|through|earlier\s+than|to)\s+(?:the\s+)?$", re.IGNORECASE)
@@ -153,6 +154,8 @@ class Support:
             for column, role in enumerate(facts.roles):
                 if not fits_cell(time.when, facts.rows[row][column], role, facts.zone):
                     continue
+                if role in _MOMENTS and time.when.hour is None and self._is_planned(time):
+                    continue  # "On 2014-01-16" repeats the plan's day, of which the reading's time is a part.
                 if (role is Role.START and _ENDS.search(before)) or (role is Role.END and _STARTS.search(before)):
                     continue
                 self._remember(time, before, self._also)
@@ -161,6 +164,14 @@ class Support:
         if self._remember(time, before, self._ended):
             return
         raise Unsupported(f"the time {text!r}")
+
+    def _is_planned(self, time: Time) -> bool:
+        """Returns whether a plan names the time itself."""
+        return any(
+            scope_says(time.when, scope, facts.zone) is not None
+            for facts in self._facts
+            for scope in facts.scopes(Role.DIFFERENCE)
+        )
 
     def _remember(self, time: Time, before: str, noted: dict[tuple[int, int], set[str]]) -> bool:
         """Notes which end of a plan's time is named; the other one must be named, too, unless it is open.
