@@ -135,6 +135,8 @@ def simpler(chance: random.Random, plan: Plan) -> Plan:
         fold=plan.fold,
         having=plan.having,
         rank=plan.rank,
+        with_where_and_when=plan.with_where_and_when,
+        other_field="" if plan.other_joined else plan.other_field,
         time_zone=plan.time_zone,
         unit=plan.unit,
     )

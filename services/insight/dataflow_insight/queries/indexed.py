@@ -11,7 +11,7 @@ from dataflow_insight.queries.measures import COVERED
 from dataflow_insight.queries.picked import extras_of
 from dataflow_insight.queries.query import Role
 from dataflow_insight.queries.rollups import parts
-from dataflow_insight.queries.source import rows
+from dataflow_insight.queries.source import Within, rows
 from dataflow_insight.queries.stretches import DAY
 from dataflow_insight.queries.where import merged, time_conditions
 
@@ -34,7 +34,7 @@ def newest(frame: Frame, scope: Scope, keys: tuple[Key, ...]) -> Measured:
     cells = [f"d.device_id AS {key.alias}" for key in keys]
     cells += ["l.v", "1 AS n", "d.device_id", "l.moment", *(f"l.{item.alias}" for item in extras if item.alias == "o")]
     first = (
-        f"SELECT s.* FROM ({rows(frame, scope, keys, device='d.device_id')}) AS s WHERE s.v IS NOT NULL"
+        f"SELECT s.* FROM ({rows(frame, scope, keys, within=Within('d.device_id'))}) AS s WHERE s.v IS NOT NULL"
         f" ORDER BY s.moment{way}, s.message{way} LIMIT 1"
     )
     found = f"SELECT {', '.join(cells)} FROM {_devices(frame, scope)} CROSS JOIN LATERAL ({first}) AS l"

@@ -15,14 +15,21 @@ def picks(frame: Frame) -> bool:
     return frame.plan.measure in {Measure.LATEST, Measure.FIRST} or frame.plan.with_where_and_when
 
 
-def picked(frame: Frame, scope: Scope, keys: tuple[Key, ...]) -> Measured:
-    """Returns the SELECT of the readings that a plan picks: one for each group; without groups all that are level."""
+def picked(frame: Frame, scope: Scope, keys: tuple[Key, ...], source: str = "") -> Measured:
+    """Returns the SELECT of the readings that a plan picks: one for each group; without groups all that are level.
+
+    Args:
+        frame: The query.
+        scope: Which readings.
+        keys: Of the groups.
+        source: A SELECT of rows that holds all that may be picked; empty: all rows in scope.
+    """
     plan = frame.plan
     named = [f"s.{key.alias}" for key in keys]
     extras = extras_of(frame, keys)
     beside = [f"s.{item.alias}" for item in extras if item.alias not in {"device_id", "moment"}]
     cells = ", ".join([*named, "s.v", "1 AS n", "s.device_id", "s.moment", *beside])
-    present = f"FROM ({rows(frame, scope, keys)}) AS s WHERE s.v IS NOT NULL"
+    present = f"FROM ({source or rows(frame, scope, keys)}) AS s WHERE s.v IS NOT NULL"
     if keys:
         groups = ", ".join(named)
         sql = f"SELECT DISTINCT ON ({groups}) {cells} {present} ORDER BY {groups}, {_order(frame)}"

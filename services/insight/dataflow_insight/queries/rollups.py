@@ -46,7 +46,7 @@ _NUMBER: Final = "::double precision"
 def longest_rollup(frame: Frame, scope: Scope, keys: Sequence[Key]) -> timedelta | None:
     """Returns the longest rollup that a measure can be put together from, an hour or a day; `None` for none."""
     plan, contract = frame.plan, frame.contract
-    simple = plan.difference is Difference.NONE and plan.join is None and not plan.with_where_and_when
+    simple = plan.difference is Difference.NONE and plan.join is None
     if contract.rollup is None or plan.measure not in _MEASURES or not simple or scope.conditions or plan.holding:
         return None
     groupings = {key.grouping for key in keys}
@@ -90,14 +90,22 @@ def rolled_up(frame: Frame, scope: Scope, keys: tuple[Key, ...], longest: timede
     return Measured(grouped(keys, [f"{value} AS v", f"{support} AS n"], source), name_of(frame), extras)
 
 
-def parts(frame: Frame, scope: Scope, keys: tuple[Key, ...], longest: timedelta) -> str:
-    """Returns a SELECT of parts of groups, out of rollups and rows: keys, `readings`, `present`, `lowest`, `highest`, `total`."""
+def parts(frame: Frame, scope: Scope, keys: tuple[Key, ...], longest: timedelta, *, placed: bool = False) -> str:
+    """Returns a SELECT of parts of groups, out of rollups and rows: keys, `readings`, `present`, `lowest`, `highest`, `total`.
+
+    Args:
+        frame: The query.
+        scope: Which readings.
+        keys: Of the groups.
+        longest: The longest rollup that may be used.
+        placed: Also `device_id`, `starts` and `ends` of each part.
+    """
     rollup = frame.contract.rollup
     assert rollup is not None
     cut = stretches(merged(scope.times), rollup, longest)
     branches = [
-        *_rollup_branches(frame, scope, keys, cut),
-        *_row_branches(frame, scope, keys, cut),
+        *_rollup_branches(frame, scope, keys, cut, placed=placed),
+        *_row_branches(frame, scope, keys, cut, placed=placed),
     ]
     marked = _marked(frame, rollup, cut.rolled_up)
     return f"WITH marked AS MATERIALIZED ({marked}) {' UNION ALL '.join(branches)}"
@@ -115,18 +123,23 @@ def _marked(frame: Frame, rollup: Rollup, spans: Sequence[TimeRange]) -> str:
     return f"SELECT DISTINCT hour, {day} AS day FROM validator.rollup_mark WHERE {' AND '.join(where)}"
 
 
-def _rollup_branches(frame: Frame, scope: Scope, keys: tuple[Key, ...], cut: Stretches) -> list[str]:
-    branches = []
+def _rollup_branches(frame: Frame, scope: Scope, keys: tuple[Key, ...], cut: Stretches, *, placed: bool) -> list[str]:
     days, hours = (f"rollup.{quoted(f'{frame.contract.name}:{level}')} AS t" for level in ("day", "hour"))
     unmarked = "NOT EXISTS (SELECT FROM marked AS m WHERE m.hour = t.start)"
+    sources = []
     if cut.days:
         whole = [*_times(frame, cut.days), "NOT EXISTS (SELECT FROM marked AS m WHERE m.day = t.start)"]
-        branches.append(_rollup_branch(frame, scope, keys, days, whole))
         torn = "(SELECT DISTINCT day FROM marked) AS d"
         joined = f"{torn} JOIN {hours} ON t.start >= d.day AND t.start < d.day + interval '1 day'"
-        branches.append(_rollup_branch(frame, scope, keys, joined, [*_times(frame, cut.days), unmarked]))
+        sources.append(("day", days, whole))
+        sources.append(("hour", joined, [*_times(frame, cut.days), unmarked]))
     if cut.hours:
-        branches.append(_rollup_branch(frame, scope, keys, hours, [*_times(frame, cut.hours), unmarked]))
+        sources.append(("hour", hours, [*_times(frame, cut.hours), unmarked]))
+    branches = []
+    for level, source, times in sources:
+        ends = f"t.start + interval '1 {level}'"
+        cells = ["t.device_id", "t.start AS starts", f"{ends} AS ends"] if placed else []
+        branches.append(_rollup_branch(frame, scope, keys, source, times, cells))
     return branches
 
 
@@ -134,7 +147,9 @@ def _times(frame: Frame, spans: Sequence[TimeRange], moment: str = "t.start") ->
     return [] if tuple(spans) == (TimeRange(),) else time_conditions(frame.parameters, spans, moment)
 
 
-def _rollup_branch(frame: Frame, scope: Scope, keys: tuple[Key, ...], source: str, times: Sequence[str]) -> str:
+def _rollup_branch(
+    frame: Frame, scope: Scope, keys: tuple[Key, ...], source: str, times: Sequence[str], places: Sequence[str]
+) -> str:
     plan, item = frame.plan, frame.measured
     names = [_ALL_READINGS] if item is None else [item.column]
     # Groups without a value are groups: their readings tell of them.
@@ -142,7 +157,7 @@ def _rollup_branch(frame: Frame, scope: Scope, keys: tuple[Key, ...], source: st
         names.append(_ALL_READINGS)
     fields = frame.parameters.add(tuple(names), "text[]")
     every = frame.parameters.add(_ALL_READINGS, "text")
-    cells = [f"{key_sql(frame, key, 't.device_id', 't.start')} AS {key.alias}" for key in keys]
+    cells = [*places, *(f"{key_sql(frame, key, 't.device_id', 't.start')} AS {key.alias}" for key in keys)]
     cells += [f"CASE WHEN t.field = {every} THEN t.count END AS readings"]
     if item is None:
         cells.append("NULL::bigint AS present")
@@ -174,10 +189,12 @@ def _value_cells(frame: Frame, lowest: str, highest: str, total: str, *, present
     return [f"{lowest} AS lowest", f"{highest} AS highest", f"{total} AS total"]
 
 
-def _row_branches(frame: Frame, scope: Scope, keys: tuple[Key, ...], cut: Stretches) -> list[str]:
+def _row_branches(frame: Frame, scope: Scope, keys: tuple[Key, ...], cut: Stretches, *, placed: bool) -> list[str]:
     """Returns SELECTs of rows as parts of their own: of times that are cut, and of marked hours."""
     item = frame.measured
-    cells = [f"{key_sql(frame, key, 't.device_id', 't.event_time')} AS {key.alias}" for key in keys]
+    ends = "t.event_time + interval '1 microsecond' AS ends"
+    cells = ["t.device_id", "t.event_time AS starts", ends] if placed else []
+    cells += [f"{key_sql(frame, key, 't.device_id', 't.event_time')} AS {key.alias}" for key in keys]
     cells.append("1::bigint AS readings")
     if item is None:
         cells.append("NULL::bigint AS present")

@@ -1,6 +1,7 @@
 """The rows that are measured: one subselect with the same columns whatever the plan, and the second contract beside it."""
 
 # ruff: noqa: S608 - texts are quoted names of the catalogue, aliases of these modules, and numbers of parameters
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -26,7 +27,24 @@ _DAY: Final = timedelta(days=1)
 _LONGEST_DAY: Final = timedelta(hours=26)
 
 
-def rows(frame: Frame, scope: Scope, keys: tuple[Key, ...], *, empty_groups: bool = False, device: str = "") -> str:
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Which rows a lateral subselect reads, in SQL of the row beside it.
+
+    Attributes:
+        device: The device id.
+        starts: From this event time on; empty: all times.
+        ends: Before this event time.
+    """
+
+    device: str
+    starts: str = ""
+    ends: str = ""
+
+
+def rows(
+    frame: Frame, scope: Scope, keys: tuple[Key, ...], *, empty_groups: bool = False, within: Within | None = None
+) -> str:
     """Returns a SELECT of the rows in scope.
 
     Its columns: `device_id`, `moment`, `message` (of the reading), one for each key, `v` (value, in the plan's unit), `o`
@@ -38,7 +56,7 @@ def rows(frame: Frame, scope: Scope, keys: tuple[Key, ...], *, empty_groups: boo
         scope: Which readings.
         keys: Of their groups.
         empty_groups: Also rows for which the scope's conditions do not hold: `c` tells.
-        device: The SQL of the one device whose rows are read; empty: those of the scope.
+        within: The one device, and times, whose rows are read instead of the scope's devices.
     """
     plan, parameters = frame.plan, frame.parameters
     spans = merged(scope.times)
@@ -71,13 +89,17 @@ def rows(frame: Frame, scope: Scope, keys: tuple[Key, ...], *, empty_groups: boo
     cells.append(f"{stretch_number(parameters, spans, 'r.event_time')} AS stretch")
     joined = _joined(frame, scope, spans) if frame.joined is not None else ""
     filtered = f" WHERE {' AND '.join(where)}" if where else ""
-    return f"SELECT {', '.join(cells)} FROM ({_read(frame, scope, spans, device)}) AS r{joined}{filtered}"
+    return f"SELECT {', '.join(cells)} FROM ({_read(frame, scope, spans, within)}) AS r{joined}{filtered}"
 
 
-def _read(frame: Frame, scope: Scope, spans: tuple[TimeRange, ...], device: str) -> str:
+def _read(frame: Frame, scope: Scope, spans: tuple[TimeRange, ...], within: Within | None) -> str:
     """Returns a SELECT of the contract's table: the devices and times in scope, with the differences of neighbours."""
     plan, parameters = frame.plan, frame.parameters
-    where = [f"t.device_id = {device}"] if device else device_conditions(parameters, scope, "t.device_id")
+    where = [] if within is not None else device_conditions(parameters, scope, "t.device_id")
+    if within is not None:
+        where.append(f"t.device_id = {within.device}")
+        if within.starts:
+            where += [f"t.event_time >= {within.starts}", f"t.event_time < {within.ends}"]
     where += time_conditions(parameters, spans, "t.event_time")
     cells = ["t.device_id", "t.event_time", "t.message_id"]
     cells += [f"{frame.stored(number)} AS f{number}" for number in range(len(frame.fields))]
@@ -87,8 +109,8 @@ def _read(frame: Frame, scope: Scope, spans: tuple[TimeRange, ...], device: str)
         value = frame.stored(frame.fields.index(frame.measured))
         before = f"lag({value}) OVER neighbours"
         if plan.neighbour_within is not None:
-            within = parameters.add(plan.neighbour_within, "interval")
-            before = f"CASE WHEN t.event_time - lag(t.event_time) OVER neighbours <= {within} THEN {before} END"
+            nearby = parameters.add(plan.neighbour_within, "interval")
+            before = f"CASE WHEN t.event_time - lag(t.event_time) OVER neighbours <= {nearby} THEN {before} END"
         change = f"{value} - {before}"
         if plan.difference is Difference.NEIGHBOUR_ABSOLUTE:
             change = f"abs({change})"

@@ -10,6 +10,7 @@ from typing import Final
 
 from dataflow_insight.catalogue.catalogue import Contract
 from dataflow_insight.plans.plan import Comparison, GroupLimit, Measure, Plan, Scope
+from dataflow_insight.queries.extremes import extremes, finds_extremes
 from dataflow_insight.queries.folded import compared, folded
 from dataflow_insight.queries.frame import Frame, frame_of
 from dataflow_insight.queries.indexed import coverage, covers, finds_newest, newest
@@ -50,7 +51,7 @@ def _measured(frame: Frame, scope: Scope, keys: tuple[Key, ...], shown: tuple[Ke
     if is_run(frame):
         found = longest(frame, scope, keys) if alone else longest_values(frame, scope, keys)
     elif picks(frame):
-        found = newest(frame, scope, keys) if finds_newest(frame, scope, keys) else picked(frame, scope, keys)
+        found = _picked(frame, scope, keys)
     elif plan.measure is Measure.COVERAGE and covers(frame, scope, keys):
         found = coverage(frame, scope, keys)
     elif (longest_part := longest_rollup(frame, scope, keys)) is not None:
@@ -59,6 +60,15 @@ def _measured(frame: Frame, scope: Scope, keys: tuple[Key, ...], shown: tuple[Ke
         counted = bool(keys) and plan.measure is Measure.COUNT and (empty or plan.fold is not None)
         found = aggregated(frame, scope, keys, empty_groups=counted)
     return found if plan.fold is None else folded(frame, plan.fold, found, shown, empty_groups=empty)
+
+
+def _picked(frame: Frame, scope: Scope, keys: tuple[Key, ...]) -> Measured:
+    """Returns values of single readings, by the fastest way that there is."""
+    if finds_newest(frame, scope, keys):
+        return newest(frame, scope, keys)
+    if finds_extremes(frame, scope, keys):
+        return extremes(frame, scope, keys)
+    return picked(frame, scope, keys)
 
 
 def _keeps_empty_groups(plan: Plan) -> bool:
