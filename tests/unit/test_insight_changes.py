@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from dataflow_insight.plans.plan import Difference, Focus, Grouping, Measure, Plan, TimeRange
+from dataflow_insight.plans.plan import Comparison, Condition, Difference, Focus, Grouping, Measure, Plan, TimeRange
 
 from tests.ask_catalogue import HOUR, at, days, declined, planned
 
@@ -70,6 +70,32 @@ def test_jumps_between_neighbours(question: str, plan: Plan) -> None:
 
 
 @pytest.mark.parametrize(
+    ("question", "difference", "limit"),
+    [
+        (
+            "How often did PM2.5 at Tiantan jump by more than 50 within an hour?",
+            Difference.NEIGHBOUR,
+            Condition("pm25", Comparison.GREATER, 50.0),
+        ),
+        (
+            "How many times did PM2.5 drop by at least 50 from one hour to the next at Tiantan?",
+            Difference.NEIGHBOUR,
+            Condition("pm25", Comparison.LESS_OR_EQUAL, -50.0),
+        ),
+        (
+            "How often did PM2.5 at Tiantan change by more than 50 between two readings?",
+            Difference.NEIGHBOUR_ABSOLUTE,
+            Condition("pm25", Comparison.GREATER, 50.0),
+        ),
+    ],
+)
+def test_jumps_are_counted(question: str, difference: Difference, limit: Condition) -> None:
+    """A limit on the change itself says which jumps count."""
+    wanted = replace(RISE, measure=Measure.COUNT, difference=difference, holding=(limit,), with_where_and_when=False)
+    assert planned(question) == wanted
+
+
+@pytest.mark.parametrize(
     ("question", "plan"),
     [
         (
@@ -116,11 +142,13 @@ def test_changes_over_a_period(question: str, plan: Plan) -> None:
     "question",
     [
         "largest hour-to-hour increase of CO2 in room-a",
-        "How often did PM2.5 at Tiantan jump by more than 50 within an hour?",
+        "How often did PM2.5 at Tiantan jump by more than 50 within a week?",
+        "How often did PM2.5 at Tiantan jump within an hour?",
+        "How often did the temperature of press-1 change by more than 5 °C between two readings?",
         "largest day-to-day increase of PM2.5 at Tiantan",
         "What is the trend of wisdom at Tiantan?",
     ],
 )
 def test_changes_that_no_plan_has_are_declined(question: str) -> None:
-    """Readings a minute apart are no hours apart, and jumps are not counted."""
+    """Readings a minute apart are no hours apart, and jumps have a size."""
     declined(question)

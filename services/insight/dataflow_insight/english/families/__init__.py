@@ -6,12 +6,23 @@ and otherwise covers the words that it understands and returns one plan or sever
 
 from typing import Final
 
-from dataflow_insight.english.families import changes, correlations, gaps, ranges, shares, standard, streaks, versus
+from dataflow_insight.english.families import (
+    beside,
+    changes,
+    correlations,
+    gaps,
+    ranges,
+    shares,
+    standard,
+    streaks,
+    versus,
+)
 from dataflow_insight.english.family import Family
 
 FAMILIES: Final[tuple[Family, ...]] = (
     ranges.plan,
     versus.plan,
+    beside.plan,
     gaps.plan,
     changes.plan,
     streaks.plan,

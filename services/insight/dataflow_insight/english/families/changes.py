@@ -17,7 +17,7 @@ from dataflow_insight.english.moments import Precision
 from dataflow_insight.english.names import adds_up
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, needs_field, two_things, unclear
-from dataflow_insight.plans.plan import Difference, Focus, Grouping, Measure, Plan, Scope, TimeRange
+from dataflow_insight.plans.plan import Comparison, Difference, Focus, Grouping, Measure, Plan, Scope, TimeRange
 
 _LARGE: Final = (
     r"(?:largest|biggest|greatest|highest|steepest|sharpest|strongest|maximum|maximal|max|most\s+(?:sudden|extreme|dramatic|rapid)|"
@@ -27,8 +27,11 @@ _UNITS: Final = ("hour", "minute", "day", "week", "month")
 _HOURLY: Final = {"hourly": "hour", "daily": "day", "minutely": "minute", "weekly": "week", "monthly": "month"}
 _AVERAGE: Final = r"\b(?:on\s+)?(?:average|mean|typical(?:ly)?|usual(?:ly)?|avg)\b"
 _LIMIT: Final = r"\s+(?:(?:up|down|back)\s+)?(?:above|below|over|under|beyond|to|through|past)\s+(?:minus\s+)?-?(?:\d|zero|freezing)"
+_HOW_OFTEN: Final = r"\b(?:how\s+often|how\s+many\s+times|number\s+of\s+times|on\s+how\s+many\s+occasions|how\s+many(?=\s+(?:hourly\s+|sudden\s+)?(?:jumps|drops|rises|falls|increases|decreases|changes|spikes|swings)\b))\b"
+_AMOUNT: Final = r"(?:more\s+than|at\s+least|over|above|greater\s+than|larger\s+than|exceeding)\s+\d"
+_BY_AMOUNT: Final = rf"\b(?:by|of)\s+{_AMOUNT}"
 _NOT_OURS: Final = (
-    rf"\b(?:{CHANGE_VERB})\b{_LIMIT}|\b(?:how\s+often|how\s+many\s+times|number\s+of\s+times|trends?)\b|"
+    rf"\b(?:{CHANGE_VERB})\b{_LIMIT}|\btrends?\b|"
     r"\b(?:over|throughout|during|through|in)\s+the\s+(?:course\s+of\s+the\s+)?day\b"
 )
 
@@ -42,6 +45,7 @@ def plan(reading: Reading) -> Plan | None:
         ConditionError: A limit cannot be applied.
     """
     sheet = reading.sheet
+    often = sheet.find(_HOW_OFTEN) is not None
     change = sheet.find(rf"\b(?:{CHANGE_NOUN}|{CHANGE_VERB})\b")
     if change is None or sheet.find(_NOT_OURS):
         return None
@@ -55,21 +59,75 @@ def plan(reading: Reading) -> Plan | None:
     most = sheet.find(
         rf"\b(?:{CHANGE_VERB})\b.*\b(?:most|fastest|quickest|strongest|hardest)\b|\bat\s+(?:the\s+)?most\b"
     )
+    if often:
+        return _counted(reading, unit) if sheet.find(_BY_AMOUNT) else None
     if readings_apart or unit or large or (most and when):
         return _step(reading, unit, guessed=not (readings_apart or unit))
     return _period(reading)
 
 
+def _counted(reading: Reading, unit: str) -> Plan:
+    """How often neighbours are further apart than a limit."""
+    sheet, contract = reading.sheet, reading.contract
+    way = way_of(sheet)
+    _check_unit(reading, unit)
+    sheet.take_all(_HOW_OFTEN)
+    sheet.take_all(BETWEEN_READINGS)
+    for name in _UNITS:
+        sheet.take_all(between_times(name))
+    sheet.take_all(
+        rf"\b(?:{CHANGE_NOUN}|{CHANGE_VERB})\b(?:\s+(?:up|down)(?:wards?)?\b)?|\b(?:up|down)(?:wards?)?\b|\bby\s+(?={_AMOUNT})|\bof\s+(?={_AMOUNT})|\babsolute(?:ly)?\b"
+    )
+    asked = read_asked_part(sheet)
+    scope = reading.read_scope()
+    fields = {condition.field for condition in scope.conditions}
+    if len(scope.conditions) != 1 or [item for item in reading.free_fields() if item.name not in fields]:
+        raise Refusal(two_things())
+    (limit,) = scope.conditions
+    if (
+        isinstance(limit.limit, (bool, tuple))
+        or limit.comparison not in {Comparison.GREATER, Comparison.GREATER_OR_EQUAL}
+        or asked.focus is not Focus.VALUE
+    ):
+        raise Refusal(unclear("It is not clear which changes are counted; please give the least that they have."))
+    if not re.search(rf"(?<![\d.]){limit.limit:g}(?![\d])", sheet.low):
+        raise Refusal(unclear("The size of a change is read in the field's own unit only."))
+    if way is Way.DOWN:
+        turned = Comparison.LESS if limit.comparison is Comparison.GREATER else Comparison.LESS_OR_EQUAL
+        limit = replace(limit, comparison=turned, limit=-limit.limit)
+    return Plan(
+        contract=contract.name,
+        measure=Measure.COUNT,
+        field=limit.field,
+        holding=(limit,),
+        scope=replace(scope, conditions=()),
+        difference=Difference.NEIGHBOUR_ABSOLUTE if way is Way.EITHER else Difference.NEIGHBOUR,
+        neighbour_within=neighbour_limit(contract),
+        group_by=asked.group_by,
+        time_zone=reading.zone.key,
+    )
+
+
+def _check_unit(reading: Reading, unit: str) -> None:
+    """Refuses a time between neighbours that is not the cadence."""
+    cadence = reading.contract.cadence
+    if not unit:
+        reading.assumptions.append("a change is the one between neighbouring readings of a device")
+        return
+    article = "an" if unit == "hour" else "a"
+    if cadence is None or spoken_unit(cadence) != unit:
+        raise Refusal(
+            unclear(
+                f"Readings do not come once {article} {unit}; please ask for the change between neighbouring readings."
+            )
+        )
+    reading.assumptions.append(f"readings come once {article} {unit}, so neighbours are one {unit} apart")
+
+
 def _step(reading: Reading, unit: str, *, guessed: bool) -> Plan:
     sheet, contract = reading.sheet, reading.contract
-    if unit and (contract.cadence is None or spoken_unit(contract.cadence) != unit):
-        raise Refusal(unclear(f"Readings do not come once {'an' if unit == 'hour' else 'a'} {unit}; please ask for the change between neighbouring readings."))  # fmt: skip
-    if guessed:
-        reading.assumptions.append("a change is the one between neighbouring readings of a device")
-    elif unit:
-        reading.assumptions.append(
-            f"readings come once {'an' if unit == 'hour' else 'a'} {unit}, so neighbours are one {unit} apart"
-        )
+    if guessed or unit:
+        _check_unit(reading, unit)
     way = way_of(sheet)
     if sheet.find(r"\bsmallest\b|\bleast\b|\blowest\b|\bhow\s+(?:often|many)\b"):
         raise Refusal(unclear("Only the largest change is computed, and the average one."))
