@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import urllib.request
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,9 +31,9 @@ class Held:
     tasks: int
     """Of its event loop."""
     sockets: int
-    """Connections of callers, of Postgres and of the model."""
+    """Connections of callers and to Postgres."""
     files: int
-    """Open file descriptors of all kinds."""
+    """Open file descriptors of all kinds, but for idle connections to the model: its client keeps some of them a while."""
     threads: int
     backends: int
     """Connections at Postgres."""
@@ -41,6 +41,12 @@ class Held:
     """Of them, those that run something."""
     claims: int
     """Conversations that are held by a question."""
+
+    def more_than(self, before: "Held") -> list[str]:
+        """Returns of what it holds more; memory and threads aside, which are pools that grow to their size."""
+        names = ("running", "tasks", "sockets", "files", "backends", "queries", "claims")
+        pairs = [(name, getattr(before, name), getattr(self, name)) for name in names]
+        return [f"{name}: {first} before, {second} after" for name, first, second in pairs if second > first]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,7 @@ class Insight:
         dsn: The database, as its owner.
         tokens: By caller.
         process: The process.
+        model_port: Where the model answers; 0 for none.
     """
 
     target: str
@@ -60,6 +67,7 @@ class Insight:
     dsn: str
     tokens: Mapping[str, str]
     process: psutil.Process
+    model_port: int = 0
 
     async def figures(self) -> dict[str, float]:
         """Returns its metrics, summed up over their attributes."""
@@ -86,12 +94,14 @@ class Insight:
             )
         finally:
             await connection.close()
+        open_now = [item for item in self.process.net_connections("inet") if item.raddr]
+        to_model = [item for item in open_now if item.raddr.port == self.model_port]
         return Held(
             rss_mb=self.process.memory_info().rss / 1e6,
             running=int(figures.get("dataflow_insight_running", 0)),
             tasks=int(figures.get("dataflow_insight_tasks", 0)),
-            sockets=sum(1 for item in self.process.net_connections("inet") if item.status == "ESTABLISHED"),
-            files=self.process.num_fds(),
+            sockets=len(open_now) - len(to_model),
+            files=self.process.num_fds() - len(to_model),
             threads=self.process.num_threads(),
             backends=len(states),
             queries=sum(1 for row in states if row["state"] != "idle"),
@@ -104,10 +114,20 @@ class Insight:
         Raises:
             TimeoutError: One still is; says what is held.
         """
+        return await self._until(lambda held: not (held.running or held.queries or held.claims), seconds)
+
+    async def idle_as(self, before: Held, seconds: float = 30.0) -> Held:
+        """Returns what it holds when that is no more than before, or after a while: the end of a call takes its time."""
+        try:
+            return await self._until(lambda held: not held.more_than(before), seconds)
+        except TimeoutError:
+            return await self.held()
+
+    async def _until(self, holds: Callable[[Held], bool], seconds: float) -> Held:
         held = await self.held()
         try:
             async with asyncio.timeout(seconds):
-                while held.running or held.queries or held.claims:
+                while not holds(held):
                     await asyncio.sleep(_LOOK_AGAIN_SECONDS)
                     held = await self.held()
         except TimeoutError as error:
@@ -117,7 +137,7 @@ class Insight:
 
 @asynccontextmanager
 async def insight_process(
-    dsn: str, directory: Path, *, environ: Mapping[str, str] | None = None
+    dsn: str, directory: Path, *, environ: Mapping[str, str] | None = None, model_port: int = 0
 ) -> AsyncIterator[Insight]:
     """Runs `python -m dataflow_insight` for the length of the context.
 
@@ -125,6 +145,7 @@ async def insight_process(
         dsn: A database with readings, as its owner.
         directory: For its tokens and its log.
         environ: Added to its environment.
+        model_port: Where the model answers that the environment names; 0 for none.
     """
     port, metrics = free_port(), free_port()
     file = directory / "tokens.json"
@@ -145,7 +166,7 @@ async def insight_process(
             stderr=log,
         )
         try:
-            running = Insight(f"127.0.0.1:{port}", metrics, dsn, tokens, psutil.Process(process.pid))
+            running = Insight(f"127.0.0.1:{port}", metrics, dsn, tokens, psutil.Process(process.pid), model_port)
             await _serving(running, process)
             yield running
             process.terminate()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import random
 import sys
@@ -61,10 +62,7 @@ class Report:
     def problems(self) -> list[str]:
         """Returns what was left behind."""
         found = [f"memory grew by {self.grown_mb:.1f} MB"] if self.grown_mb >= ALLOWED_MB else []
-        for name in ("running", "tasks", "sockets", "files", "queries", "claims"):
-            before, after = getattr(self.before, name), getattr(self.after, name)
-            if after > before:
-                found.append(f"{name}: {before} before, {after} after")
+        found += self.after.more_than(self.before)
         if self.open_calls:
             found.append(f"{self.open_calls} calls to the model are open")
         return found
@@ -89,10 +87,12 @@ async def soak(*, count: int, concurrency: int, warm_up: int, model: bool, seed:
         await _more_rows(dsn, rows)
         server = await stack.enter_async_context(gemini_server()) if model else None
         environ: dict[str, str] = {}
+        port = 0
         if server is not None:
             server.play(_slow_model(random.Random(seed)))
+            port = int(server.url.rpartition(":")[2])
             environ = {"GEMINI_API_KEY": KEY, "DATAFLOW_GEMINI_BASE_URL": server.url}
-        insight = await stack.enter_async_context(insight_process(dsn, directory, environ=environ))
+        insight = await stack.enter_async_context(insight_process(dsn, directory, environ=environ, model_port=port))
         leaver = Leaver(insight, random.Random(seed), ("local", "gemini") if model else ("local",))
         await leave_many(leaver, warm_up, concurrency)
         before = await _settled(insight, server)
@@ -100,7 +100,7 @@ async def soak(*, count: int, concurrency: int, warm_up: int, model: bool, seed:
         began = time.monotonic()
         await leave_many(leaver, count, concurrency)
         seconds = time.monotonic() - began
-        after = await _settled(insight, server)
+        after = await _settled(insight, server, before)
         seen = len(server.seen) if server is not None else 0
         return Report(count, seconds, before, after, dict(leaver.left), server.open if server is not None else 0, seen)
 
@@ -133,16 +133,25 @@ def _slow_model(chance: random.Random) -> Any:
     return reply
 
 
-async def _settled(insight: Insight, server: GeminiServer | None) -> Held:
-    """Asks a few whole answers, so that each look has the same before it, and returns what the idle process holds."""
+async def _settled(insight: Insight, server: GeminiServer | None, before: Held | None = None) -> Held:
+    """Asks some whole answers at once, so that all pools are open at each look, and returns what the idle process holds."""
     async with open_channel(insight.target, token=insight.tokens["viewer"]) as channel:
         stub = ask_service_pb2_grpc.AskServiceStub(channel)
-        for question in QUESTIONS:
-            async for _ in stub.Ask(ask_service_pb2.AskRequest(question=question, engine="local"), timeout=60):
+
+        async def ask(question: str) -> None:
+            request = ask_service_pb2.AskRequest(question=question, engine="local", new_conversation=True)
+            async for _ in stub.Ask(request, timeout=60):
                 pass
+
+        async with asyncio.TaskGroup() as group:
+            for question in QUESTIONS * 2:
+                group.create_task(ask(question), name="whole answer")
+    # A closed channel of ours keeps its connection until it is collected.
+    gc.collect()
     if server is not None:
         await server.idle()
-    return await insight.idle()
+    held = await insight.idle()
+    return held if before is None else await insight.idle_as(before)
 
 
 def show(report: Report) -> None:

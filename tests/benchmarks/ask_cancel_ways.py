@@ -68,10 +68,14 @@ class Leaver:
         call = stub.Ask(self.request())
         last = "nothing"
         try:
-            while (event := await call.read()) is not grpc.aio.EOF:
-                last = str(event.WhichOneof("event"))
-                if last in {wanted, "finished"}:
-                    break
+            # A model that stalls never comes to it.
+            async with asyncio.timeout(0.5):
+                while (event := await call.read()) is not grpc.aio.EOF:
+                    last = str(event.WhichOneof("event"))
+                    if last in {wanted, "finished"}:
+                        break
+        except TimeoutError:
+            pass
         except grpc.aio.AioRpcError as error:
             last = error.code().name
         await self._cancel(call, last)
