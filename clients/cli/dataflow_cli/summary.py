@@ -10,6 +10,7 @@ from dataflow.insight.v1 import summary_pb2
 from dataflow_cli.context import Access, connection_options, json_option
 from dataflow_cli.moments import Moment
 from dataflow_cli.output import as_document, moment, print_json, print_table, text, word
+from dataflow_cli.time_zone import machine_zone
 
 _PERIODS: Final = {
     "hour": summary_pb2.SUMMARY_PERIOD_HOUR,
@@ -31,7 +32,10 @@ _PERIODS: Final = {
     help="The last stretch of the calendar that the data cover whole, or all of them.  [default: day]",
 )
 @click.option(
-    "--time-zone", default="", metavar="ZONE", help="Days of this zone, such as Europe/Berlin.  [default: UTC]"
+    "--time-zone",
+    default="",
+    metavar="ZONE",
+    help="Days of this zone, such as Europe/Berlin.  [default: this machine's, else UTC]",
 )
 @click.option(
     "--field", "fields", multiple=True, metavar="NAME", help="Only this field; may be repeated.  [default: the fullest]"
@@ -59,7 +63,7 @@ def summarize(
             period=_PERIODS.get(last or "", summary_pb2.SUMMARY_PERIOD_UNSPECIFIED),
             start_time=since,
             end_time=until,
-            time_zone=time_zone,
+            time_zone=time_zone or machine_zone(),
             fields=fields,
         )
     _print(summary, as_json=as_json)
