@@ -8,7 +8,7 @@ import sys
 from contextlib import AsyncExitStack
 
 from dataflow.insight.v1 import ask_service_pb2_grpc, summary_service_pb2_grpc
-from dataflow_mesh.access import Tokens
+from dataflow_mesh.access import Tokens, current_caller
 from dataflow_mesh.lifecycle import Process, run
 from dataflow_mesh.logs import configure_logging, fields
 from dataflow_mesh.names import INSIGHT_TASKS
@@ -25,6 +25,7 @@ from dataflow_insight.conversations.upkeep import keep_clean
 from dataflow_insight.engines.gemini.opening import open_gemini
 from dataflow_insight.engines.local import LocalEngine
 from dataflow_insight.postgres import Reader, open_own
+from dataflow_insight.queries.budget import CallerQueries
 from dataflow_insight.settings import InsightSettings
 from dataflow_insight.summaries.service import SummaryService
 from dataflow_insight.summaries.store import SummaryStore
@@ -63,17 +64,18 @@ async def serve(process: Process, settings: InsightSettings, *, key: str = "") -
         store = None if own is None else ConversationStore(own, settings.conversation_limits)
         if store is not None:
             process.spawn(keep_clean(store, process.stopping), name="conversations")
+        queries = CallerQueries(reader, settings.caller_budget(), lambda: current_caller().name)
         service = AskService(
             LocalEngine(),
             survey,
-            reader,
+            queries,
             model=await stack.enter_async_context(open_gemini(settings, key, reader)),
             limits=settings.ask_limits,
             conversations=Conversations(store),
         )
         summaries = SummaryService(
             survey,
-            reader,
+            queries,
             None if own is None else SummaryStore(own),
             seconds=settings.answer_seconds,
             per_caller=settings.asks_per_caller,

@@ -8,6 +8,7 @@ from dataflow_mesh.settings import MeshSettings
 from dataflow_insight.asking.limits import AskLimits
 from dataflow_insight.conversations.conversation import ConversationLimits
 from dataflow_insight.engines.gemini.settings import GeminiSettings
+from dataflow_insight.queries.budget import CallerBudget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,13 @@ class InsightSettings(GeminiSettings):
     asks_per_caller: int = field(
         default=16, metadata={"help": "Answers that a caller may have in the making at a time."}
     )
+    caller_cost: float = field(
+        default=100_000_000.0,
+        metadata={"help": "Cost of queries that a caller may spend at once, in the units of Postgres's planner."},
+    )
+    caller_cost_per_second: float = field(
+        default=2_000_000.0, metadata={"help": "How much of it comes back in a second."}
+    )
     conversation_days: float = field(
         default=30.0, metadata={"help": "Days that a conversation is kept after its latest answer."}
     )
@@ -60,6 +68,12 @@ class InsightSettings(GeminiSettings):
             answer_seconds=self.answer_seconds,
             asks_per_caller=self.asks_per_caller,
         )
+
+    def caller_budget(self) -> CallerBudget:
+        """Returns a new budget of query cost, for all callers of the process."""
+        # Answers are few enough by caller; their queries wait for a connection rather than fail.
+        queries = 2 * self.asks_per_caller
+        return CallerBudget(burst=self.caller_cost, per_second=self.caller_cost_per_second, queries=queries)
 
     @property
     def conversation_limits(self) -> ConversationLimits:
@@ -84,6 +98,8 @@ class InsightSettings(GeminiSettings):
             ("answer_seconds", self.answer_seconds),
             ("answer_queries", self.answer_queries),
             ("asks_per_caller", self.asks_per_caller),
+            ("caller_cost", self.caller_cost),
+            ("caller_cost_per_second", self.caller_cost_per_second),
             ("conversation_days", self.conversation_days),
             ("conversation_turns", self.conversation_turns),
             ("conversations_per_caller", self.conversations_per_caller),

@@ -44,6 +44,7 @@ class AskServiceStub:
     INVALID_ARGUMENT (INVALID_REQUEST): empty or over 2,000 characters, or no such time zone or engine.
     RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): the query would cost too much.
     RESOURCE_EXHAUSTED (ASKS_EXHAUSTED): the caller has too many answers in the making.
+    RESOURCE_EXHAUSTED (CALLER_BUDGET_EXHAUSTED): the queries of the caller have cost as much as they may for now.
     DEADLINE_EXCEEDED: the whole answer took longer than the server allows; a model that is slow is replaced before.
     NOT_FOUND (CONVERSATION_NOT_FOUND): also where the conversation is somebody else's.
     FAILED_PRECONDITION (CONVERSATION_BUSY, CONVERSATION_FULL, CONVERSATIONS_OFF).
@@ -85,6 +86,7 @@ class AskServiceAsyncStub(AskServiceStub):
     INVALID_ARGUMENT (INVALID_REQUEST): empty or over 2,000 characters, or no such time zone or engine.
     RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): the query would cost too much.
     RESOURCE_EXHAUSTED (ASKS_EXHAUSTED): the caller has too many answers in the making.
+    RESOURCE_EXHAUSTED (CALLER_BUDGET_EXHAUSTED): the queries of the caller have cost as much as they may for now.
     DEADLINE_EXCEEDED: the whole answer took longer than the server allows; a model that is slow is replaced before.
     NOT_FOUND (CONVERSATION_NOT_FOUND): also where the conversation is somebody else's.
     FAILED_PRECONDITION (CONVERSATION_BUSY, CONVERSATION_FULL, CONVERSATIONS_OFF).
@@ -129,6 +131,7 @@ class AskServiceServicer(metaclass=_abc_1.ABCMeta):
         INVALID_ARGUMENT (INVALID_REQUEST): empty or over 2,000 characters, or no such time zone or engine.
         RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): the query would cost too much.
         RESOURCE_EXHAUSTED (ASKS_EXHAUSTED): the caller has too many answers in the making.
+        RESOURCE_EXHAUSTED (CALLER_BUDGET_EXHAUSTED): the queries of the caller have cost as much as they may for now.
         DEADLINE_EXCEEDED: the whole answer took longer than the server allows; a model that is slow is replaced before.
         NOT_FOUND (CONVERSATION_NOT_FOUND): also where the conversation is somebody else's.
         FAILED_PRECONDITION (CONVERSATION_BUSY, CONVERSATION_FULL, CONVERSATIONS_OFF).
