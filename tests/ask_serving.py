@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from dataflow_insight.__main__ import ask_service
-from dataflow_insight.ask_service import AskService
+from dataflow_insight.asking.service import AskService
 from dataflow_insight.catalogue.survey import Survey
 from dataflow_insight.engines.local import LocalEngine
 from dataflow_insight.postgres import Reader

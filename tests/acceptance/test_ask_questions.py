@@ -12,7 +12,7 @@ import grpc.aio
 import pytest
 from dataflow.insight.v1 import ask_service_pb2
 from dataflow_insight.__main__ import ask_service
-from dataflow_insight.ask_service import AskService
+from dataflow_insight.asking.service import AskService
 from dataflow_insight.catalogue.survey import Survey
 from dataflow_insight.engines.local import LocalEngine
 from dataflow_insight.postgres import Reader
