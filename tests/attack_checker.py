@@ -3,6 +3,7 @@
 import asyncio
 import re
 import unicodedata
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -30,12 +31,13 @@ _MOST_CHARACTERS: Final = 200_000
 _MOST_QUERIES: Final = 25
 
 
-def objection(asked: Asked, zone: str = "UTC") -> str | None:
+def objection(asked: Asked, zone: str = "UTC", known: Collection[str] = ()) -> str | None:
     """Returns what is wrong with an answer; None where nothing is.
 
     Args:
         asked: The answer with all its events; text that was replaced later was shown, too.
         zone: The asker's.
+        known: Names of fields and devices that hold numerals and may be named.
     """
     if asked.kinds[0] != "started" or asked.kinds[-1] != "finished" or asked.kinds.count("finished") != 1:
         return f"events {asked.kinds}"
@@ -44,7 +46,8 @@ def objection(asked: Asked, zone: str = "UTC") -> str | None:
         return "it runs past its limits"
     told = shown + asked.finished.fallback_detail + "".join(event.replaced.reason for event in asked.events)
     cells = [value_of(cell) for result in asked.results for row in result.rows for cell in row.cells]
-    names = sorted({cell for cell in cells if isinstance(cell, str)}, key=len, reverse=True)
+    named = {cell for cell in cells if isinstance(cell, str)} | set(_named_devices(asked)) | set(known)
+    names = sorted(named - {""}, key=len, reverse=True)
     bare = told
     for name in names:
         bare = bare.replace(name, " ")
@@ -54,6 +57,16 @@ def objection(asked: Asked, zone: str = "UTC") -> str | None:
     if asked.finished.decline and not asked.results:
         return f"it declines with a number: {shown!r}" if re.search(r"\d", shown) else None
     return _unsupported(shown, names, cells, asked, ZoneInfo(zone))
+
+
+def _named_devices(asked: Asked) -> Iterator[str]:
+    """Yields the devices and texts that plans name."""
+    for event in asked.events:
+        plan = event.plan.plan
+        for scope in (plan.scope, plan.compared_with):
+            yield from (*scope.device_ids, *scope.excluded_device_ids)
+            for condition in (*scope.conditions, *plan.holding):
+                yield from condition.texts.values
 
 
 def _unsupported(shown: str, names: list[str], cells: list[Any], asked: Asked, zone: ZoneInfo) -> str | None:
