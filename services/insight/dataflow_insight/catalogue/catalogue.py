@@ -1,11 +1,13 @@
 """What can be asked about: contracts, their fields and devices, and the time that the data cover."""
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from dataflow_insight.catalogue.units import unit_named
 from dataflow_insight.english.concepts import concept_of_name
 
 
@@ -56,7 +58,9 @@ class Field:
         if self.unit or not self.kind.numeric:
             return self.unit
         concept = concept_of_name(self.name)
-        return concept.units[0] if concept is not None and concept.units else ""
+        usual = concept.units[0] if concept is not None and concept.units else ""
+        known = unit_named(usual)
+        return known.symbol if known is not None else usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +135,24 @@ def key_of(text: str) -> str:
 
 
 def keys_of(names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """Returns names by their key; several names may share one."""
+    """Returns names by their key; several names may share one.
+
+    A name is also found without leading zeros ("sensor 1" is sensor-01) and by its last part ("room 7" is floor-2/room-7),
+    where no other name has that key by itself.
+    """
     found: dict[str, tuple[str, ...]] = {}
     for name in names:
         key = key_of(name)
         found[key] = (*found.get(key, ()), name)
-    return found
+    others: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        last = re.split(r"[/:]", name)[-1]
+        for spelling in dict.fromkeys((_without_zeros(name), last, _without_zeros(last))):
+            key = key_of(spelling)
+            if key not in found and len(key) > 2 and not key.isdigit():
+                others[key] = (*others.get(key, ()), name)
+    return others | found
+
+
+def _without_zeros(name: str) -> str:
+    return re.sub(r"(?<!\d)0+(?=\d)", "", name)

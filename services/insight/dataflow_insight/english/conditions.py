@@ -19,7 +19,13 @@ _WHEN: Final = (
 
 
 def read_conditions(
-    sheet: Sheet, mentions: list[Mention], names: NameReader, assumptions: list[str], *, one_day: bool
+    sheet: Sheet,
+    mentions: list[Mention],
+    names: NameReader,
+    assumptions: list[str],
+    *,
+    texts: TextReader,
+    one_day: bool,
 ) -> list[Found]:
     """Covers all conditions and returns them in the order of the question.
 
@@ -28,14 +34,17 @@ def read_conditions(
         mentions: The fields.
         names: To find the field that a word such as "warmer" implies.
         assumptions: Gets what words and units were taken for.
+        texts: Has marked the values of text fields.
         one_day: The question is about one day, so that small numbers may be hours.
 
     Raises:
         ConditionError: A condition is about no field, or cannot be computed.
     """
-    found = TextReader(sheet, mentions, names, assumptions).read()
+    flags = FlagReader(sheet, mentions, names, assumptions)
+    found = flags.read_named()
+    found += texts.read()
     found += LimitReader(sheet, mentions, names, assumptions).read(one_day=one_day)
-    found += FlagReader(sheet, mentions, names, assumptions).read()
+    found += flags.read()
     if found:
         sheet.take_all(_WHEN)
     return sorted(_once(found), key=lambda item: item.start)

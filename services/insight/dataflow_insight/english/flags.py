@@ -14,6 +14,9 @@ from dataflow_insight.plans.plan import Comparison, Condition
 _BE: Final = r"(?:was|were|is|are|being|be|been|shows?|showed|shown|reads?|=|==|:|equals?)"
 _YES: Final = r"true|yes|on|opened|open|active|enabled|running|present|detected|triggered|occupied|wet|high|set"
 _NO: Final = r"false|no|off|closed|shut|inactive|disabled|stopped|absent|clear|unoccupied|vacant|empty|dry|low|unset"
+FLAG_WORD: Final = re.compile(rf"{_YES}|{_NO}")
+"""A word that says yes or no of whatever stands before it."""
+
 _SOMEBODY: Final = r"(?:somebody|someone|anybody|anyone|people|persons?|occupants)"
 _NOBODY: Final = r"(?:nobody|no[\s-]one|no\s+(?:people|person|occupants?))"
 _THERE: Final = r"(?:\s+(?:there|present|inside|around|in(?:\s+(?:it|there|the\s+(?:room|office|building)))?))?"
@@ -49,9 +52,15 @@ class FlagReader:
         self._assumptions = assumptions
         self._found: list[Found] = []
 
-    def read(self) -> list[Found]:
-        """Covers all states and returns them as conditions."""
+    def read_named(self) -> list[Found]:
+        """Covers states of fields that the question names, and returns them as conditions."""
         self._named_states()
+        self._telling_names()
+        found, self._found = self._found, []
+        return found
+
+    def read(self) -> list[Found]:
+        """Covers all other states and returns them as conditions."""
         self._presence()
         self._lights()
         self._weather()
@@ -59,16 +68,38 @@ class FlagReader:
 
     def _named_states(self) -> None:
         """Reads "the door was not open": a field, a verb and a word for yes or no."""
-        pattern = rf"{FIELD}\s*(?:(?:status|state|flag|sensor)\s*)?(?:{_BE}\s*)+(?P<not>(?:not|n't)\s+)?(?:(?P<yes>{_YES}|1)|(?P<no>{_NO}|0))\b"
+        pattern = rf"{FIELD}\s*(?:(?:status|state|flag|sensor)\s*)?(?:{_BE}\s*)*(?P<not>(?:not|n't)\s+)?(?:(?P<yes>{_YES}|1)|(?P<no>{_NO}|0))\b"
         position = 0
         while (match := re.compile(pattern).search(self._sheet.visible, position)) is not None:
             position = match.start() + 1
             mention = next(item for item in self._mentions if item.mark == match.group(1))
-            if mention.field is None or not is_state(mention.field):
+            digit = (match["yes"] or match["no"]).isdigit()
+            if mention.field is None or not is_state(mention.field) or (digit and mention.field.kind.numeric):
                 continue
             yes = (match["yes"] is not None) is not (match["not"] is not None)
             self._add(mention.field, match, mention, yes=yes)
             self._sheet.cover(match.start() + 1, match.end())
+
+    def _telling_names(self) -> None:
+        """Reads "had motion", "no motion" and names that say the state themselves ("motion detected")."""
+        taken = {found.mention.mark for found in self._found if found.mention is not None}
+        for mention in self._mentions:
+            if mention.field is None or mention.field.kind is not Kind.BOOLEAN or mention.mark in taken:
+                continue
+            before = self._sheet.visible[: mention.start]
+            had = re.search(
+                r"\b(?P<had>had|has|have|having|with|showed|shows?|detected|registered)\s+(?:a\s+|any\s+|some\s+|the\s+)?$",
+                before,
+            )
+            no = re.search(r"\b(?P<no>no|not|without|without\s+any)\s+$", before)
+            lead = no or had
+            if lead is None and not re.search(rf"\b(?:{_YES})$", mention.text):
+                continue
+            condition = _state(mention.field, yes=no is None)
+            self._assumptions.append(f'"{mention.text}" is {mention.field.name} equal to {_shown(no is None)}')
+            self._found.append(Found(condition, mention, mention.start))
+            if lead is not None:
+                self._sheet.cover(lead.start(), lead.end())
 
     def _presence(self) -> None:
         """Reads "occupied", "nobody was there" and their like, where a field says who is there."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final
 
-from dataflow_insight.catalogue.catalogue import Contract, Field, key_of
+from dataflow_insight.catalogue.catalogue import Contract, Field, Kind, key_of
 from dataflow_insight.english.concepts import CONCEPTS
 from dataflow_insight.english.exclusions import take_exclusions, unknown_exclusion
 from dataflow_insight.english.lexicon import CORE_WORDS, DEVICE_NOUN, common, protected
@@ -29,6 +29,12 @@ _NEVER_A_FIELD: Final = frozenset(
     {"no", "not", "or", "and", "all", "any", "than", "is", "a", "in", "at", "on", "of", "to"}
 )
 _MIN_PREFIX: Final = 5
+_SAYS: Final = re.compile(
+    r"\s*(?:(?:was|were|is|are|being|be|equals?|equal\s+to|reads?|showed|shows|not|either)\s+|[=:]+\s*)*(?P<quote>[\"'])?"
+)
+_LIMIT: Final = re.compile(
+    r"(?:above|below|over|under|at\s+(?:least|most)|between|(?:more|less|greater|higher|lower)\s+than|[<>]|-?\d)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ class NameReader:
             key_of(phrase) for concept in CONCEPTS for phrase in concept.phrases if key_of(phrase) not in self._aliases
         }
         self._alias_words = {word for concept in CONCEPTS for phrase in concept.phrases for word in phrase.split()}
-        self._hints = set(
+        self._hints = _stems(contract.devices) | set(
             re.findall(r"[^\W\d_]{4,}", f"{contract.name} {contract.description}".casefold().replace("_", " "))
         )
 
@@ -131,6 +137,7 @@ class NameReader:
             chosen = exact or list(fitting)
             if len(chosen) > 1:
                 names.ambiguous.append(text)
+                sheet.cover(start, end)
                 continue
             if not exact:
                 assumptions.append(f'"{text}" is the device {chosen[0]}')
@@ -211,9 +218,24 @@ class NameReader:
     def _field_key(self, sheet: Sheet, start: int, end: int) -> str | None:
         key = self._alias(sheet.low[start:end])
         if key is None or (common(key) and key in self._aliases and not is_concept(key)):
-            return None
+            return key if key is not None and self._says_something(key, sheet.low[:start], sheet.low[end:]) else None
         # "press-2" is some device and not the field "press".
         return None if re.match(r"[-_#]\d", sheet.low[end:]) else key
+
+    def _says_something(self, key: str, before: str, rest: str) -> bool:
+        """Whether an ordinary word ("state") is the field of that name, since a value or a limit follows."""
+        found = _SAYS.match(rest)
+        last = re.search(r"([^\W_]+)\W*$", before)
+        # "PM2.5 level above 100": there it is only a word.
+        if found is None or (last is not None and self._alias(last[1]) is not None):
+            return False
+        if _LIMIT.match(rest[found.end() :]):
+            return True
+        texts = [item for item in self._aliases.get(key, ()) if item.kind is Kind.TEXT]
+        known = {key_of(value) for item in texts for value in item.values}
+        words = re.findall(r"[^\W_]+", rest[found.end() : found.end() + 80])[:4]
+        named = any(key_of("".join(words[:count])) in known for count in range(1, len(words) + 1))
+        return bool(texts) and (named or bool(found["quote"]))
 
     def _common_field_key(self, sheet: Sheet, start: int, end: int) -> str | None:
         """Also fields that are called like an ordinary word ("level"): only where no other field is named."""
@@ -274,6 +296,15 @@ class NameReader:
             if len(fitting) == 1 and key_of(fitting[0]).isalpha():
                 return fitting[0], word.end
         return None, word.end
+
+
+def _stems(devices: tuple[str, ...]) -> set[str]:
+    """Returns what all devices are called but for their number ("press" of "press-1"): a word for any of them."""
+    stems = {re.sub(r"[-_ #.]*(?:\d+|(?<=[-_ ])[a-z])$", "", device.casefold()) for device in devices}
+    if len(stems) != 1:
+        return set()
+    (stem,) = stems
+    return {stem, f"{stem}s"} if stem.isalpha() and stem not in {device.casefold() for device in devices} else set()
 
 
 _KeyOf = Callable[[Sheet, int, int], str | None]

@@ -30,6 +30,7 @@ from dataflow_insight.english.refusals import (
 from dataflow_insight.english.refused import FUTURE, HOSTILE, NOT_YET
 from dataflow_insight.english.sheet import FIELD, MOMENT, Sheet
 from dataflow_insight.english.states import spelled_out
+from dataflow_insight.english.texts import TextReader
 from dataflow_insight.english.times import Times, read_times, scope_times
 from dataflow_insight.english.zones import read_zone
 from dataflow_insight.plans.plan import Scope
@@ -78,6 +79,7 @@ class Reading:
         self.times = Times()
         self.conditions: list[Found] = []
         self.units: dict[str, str] = {}
+        self._texts = TextReader(self.sheet, [], self.reader, self.assumptions)
         self._scope: Scope | None = None
 
     @property
@@ -119,6 +121,8 @@ class Reading:
         sheet.take_all(rf"\b(?:in\s+|of\s+|from\s+)?(?:the\s+)?(?:contract\s+{name}|{name}\s+contract)\b")
         self.names = self.reader.read(sheet, self.assumptions)
         self._refuse_early()
+        self._texts = TextReader(sheet, self.names.fields, self.reader, self.assumptions)
+        self._texts.mark()
         self.times = read_times(sheet, self.clock, self.assumptions)
         sheet.take_all(
             rf"\b(?:the\s+)?(?:days?|dates?|period|time|year|month)\s+(?=(?:(?:of|from|between)\s+(?:the\s+)?)?{MOMENT})"
@@ -141,7 +145,9 @@ class Reading:
             raise Refusal(future())
         self._cover_after_names()
         one_day = any(item.start and item.end and item.end - item.start <= timedelta(days=1) for item in ranges)
-        self.conditions = read_conditions(self.sheet, self.names.fields, self.reader, self.assumptions, one_day=one_day)
+        self.conditions = read_conditions(
+            self.sheet, self.names.fields, self.reader, self.assumptions, texts=self._texts, one_day=one_day
+        )
         self._scope = Scope(
             device_ids=tuple(self.names.devices),
             excluded_device_ids=tuple(self.names.excluded),

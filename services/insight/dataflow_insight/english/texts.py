@@ -6,6 +6,7 @@ from typing import Final
 
 from dataflow_insight.catalogue.catalogue import Field, Kind, key_of
 from dataflow_insight.english.concepts import concept_of_name
+from dataflow_insight.english.flags import FLAG_WORD
 from dataflow_insight.english.found import ConditionError, Found
 from dataflow_insight.english.lexicon import protected
 from dataflow_insight.english.names import Mention, NameReader
@@ -67,6 +68,11 @@ class TextReader:
         self._assumptions = assumptions
         self._values: list[_Value] = []
 
+    def mark(self) -> None:
+        """Marks values that the fields are known to have, so that nothing else is read from their words."""
+        if self._fields:
+            self._mark_values(sure=True)
+
     def read(self) -> list[Found]:
         """Covers all values with what says that they are conditions, and returns these.
 
@@ -76,7 +82,7 @@ class TextReader:
         if not self._fields:
             return []
         self._mark_directions()
-        self._mark_values()
+        self._mark_values(sure=False)
         self._mark_quoted()
         found: list[Found] = []
         while (group := self._sheet.find(_GROUP)) is not None:
@@ -104,7 +110,7 @@ class TextReader:
                 self._assumptions.append(f'"{found.group()}" is {value} of the field {item.name}')
                 self._mark(found.start(), found.end(), _Value(item, value, spoken=True, sure=True))
 
-    def _mark_values(self) -> None:
+    def _mark_values(self, *, sure: bool) -> None:
         """Marks values as the fields have them, the longest first; short ones only in their own case."""
         words = self._sheet.words()
         index = 0
@@ -112,7 +118,7 @@ class TextReader:
             for last in range(min(index + _LONGEST, len(words)) - 1, index - 1, -1):
                 start, end = words[index].start, words[last].end
                 value = self._value(start, end)
-                if value is not None:
+                if value is not None and (value.sure or not sure):
                     self._mark(start, end, value)
                     index = last
                     break
@@ -133,12 +139,10 @@ class TextReader:
             return None
         beside = [(item, value) for item, value in holders if self._beside(item, start, end)]
         item, value = (beside or holders)[0]
-        ordinary = protected(text.lower()) or len(text) < _SHORT
-        return (
-            _Value(item, value, spoken=False, sure=len(holders) == 1 and not ordinary and not _holds_directions(item))
-            if (beside or len(holders) == 1)
-            else None
-        )
+        ordinary = protected(text.lower()) or len(text) < _SHORT or FLAG_WORD.fullmatch(text.lower()) is not None
+        if not beside and len(holders) > 1:
+            return None
+        return _Value(item, value, spoken=False, sure=bool(beside) or not (ordinary or _holds_directions(item)))
 
     def _beside(self, item: Field, start: int, end: int) -> bool:
         """Whether the question names the field just before or behind a place."""
