@@ -14,6 +14,11 @@ _FORMS: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     ("wind direction", rf"\bwhere\s+(?:did|does|was|is)\s+(?P<wind>{_WIND})(?=.*)", "what was the {field} "),
     ("wind direction", r"\b(?:the\s+)?wind(?:'s)?\s+(?:usual|main|prevailing)\s+direction\b", "the prevailing {field}"),
+    (
+        "wind direction",
+        rf"\b(?:from|in)\s+how\s+many\s+(?:different\s+)?(?:directions|ways)\s+(?:did|does|has|was)\s+(?P<wind>{_WIND})",
+        "how many different {field} values are there ",
+    ),
     ("rain", r"\bhow\s+much\s+(?:did|does|has)\s+it\s+rain(?:ed)?\b", "what was the total {field}"),
     ("rain", r"\b(?:did|does|has)\s+it\s+rain(?:ed)?\s+(?:the\s+)?(?P<most>most|least)\b", "had the {most} {field}"),
     ("rain", r"\b(?:did|does|has)\s+it\s+(?P<ever>ever\s+)?(?:actually\s+)?rain(?:ed)?\b", "was {field} above 0"),
@@ -57,6 +62,11 @@ _QUANTILES: Final[tuple[tuple[str, bool], ...]] = (
         False,
     ),
 )
+_DEPENDS: Final = (
+    r"\bhow\s+(?:does|do|did)\s+(?:the\s+)?(?P<what>[^?]{2,60}?)\s+(?:depend(?:s|ed)?\s+(?:up)?on|vary\s+(?:with|by|over|across)|change\s+(?:with|by|over|across)|differ\s+(?:by|between|across|with))\s+(?:the\s+)?"
+    r"(?P<by>hours?\s+of\s+(?:the\s+)?day|times?\s+of\s+(?:the\s+)?day|days?\s+of\s+(?:the\s+)?week|weekdays?|wind\s+directions?|stations?|sites?|sensors?|rooms?)\b"
+)
+_MEASURED: Final = r"\b(?:average|mean|avg|median|max\w*|min\w*|highest|lowest|total|sum|standard|percentile|peak)\b"
 _USUALLY: Final = r"\b(?:mostly|usually|mainly|typically|normally)\b"
 
 
@@ -70,6 +80,11 @@ def plainly(question: str, names: NameReader, assumptions: list[str]) -> str:
         written = f"the {share if below else 100 - share:g}th percentile of {found.groupdict().get('rest') or ''} "
         assumptions.append("the value below which a part of the readings lie is a percentile")
         return f"{question[: found.start()]}{written}{question[found.end() :]}"
+    if (found := re.search(_DEPENDS, question, re.IGNORECASE)) is not None:
+        measure = "" if re.search(_MEASURED, found["what"], re.IGNORECASE) else "average "
+        written = f"{measure}{found['what']} by {found['by']}"
+        assumptions.append(f'"{found.group()}" means "{written}"')
+        question = f"{question[: found.start()]}{written}{question[found.end() :]}"
     for concept, pattern, plain in _FORMS:
         item = names.concept_field(concept)
         if item is None:

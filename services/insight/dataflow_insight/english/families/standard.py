@@ -41,9 +41,16 @@ def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
     if reading.names.fields:
         reading.sheet.take(_HOW_THE_AIR_WAS)
     reading.sheet.take_all(r"\bat\s+(?:the|one\s+and\s+the)\s+same\s+time\b|\bsimultaneously\b")
+    often = None
+    if reading.conditions and groups.which is not None:
+        often = reading.sheet.take(r"\b(?:the\s+)?(?:most|least)\s+(?:often|frequently)\b")
     words = read_measures(reading.sheet)
     implied = implied_field(reading)
     intent = IntentReader(reading.sheet, groups, words).read()
+    if often is not None:
+        intent.count = True
+        way = Measure.MIN if "least" in often.group() else Measure.MAX
+        intent.words.append(Word(often.start(), often.end(), way, adjective=True, amount=True))
     others = _superlatives(reading, implied, intent)
     universal = False
     if limit is None and (groups.which is not None or groups.counted is not None or intent.yes_no) and not intent.words:

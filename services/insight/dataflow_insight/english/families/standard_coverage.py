@@ -41,6 +41,8 @@ def read_coverage(sheet: Sheet, intent: Covering) -> None:
         intent.coverage = intent.first = True
     if sheet.take(r"\b(?:ends?|ended|ending|stop(?:s|ped)?|finish(?:es|ed)?)\b"):
         intent.coverage = intent.latest = True
+    if sheet.take(r"\b(?:until|till|up\s+to)\s+when\b"):
+        intent.coverage = intent.latest = True
     if sheet.take(r"\bsince\s+when\b"):
         intent.coverage = intent.first = True
     sheet.take_all(r"\bup\s+to\b(?=\s*$)")

@@ -56,11 +56,18 @@ _PER: Final = (
     r"(?:per|by|for\s+each(?:\s+of\s+the)?|for\s+every|for\s+all(?:\s+of)?\s+the|of\s+each(?:\s+of\s+the)?|of\s+every|at\s+each(?:\s+of\s+the)?|at\s+every|"
     r"on\s+each(?:\s+of\s+the)?|on\s+every|in\s+each(?:\s+of\s+the)?|in\s+every|with\s+each|from\s+each|from\s+every|during\s+each|did\s+each|did\s+every|each|every|"
     r"(?:grouped|broken\s+down|split(?:\s+up)?|separated|aggregated|sorted|listed|separately|individually)\s+(?:by|per|for\s+each)|"
-    r"as\s+a\s+function\s+of(?:\s+the)?|depending\s+on(?:\s+the)?|against(?:\s+the)?|over\s+the\s+different|across\s+the\s+different)"
+    r"as\s+a\s+function\s+of(?:\s+the)?|depend(?:s|ing|ed)?\s+(?:up)?on(?:\s+the)?|against(?:\s+the)?|over\s+the\s+different|across\s+the\s+different)"
 )
 _AND_PER: Final = rf"\s*(?:,|and|&|/|x|\s)\s*(?:then\s+)?(?:{_PER}\s+)?(?:the\s+)?"
 _BEST_VALUE: Final = (
     rf"\b(?:{HIGHER}|{LOWER})\s+(?:(?:\w|[\ue000-\uf8ff])+\s+)?(?:average|mean|median|total|sum|standard\s+deviation)\b"
+)
+_WHEN_IN: Final = (
+    (
+        r"\b(?:when|at\s+(?:what|which)\s+times?)\s+(?:during|in|of|on|over)\s+(?:the\s+(?:course\s+of\s+the\s+)?|a\s+)(?:typical\s+)?day\b",
+        Grouping.HOUR_OF_DAY,
+    ),
+    (r"\bwhen\s+(?:during|in)\s+(?:the|a)\s+week\b", Grouping.WEEKDAY),
 )
 _LEAD: Final = r"most|fewest|least"
 _BEFORE_NOUN: Final = r"(?:^|[,:;]\s*|\b(?:is|was|are|were|me|us|list|name|show|find|give|get|want|know|see|determine|identify|and|all|the|those|any|only|there|(?:names|ids|list)\s+of)\s+)$"
@@ -224,6 +231,14 @@ class GroupReader:
             groups.plural = True
             break
         ordinals = "|".join(ORDINALS)
+        found = sheet.take(
+            rf"\b(?:comes|came|ranks|ranked|finishe[sd])\s+(?:in\s+)?(?P<place>{ordinals})\b(?:\s+place)?|\b(?:the\s+)?runner[- ]?up\b"
+        )
+        if found is not None:
+            groups.place, groups.upward = ORDINALS.get(found["place"] or "second", 2), True
+            if groups.which is None and "runner" in found.group():
+                groups.which = Grouping.DEVICE
+            return
         found = sheet.take(rf"\b(?P<place>{ordinals})[\s-]+(?:to[\s-]+)?(?=(?:{either})\b)")
         if found is not None:
             groups.place = ORDINALS[found["place"]]
@@ -254,6 +269,10 @@ class GroupReader:
         asked = self._sheet.find(
             rf"\b(?:(?:at|in|from|on|during|for|with|under|of)\s+)?(?:which|what|whose)[\s\uf8ff]+(?:(?:are|were)\s+(?=the\b))?(?:one\s+)?(?:of\s+)?(?:(?:the|these|all|two|three)\s+)*(?:particular\s+|exact\s+)?(?P<noun>{noun})(?!\w)(?!\s+and\s+(?:at\s+)?(?:(?:which|what)\s+)?(?:hour|time)\b)"
         )
+        for words, grouping in _WHEN_IN:
+            if asked is None and self._sheet.take(words) is not None:
+                groups.which = grouping
+                return
         if asked is None and re.search(_BEST_VALUE, self._sheet.low):
             asked = self._sheet.find(
                 rf"\b(?:of|for|at|on|in|by|from|among|over)\s+(?:any|all(?:\s+the)?|the)\s+(?:single\s+|one\s+)?(?P<noun>{noun})(?!\w)(?=\W*$)"

@@ -155,7 +155,7 @@ class IntentReader:
                 and self._take(rf"\b(?:name|id)s?\s+of\s+(?:the\s+)?{DEVICE_NOUN}\b")
             )
             or self._take(
-                r"(?:^|,\s*|\band\s+)which\s+(?:one\s+)?(?=(?:had|has|was|is|recorded|reported|measured|got|sent)\b)"
+                r"(?:^|,\s*|:\s*|\band\s+)which\s+(?:one\s+)?(?=(?:had|has|was|is|recorded|reported|measured|got|sent)\b)"
             )
         ):
             groups.which = Grouping.DEVICE
@@ -186,9 +186,10 @@ class IntentReader:
     def _read_how(self) -> None:
         """Covers "how strong was" beside a measure: it asks for the value."""
         self._take(
-            r"\bhow\s+(?:high|low|strong|weak|large|big|small|great|bad|good|severe|intense|heavy|deep|elevated|long)\b(?=\s+(?:was|is|were|are|did|does|has|have)\b)"
+            r"\bhow\s+(?:high|low|strong|weak|large|big|small|great|bad|good|severe|intense|heavy|deep|elevated|long|wide|variable|spread\\s+out)\b(?=\s+(?:was|is|were|are|did|does|has|have)\b)"
         )
         if self._groups.profile:
+            self._take(r"\b(?:over|throughout|during|through)\s+(?:the|a)\s+day\b")
             self._take(r"\bhow\b(?!\s+(?:many|much|often|long))")
             self._take(r"\b(?:develops?|evolves?|changes?|vary|varies|behaves?)\b")
 
@@ -211,7 +212,7 @@ class IntentReader:
         intent, text = self._intent, self._sheet.low
         if self._take(
             r"(?:^|\band\s+|,\s*|\bplus\s+|\btell\s+me\s+|\bknow\s+|\bfind\s+out\s+|\bexactly\s+|\bshow\s+me\s+)when\b|\b(?:at|on|since)?\s*(?:which|what)\s+(?:exact\s+)?(?:date\s+and\s+time|time|timestamp|moment|point\s+in\s+time)\b|\bwhat\s+was\s+the\s+(?:time|timestamp)\b"
-            r"|\b(?:and|with|plus|incl(?:uding|\.)?)\s+(?:its|the|their)\s+(?:exact\s+)?(?:time(?:stamp)?|date(?:\s+and\s+time)?|moment)\b|\b(?:the\s+)?(?:exact\s+)?(?:time|timestamp|moment|date\s+and\s+time)\s+(?:it\s+(?:was|occurred|happened)|(?:it|this|that)\s+was|of\s+(?:its\s+|that\s+)?occurrence)\b"
+            r"|\bpeak\s+time\b|\b(?:and|with|plus|incl(?:uding|\.)?)\s+(?:its|the|their)\s+(?:exact\s+)?(?:time(?:stamp)?|date(?:\s+and\s+time)?|moment)\b|\b(?:the\s+)?(?:exact\s+)?(?:time|timestamp|moment|date\s+and\s+time)\s+(?:it\s+(?:was|occurred|happened)|(?:it|this|that)\s+was|of\s+(?:its\s+|that\s+)?occurrence)\b"
             r"|\b(?:time|timestamp|moment|date|day)\s+of\s+(?:the\s+)?(?=highest|lowest|max|min|last|latest|peak|largest|smallest|warmest|coldest|hottest|\uf8ff|"
             + FIELD
             + ")"
@@ -337,6 +338,11 @@ class IntentReader:
         """Reads the highest and the lowest."""
         intent = self._intent
         for way, measure, ends in (
+            (
+                r"how\s+(?:bad|strong|large|big|windy|polluted|dusty)(?=[^?]*\b(?:get|gotten|go|climb|rise)\b)",
+                Measure.MAX,
+                r"\b(?:get|gotten|climb|go|rise)\b",
+            ),
             (r"how\s+high", Measure.MAX, r"\b(?:get|gotten|climb|go|rise)\b"),
             (r"how\s+low", Measure.MIN, r"\b(?:get|gotten|go|drop|fall|sink)\b"),
         ):

@@ -29,6 +29,7 @@ DIFFERENCE: Final = (
     rf"\bhow\s+(?:far|wide|much)\s+apart\s+(?:are|were|is|was|lie|lay)\s+{_FILL}(?:{_TOP}{_FIELD_WORDS}\s+and\s+{_FILL}{_BOTTOM}|{_BOTTOM}{_FIELD_WORDS}\s+and\s+{_FILL}{_TOP})\b",
     rf"\bdiffer(?:s|ed)?\s+between\s+{_FILL}(?:{_TOP}{_FIELD_WORDS}\s+and\s+{_FILL}{_BOTTOM}|{_BOTTOM}{_FIELD_WORDS}\s+and\s+{_FILL}{_TOP})\b",
     rf"\b(?:by\s+)?how\s+much\s+(?:did|does)\s+{_FILL}{_TOP}\b[^?.]{{0,60}}?\b(?:exceed|surpass|lie\s+above)\s+{_FILL}{_BOTTOM}(?:\s+(?:one|value))?\b",
+    rf"\b(?:by\s+)?how\s+much\s+(?:did|do|does)\s+{_FILL}(?:{_TOP}\b[^?.]{{0,60}}?\s+(?:and|from)\s+{_FILL}{_BOTTOM}|{_BOTTOM}\b[^?.]{{0,60}}?\s+(?:and|from)\s+{_FILL}{_TOP})\b[^?.]{{0,60}}?\bdiffer\b",
 )
 """Ways to ask for the highest less the lowest value that name both."""
 
@@ -86,12 +87,18 @@ _PLAIN: Final[tuple[tuple[str, Measure], ...]] = (
     ),
     *((pattern, Measure.RANGE) for pattern in _RANGE),
     (
-        r"\b(?:the\s+)?(?:most|commonest)\s+(?:common(?:ly)?|frequent(?:ly)?|often|prevalent|usual)\b(?:\s+(?:occurring|seen|observed|reported|recorded|measured))?|\bmost\s+often\b|\b(?:the\s+)?(?:prevailing|predominant|dominant|dominating|main|predominating|modal|commonest)\b|\b(?:the\s+)?mode\b(?!\s*:)|\b(?:usually|mostly|mainly|predominantly|typically)\b",
+        r"\b(?:the\s+)?(?:most|commonest)\s+(?:common(?:ly)?|frequent(?:ly)?|often|prevalent|usual)\b(?:\s+(?:occurring|seen|observed|reported|recorded|measured))?|\bmost\s+(?:often|frequently)\b|(?<=\boccurs\s)most\b|(?<=\boccurred\s)most\b|(?<=\bobserved\s)most\b|(?<=\bseen\s)most\b|\b(?:the\s+)?(?:prevailing|predominant|dominant|dominating|main|predominating|modal|commonest)\b|\b(?:the\s+)?mode\b(?!\s*:)|\b(?:dominates?|dominated|prevails?|prevailed|usually|mostly|mainly|predominantly|typically)\b",
         Measure.MODE,
     ),
     (r"\b(?:on\s+(?:an?\s+|the\s+)?)?(?:averages?|averaged|averaging|avg\.?|means?)\b(?:\s+value)?|\barithmetic\s+mean\b|\bin\s+the\s+mean\b", Measure.AVG),
 )  # fmt: skip
 _EXTREMES: Final[tuple[tuple[str, Measure, bool], ...]] = (
+    (
+        r"\b(?:tops|topped|leads|led)\s+(?:the\s+)?(?:list|ranking|table|field)\b|\b(?:comes|came|ranks|ranked)\s+(?:out\s+)?(?:first|(?:at\s+the\s+)?top)\b",
+        Measure.MAX,
+        True,
+    ),
+    (r"\b(?:comes|came|ranks|ranked)\s+(?:out\s+)?last\b", Measure.MIN, True),
     (r"\b(?:cleanest|purest|least\s+polluted)(?:\s+air)?\b", Measure.MIN, True),
     (r"\b(?:dirtiest|most\s+polluted|foulest|worst\s+air)(?:\s+air)?\b", Measure.MAX, True),
     (
@@ -111,7 +118,7 @@ _EXTREMES: Final[tuple[tuple[str, Measure, bool], ...]] = (
         False,
     ),
 )
-_SPREAD: Final = r"\b(?:spread|vary|varies|varied|variability|scatter(?:ed)?|fluctuat\w+)\b"
+_SPREAD: Final = r"\b(?:spread|variable|vary|varies|varied|variability|scatter(?:ed)?|fluctuat\w+)\b"
 _TYPICAL: Final = r"\b(?:typical|usual)\b"
 
 

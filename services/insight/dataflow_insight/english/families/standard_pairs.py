@@ -26,6 +26,9 @@ _LIST: Final = (
 )
 
 
+_CONNECTED: Final = r"[,;/&+]|\b(?:and|plus|as\s+well\s+as|both)\b"
+
+
 def check_list_of_fields(sheet: Sheet, fields: list[Named]) -> None:
     """Refuses fields that are not named side by side: one of them may be a condition ("average PM2.5 when it rains").
 
@@ -33,7 +36,9 @@ def check_list_of_fields(sheet: Sheet, fields: list[Named]) -> None:
         Refusal: Words between two fields do not make a list.
     """
     for left, right in pairwise(sorted(fields, key=lambda named: named.start)):
-        if left.end and right.end and re.fullmatch(_LIST, sheet.visible[left.end : right.start]) is None:
+        between = sheet.visible[left.end : right.start]
+        nested = re.search(r"\b(?:of|at|in|for|from|on)\b", between) and not re.search(_CONNECTED, between)
+        if left.end and right.end and (nested or re.fullmatch(_LIST, between) is None):
             raise Refusal(unclear("It is not clear how the fields belong together."))
 
 

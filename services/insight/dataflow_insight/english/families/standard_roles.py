@@ -45,7 +45,7 @@ def roles(words: list[Word], text: str, *, each_at: int, choosing: bool, limited
     if choosing and not limited:
         return _choosing(words)
     words = _once(words)
-    _check_list(words, text)
+    check_list(words, text)
     return Roles(tuple(words))
 
 
@@ -87,8 +87,16 @@ def _choosing(words: list[Word]) -> Roles:
     return Roles(tuple(unique), (), tuple(_way(word) for word in unique))
 
 
-def _check_list(words: list[Word], text: str) -> None:
-    """Raises where measures stand side by side as if one were of the other ("the mean maximum")."""
+def check_list(words: list[Word], text: str) -> None:
+    """Refuses measures that stand as if one were of the other ("the mean maximum").
+
+    Args:
+        words: In the order of the question, none twice.
+        text: The question.
+
+    Raises:
+        Refusal: They are no list.
+    """
     if len(words) > 2 and all(_joined(left, right, text, loose=True) for left, right in pairwise(words)):
         return
     for left, right in pairwise(words):

@@ -13,7 +13,7 @@ from dataflow_insight.english.families.standard_groups import Groups
 from dataflow_insight.english.families.standard_intent import Intent
 from dataflow_insight.english.families.standard_measures import Word
 from dataflow_insight.english.families.standard_pairs import Named, pairs
-from dataflow_insight.english.families.standard_roles import Roles, roles
+from dataflow_insight.english.families.standard_roles import Roles, check_list, roles
 from dataflow_insight.english.names import adds_up
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, needs_field, two_things, unclear, which_of
@@ -325,6 +325,7 @@ class Shape:
 
     def _extremes(self, plan: Plan) -> tuple[Plan, ...]:
         unique = list({word.measure: word for word in self.intent.words}.values())
+        check_list(unique, self.reading.text)
         return tuple(
             self._extreme(replace(plan, measure=word.measure, field=item.name))
             for word, item in pairs(unique, self.fields)
