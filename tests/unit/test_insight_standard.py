@@ -176,6 +176,10 @@ def test_limits_on_groups(question: str, plan: Plan) -> None:
             replace(TIANTAN, fold=Fold(BY_DAY, Measure.COUNT, ABOVE_100), focus=Focus.YES_NO),
         ),
         (
+            "Is PM2.5 at Tiantan above 100 right now?",
+            replace(TIANTAN, measure=Measure.LATEST, group_by=BY_DEVICE, having=ABOVE_100, focus=Focus.YES_NO),
+        ),
+        (
             "average number of readings per day at Tiantan",
             Plan("air", Measure.COUNT, scope=at("Tiantan"), fold=Fold(BY_DAY, Measure.AVG)),
         ),

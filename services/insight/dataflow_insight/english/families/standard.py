@@ -56,6 +56,9 @@ def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
     if limit is None and (groups.which is not None or groups.counted is not None or intent.yes_no) and not intent.words:
         limit = limit_on_all(reading)
         universal = limit is not None
+    if limit is None and intent.yes_no and (intent.latest or intent.first) and len(reading.conditions) == 1:
+        # "Is it above 100 now?" is not about the latest reading that is.
+        limit = reading.conditions[0]
     if limit is not None:
         rest = tuple(found.condition for found in reading.conditions if found is not limit)
         scope = replace(scope, conditions=rest)

@@ -394,12 +394,16 @@ class Shape:
             assumptions = (*assumptions, f"the {name} value of each device")
         if intent.now:
             assumptions = (*assumptions, "now means the latest reading stored")
+        having = self.arranger.having
+        if having is not None and (len(devices) != 1 or groups.counted is not None or intent.when or which_device):
+            raise Refusal(unclear("A limit on the latest value can be held against one device only."))
         return replace(
             plan,
             measure=measure,
             field=item.name,
-            group_by=(Grouping.DEVICE,) if grouped else (),
-            focus=focus,
+            group_by=(Grouping.DEVICE,) if grouped or having is not None else (),
+            having=having,
+            focus=focus if having is None else Focus.YES_NO,
             assumptions=assumptions,
         )
 
