@@ -1,6 +1,7 @@
 """What a result is about, in words: devices, times, parts of the day, limits."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -12,6 +13,8 @@ from dataflow_insight.plans.plan import Comparison, Condition, GroupLimit, Scope
 _MOST_NAMES: Final = 5
 _WEEKEND: Final = (6, 7)
 _WORKDAYS: Final = (1, 2, 3, 4, 5)
+_MOST_RANGES: Final = 2
+_MOST_WORDS: Final = 60
 _DAY: Final = timedelta(days=1)
 
 
@@ -27,7 +30,7 @@ def about(told: Told, *, where: bool = True, limits: bool = True) -> str:
     if other is not None:
         scope = common(scope, other)
     parts = [limit_words(told, scope.conditions) if limits else ""]
-    parts += [device_words(scope)] if where or scope.excluded_device_ids else []
+    parts += [device_words(scope if where else replace(scope, device_ids=()))]
     parts += [time_words(scope, told.zone)]
     return "".join(parts)
 
@@ -44,8 +47,17 @@ def common(scope: Scope, other: Scope) -> Scope:
     )
 
 
-def side(told: Told, scope: Scope, other: Scope) -> str:
-    """Returns what sets one side of a comparison apart from the other, without a space before it."""
+def sides(told: Told) -> tuple[str, str]:
+    """Returns what sets the two groups of a comparison apart, without a space before it; "former" where it takes long."""
+    scope, other = told.plan.scope, told.plan.compared_with
+    assert other is not None
+    first, second = _side(told, scope, other), _side(told, other, scope)
+    if len(first) + len(second) > 2 * _MOST_WORDS or first == second:
+        return "for the former readings", "for the latter readings"
+    return first, second
+
+
+def _side(told: Told, scope: Scope, other: Scope) -> str:
     own = Scope(
         scope.device_ids if scope.device_ids != other.device_ids else (),
         scope.excluded_device_ids if scope.excluded_device_ids != other.excluded_device_ids else (),
@@ -55,9 +67,7 @@ def side(told: Told, scope: Scope, other: Scope) -> str:
         tuple(item for item in scope.conditions if item not in other.conditions),
     )
     words = f"{limit_words(told, own.conditions)}{device_words(own)}{time_words(own, told.zone)}".strip()
-    if words:
-        return words
-    return "over everything"
+    return words or "over everything"
 
 
 def device_words(scope: Scope) -> str:
@@ -72,14 +82,18 @@ def time_words(scope: Scope, zone: ZoneInfo) -> str:
     """Returns the times of a scope with a space before them, or nothing."""
     parts = [_range_words(item, zone) for item in scope.times]
     words = f" {' and '.join(parts)}" if parts else ""
-    for item in scope.day_times:
+    if len(parts) > _MOST_RANGES:
+        words = " in the times asked for"
+    if len(scope.day_times) > 1:
+        words += " at those times of the day"
+    for item in scope.day_times if len(scope.day_times) == 1 else ():
         words += f" from {shown_clock(item.start_minute)} to before {shown_clock(item.end_minute)}"
     if scope.weekdays == _WEEKEND:
         words += " at weekends"
     elif scope.weekdays == _WORKDAYS:
         words += " on weekdays"
     elif scope.weekdays:
-        words += f" on {' and '.join(f'{shown_weekday(number)}s' for number in scope.weekdays)}"
+        words += f" on {' and '.join(f'{shown_weekday(number)}s' for number in sorted(scope.weekdays))}"
     return words
 
 

@@ -119,6 +119,8 @@ def _extremes(facts: Sequence[Facts], found: Mentions, support: Support) -> str 
 def _extreme(facts: Facts, tag: Tag, position: int, support: Support) -> bool:
     """Returns whether a superlative is what the plan asked for, or true of the row that is spoken of."""
     columns = facts.columns(Role.VALUE)
+    if tag in facts.tags and not facts.plan.rank:
+        return True
     keys = support.keys_at(position)
     named = bool(keys.names or keys.times)
     rows = support.rows_at(facts, keys, Role.VALUE) if named else list(range(len(facts.rows)))
@@ -126,7 +128,7 @@ def _extreme(facts: Facts, tag: Tag, position: int, support: Support) -> bool:
         return facts.nothing and tag in facts.tags
     column = columns[0]
     cells = [cell for row in facts.rows if isinstance(cell := row[column], int | float)]
-    if tag in facts.tags and (facts.plan.rank == 0 or not cells or facts.plan.place or len(rows) > 1):
+    if tag in facts.tags and (not cells or facts.plan.place or len(rows) > 1):
         return True
     if tag in facts.tags and abs(facts.plan.rank) > 1 and not named:
         return True

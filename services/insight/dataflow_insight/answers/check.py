@@ -104,7 +104,11 @@ class SentenceCheck:
         if len(results) == self._known:
             return
         self._known = len(results)
-        self._facts = [Facts(computed) for computed in results]
+        catalogue = self._evidence.catalogue
+        self._facts = [
+            Facts(item, catalogue.contract_named(item.plan.join.contract) if item.plan.join is not None else None)
+            for item in results
+        ]
         contracts = self._evidence.catalogue.contracts
         names = {device for contract in contracts for device in contract.devices}
         for facts in self._facts:
@@ -122,8 +126,8 @@ class SentenceCheck:
         }
         columns = {column for facts in self._facts for column in facts.computed.table.query.columns}
         short = {item for item in fields if len(item.split()) <= 3}
-        columns |= {contract.name for contract in contracts} | short
         zones = {item.plan.time_zone for item in self._facts}
+        columns |= {contract.name for contract in contracts} | short | zones
         self._capitals = frozenset(
             word for text in (*columns, *fields, *zones) for word in re.findall(r"[^\W\d_]+", text.lower())
         )

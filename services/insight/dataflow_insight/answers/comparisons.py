@@ -1,6 +1,6 @@
 """Answers that set two groups of readings against each other: both values, the difference, the percentage."""
 
-from dataflow_insight.answers.about import about, side
+from dataflow_insight.answers.about import about, sides
 from dataflow_insight.answers.draft import Draft
 from dataflow_insight.answers.groups import keys
 from dataflow_insight.answers.terms import capitalised, counted, grouping_words, quantity
@@ -17,12 +17,11 @@ def compared(told: Told, lead: str) -> list[Draft]:
         lead: "Yes: " or "No: ", or nothing.
     """
     plan = told.plan
-    assert plan.compared_with is not None
-    first, other = side(told, plan.scope, plan.compared_with), side(told, plan.compared_with, plan.scope)
+    first, other = sides(told)
     if not plan.group_by:
         return [_sentence(told, lead, first, other)]
     words = about(told, where=Grouping.DEVICE not in plan.group_by)
-    head = f"{capitalised(quantity(told))} {first} compared with {other}, by {grouping_words(told)}{words}"
+    head = f"{capitalised(quantity(told))} {first} against {other}, by {grouping_words(told)}{words}"
     drafts = [Draft(f"{lead}{head}:\n")]
     for row in range(len(told.rows)):
         text = keys(told, told.text().say("- "), row).say(": ")

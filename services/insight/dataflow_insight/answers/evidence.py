@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dataflow_insight.catalogue.catalogue import Catalogue
@@ -11,7 +12,7 @@ if TYPE_CHECKING:  # engines write drafts, so that at run time the import goes t
     from dataflow_insight.engines.engine import Computed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evidence:
     """Everything that a sentence is held against.
 
@@ -26,3 +27,8 @@ class Evidence:
     catalogue: Catalogue
     now: datetime
     results: "Sequence[Computed]"
+
+    @cached_property
+    def devices(self) -> frozenset[str]:
+        """All known device ids."""
+        return frozenset(device for contract in self.catalogue.contracts for device in contract.devices)

@@ -1,6 +1,7 @@
 """What a result says about whom and when: which cells a name, a time, a field or a limit in a sentence leaves possible."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -8,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from dataflow_insight.answers.times import When
 from dataflow_insight.answers.words import Tag
-from dataflow_insight.catalogue.catalogue import key_of
+from dataflow_insight.catalogue.catalogue import Contract, Field, key_of
 from dataflow_insight.english.concepts import CONCEPTS
 from dataflow_insight.plans.plan import Condition, Difference, Measure, Plan, Scope, TimeRange
 from dataflow_insight.queries.query import Role
@@ -65,8 +66,9 @@ class Facts:
         zone: Whose days and hours are meant.
     """
 
-    def __init__(self, computed: "Computed") -> None:
+    def __init__(self, computed: "Computed", joined: Contract | None = None) -> None:
         self.computed = computed
+        self._joined = joined
         self.plan: Plan = computed.plan
         self.rows = computed.table.rows
         self.roles = computed.table.query.roles
@@ -161,8 +163,19 @@ class Facts:
         names |= {condition.field for role in (Role.VALUE, Role.OTHER_VALUE) for condition in self.conditions(role)}
         return frozenset(spelling for name in names for spelling in spellings(name, self._description(name)))
 
+    @cached_property
+    def group_keys(self) -> frozenset[str]:
+        """Every spelling of the field whose values are groups."""
+        name = self.plan.group_field
+        return spellings(name, self._description(name)) if name else frozenset()
+
+    def field_named(self, name: str) -> Field | None:
+        """Returns a field of the contract or of the joined one."""
+        own = self.computed.contract.field_named(name)
+        return self._joined.field_named(name) if own is None and self._joined is not None else own
+
     def _description(self, name: str) -> str:
-        item = self.computed.contract.field_named(name)
+        item = self.field_named(name)
         return item.description if item is not None else ""
 
     def measured_keys(self, role: Role) -> frozenset[str]:
@@ -177,15 +190,10 @@ class Facts:
     def fits_name(self, name: str, row: int, role: Role) -> bool:
         """Returns whether a cell of a row can be meant where a device or other value of a text field is named."""
         cells = self.rows[row]
-        if any(
-            cells[column] == name for column, own in enumerate(self.roles) if isinstance(cells[column], str) and own
-        ):
+        if any(is_named(cells[column], own, name) for column, own in enumerate(self.roles)):
             return True
         scopes = self.scopes(role)
-        if any(
-            name in (condition.limit if isinstance(condition.limit, tuple) else ())
-            for condition in self.conditions(role)
-        ):
+        if any(name in limit_names(condition) for condition in self.conditions(role)):
             return True
         return Role.DEVICE not in self.roles and any(name in scope.device_ids for scope in scopes)
 
@@ -196,7 +204,27 @@ class Facts:
             cell = cells[column]
             if fits_cell(when, cell, own, self.zone):
                 return True
+        if when.weekdays and when.hour is not None and not when.has_date:
+            # "Monday, 17:00": two columns of one row.
+            day, hour = replace(when, hour=None, minute=None, second=None), replace(when, weekdays=())
+            return self.fits_time(day, row, role) and self.fits_time(hour, row, role)
         return any(scope_says(when, scope, self.zone) is not None for scope in self.scopes(role))
+
+
+def is_named(cell: Value, role: Role, name: str) -> bool:
+    """Returns whether a cell is what a sentence names: a text, or as a group also yes or no and a whole number."""
+    if isinstance(cell, str):
+        return cell == name
+    if isinstance(cell, bool):
+        return name == ("true" if cell else "false")
+    return isinstance(cell, int) and role is Role.GROUP and name == str(cell)
+
+
+def limit_names(condition: Condition) -> tuple[str, ...]:
+    """Returns the texts, yes or no, that a condition compares with."""
+    if isinstance(condition.limit, bool):
+        return ("true", "false")
+    return condition.limit if isinstance(condition.limit, tuple) else ()
 
 
 def fits_cell(when: When, cell: Value, role: Role, zone: ZoneInfo) -> bool:

@@ -102,20 +102,22 @@ def keys(told: Told, text: Text, row: int, *, sentence: bool = False) -> Text:
         sentence: As the subject of a sentence: "the hour from 17:00".
     """
     first = True
-    for role in told.roles:
+    for column, role in enumerate(told.roles):
         if role not in _KEYS or (role is Role.DEVICE and Grouping.DEVICE not in told.plan.group_by):
             continue
         text.say("" if first else ", ")
         if sentence and role is Role.HOUR_OF_DAY:
             text.say("The hour from " if first else "the hour from ")
-        elif sentence and role is Role.BUCKET and told.bucket in {Grouping.HOUR, Grouping.WEEK}:
-            text.say(f"{'The' if first else 'the'} {'hour' if told.bucket is Grouping.HOUR else 'week'} from ")
+        elif role is Role.HOUR_OF_DAY and not first:
+            text.say("from ")
+        elif sentence and role is Role.BUCKET and told.bucket(column) in {Grouping.HOUR, Grouping.WEEK}:
+            text.say(f"{'The' if first else 'the'} {'hour' if told.bucket(column) is Grouping.HOUR else 'week'} from ")
         first = False
-        if told.has(row, role):
-            value = told.cell(row, role)
+        value = told.rows[row][column]
+        if value is not None:
             if role is Role.GROUP and not isinstance(value, str):
                 text.say(f"{shown_name(told.plan.group_field)} ")
-            text.cell(row, role)
+            text.cell(row, role, column=column)
         else:
             text.say("(empty)")
     return text

@@ -44,6 +44,9 @@ _WORDLIKE: Final = frozenset(
     ]
 )
 _LIST_MARK: Final = re.compile(r"^\s*(?:[-*\u2022|>]\s*|(?P<number>\d{1,4})[.)]\s+)")
+_FLAG: Final = re.compile(r"(?<=[\w)\"'/}]\s)(?:true|false)(?![\w-])")
+"""Yes or no as answers write it, behind the name of a field: "wet true"."""
+
 _BETWEEN: Final = re.compile(r"(?<!\w)between\s+$", re.IGNORECASE)
 _DURATION: Final = re.compile(
     r"\s?-?(?P<unit>seconds?|secs?|s|minutes?|mins?|hours?|hrs?|h|days?|weeks?)(?![\w/])", re.IGNORECASE
@@ -181,9 +184,9 @@ class Vocabulary:
         near = {name for name in self._exact if name in text} | {
             name for key, name in self._folded.items() if key in folded
         }
+        found = [(*match.span(), match.group().lower()) for match in _FLAG.finditer(text)]
         if not near:
-            return []
-        found = []
+            return found
         for match in _alternatives(sorted(near, key=len, reverse=True)).finditer(text):
             name = match.group()
             if name in self._exact:

@@ -31,7 +31,7 @@ def picked_words(told: Told) -> str:
     """Returns "highest pm25", "latest no2 value", "largest drop of pm25 between neighbouring readings"."""
     plan, name = told.plan, shown_name(told.plan.field)
     low = plan.measure is Measure.MIN
-    match plan.difference:
+    match plan.difference if plan.measure in {Measure.MIN, Measure.MAX} else Difference.NONE:
         case Difference.NEIGHBOUR:
             return f"largest {'drop' if low else 'rise'} of {name} between neighbouring readings"
         case Difference.NEIGHBOUR_ABSOLUTE:
@@ -43,13 +43,15 @@ def picked_words(told: Told) -> str:
 def is_drop(told: Told, row: int) -> bool:
     """Returns whether a row is a fall between neighbours, which is told without its sign."""
     value = told.cell(row, Role.VALUE)
-    return told.plan.difference is Difference.NEIGHBOUR and isinstance(value, int | float) and value < 0
+    extreme = told.plan.measure in {Measure.MIN, Measure.MAX} and told.plan.fold is None
+    return extreme and told.plan.difference is Difference.NEIGHBOUR and isinstance(value, int | float) and value < 0
 
 
 def rise_words(told: Told, row: int) -> str:
     """Returns what a difference between neighbours is: an extreme one that goes the other way is said to."""
     value = told.cell(row, Role.VALUE)
-    if told.plan.difference is not Difference.NEIGHBOUR or not isinstance(value, int | float):
+    extreme = told.plan.measure in {Measure.MIN, Measure.MAX}
+    if told.plan.difference is not Difference.NEIGHBOUR or not extreme or not isinstance(value, int | float):
         return picked_words(told)
     name = f"of {shown_name(told.plan.field)} between neighbouring readings"
     if value == 0:

@@ -9,7 +9,7 @@ from dataflow_insight.catalogue.units import conversion, unit_named
 from dataflow_insight.plans.plan import Difference, Grouping, Measure
 from dataflow_insight.queries.query import Role
 
-_MAX_DIGITS: Final = 15
+_MAX_DIGITS: Final = 40
 _COARSE: Final = 0.05
 """A rounded number may differ by so much of the value: "0" is not 0.4, and "1" not 0.6."""
 
@@ -99,21 +99,20 @@ def unit_fits(figure: Figure, facts: Facts, role: Role, text: str, question: str
 
 def unit_of(facts: Facts, role: Role) -> str:
     """Returns the unit of a column of values; empty where none is known."""
-    plan, contract = facts.plan, facts.computed.contract
+    plan = facts.plan
     if role is Role.OTHER_VALUE and plan.compared_with is None:
-        item = contract.field_named(plan.other_field)
+        item = facts.field_named(plan.other_field)
         return item.unit if item is not None else ""
-    item = contract.field_named(plan.field)
+    item = facts.field_named(plan.field)
     return plan.unit or (item.unit if item is not None else "")
 
 
 def _plan_units(facts: Facts) -> set[str]:
-    contract = facts.computed.contract
     names = {
         facts.plan.field,
         *(item.field for role in (Role.VALUE, Role.OTHER_VALUE) for item in facts.conditions(role)),
     }
-    units = {item.unit for name in names if (item := contract.field_named(name)) is not None}
+    units = {item.unit for name in names if (item := facts.field_named(name)) is not None}
     return units | {facts.plan.unit, "%" if facts.plan.measure in {Measure.SHARE, Measure.MISSING_SHARE} else ""}
 
 

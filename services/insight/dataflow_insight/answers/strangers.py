@@ -12,7 +12,7 @@ _CAPITAL: Final = re.compile(r"(?<![\w\uf8ff])[^\W\d_a-z][\w'\u2019-]*")
 _OPENER: Final = re.compile(r"^[\W_]*$|[:\u2022|]\s*[\"'(*]*$")
 _SNAKE: Final = re.compile(r"(?<![\w\uf8ff])[a-zA-Z]\w*_\w+")
 _PLACE: Final = re.compile(
-    r"(?<!\w)(?:at|station|sensor|device|room|site|machine)\s+(?:the\s+)?[\"']?(?P<word>[a-z][\w-]*)", re.IGNORECASE
+    r"(?<![\w-])(?:at|station|sensor|device|room|site|machine)\s+(?:the\s+)?[\"']?(?P<word>[a-z][\w-]*)", re.IGNORECASE
 )
 _KNOWN_CAPITALS: Final = frozenset(["i", "utc", "gmt", "am", "pm", "yes", "no", "ok", "iso"])
 _AFTER_PLACE: Final = frozenset((

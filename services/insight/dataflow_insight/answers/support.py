@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from dataflow_insight.answers.draft import Bound, Claim
 from dataflow_insight.answers.evidence import Evidence
-from dataflow_insight.answers.facts import NAMES, Facts, fits_cell, scope_says
+from dataflow_insight.answers.facts import NAMES, Facts, fits_cell, is_named, limit_names, scope_says
 from dataflow_insight.answers.mentions import FieldName, Figure, Mentions, Name, Span, Tagged, Time
 from dataflow_insight.answers.numbers import find_numbers
 from dataflow_insight.answers.quantities import matches, unit_fits
@@ -86,12 +86,24 @@ class Support:
         self._before = before
         self._evidence = evidence
         self._claims = claims
+        self._devices = evidence.devices
+        self._take_groups()
         self._named = {name.text for mentions in (found, before) if mentions is not None for name in mentions.names}
         self._ended: dict[tuple[int, int], set[str]] = {}
         self._also: dict[tuple[int, int], set[str]] = {}
         self.says_nothing_found = (
             bool(facts) and all(item.nothing for item in facts) and bool(NEGATION.search(found.rest))
         )
+
+    def _take_groups(self) -> None:
+        """Takes numbers that name a group ("occupancy 1") for names."""
+        keys = {key for facts in self._facts for key in facts.group_keys}
+        for figure in list(self._found.figures) if keys else []:
+            before = [item for item in self._found.fields if item.end < figure.start and item.key in keys]
+            if before and not figure.unit and self._found.text[before[-1].end : figure.start].isspace():
+                self._found.figures.remove(figure)
+                text = self._found.text[figure.start : figure.end]
+                self._found.names.append(Name(figure.start, figure.end, figure.clause, text))
 
     def bindings(self) -> tuple[Bound, ...]:
         """Returns what stands on a cell, in the order of the sentence.
@@ -113,13 +125,15 @@ class Support:
 
     def _name(self, name: Name) -> Iterator[Bound]:
         keys = _Keys((name,), self._near(self._found.times, name.clause))
-        rows = [(facts, row) for facts, row in self._rows(keys, Role.DIFFERENCE, name)]
-        for facts, row in rows:
+        known = False
+        for facts, row in self._rows(keys, Role.DIFFERENCE, name):
+            known = True
             for column, cell in enumerate(facts.rows[row]):
-                if cell == name.text:
-                    yield Bound(name.text, row, column, None, facts.index)
+                if is_named(cell, facts.roles[column], name.text):
+                    shown = self._found.text[name.start : name.end]
+                    yield Bound(shown, row, column, None, facts.index)
                     return
-        if rows:
+        if known:
             return
         if any(self._in_scope(name.text, facts) for facts in self._facts):
             return
@@ -134,11 +148,12 @@ class Support:
                 return True
             if not facts.rows and text in scope.device_ids:
                 return True
-            if any(
-                text in (limit if isinstance(limit := condition.limit, tuple) else ()) for condition in scope.conditions
-            ):
+            if any(text in limit_names(condition) for condition in scope.conditions):
                 return True
-        return any(text in (item.limit if isinstance(item.limit, tuple) else ()) for item in facts.plan.holding) or (
+            # A device of the plan, of which no row is: together with all the others that the plan names.
+            if text in scope.device_ids and set(scope.device_ids) <= self._named:
+                return True
+        return any(text in limit_names(item) for item in facts.plan.holding) or (
             facts.nothing and any(text in scope.device_ids for scope in facts.scopes(Role.DIFFERENCE))
         )
 
@@ -265,7 +280,7 @@ class Support:
             return None
         cells = facts.rows[claim.row]
         for column, own in enumerate(facts.roles):
-            named = any(name.text == cells[column] for name in keys.names)
+            named = any(is_named(cells[column], own, name.text) for name in keys.names)
             named = named or (cells[column] is None and _EMPTY in self._found.text)
             timed = any(fits_cell(time.when, cells[column], own, facts.zone) for time in keys.times)
             if own in {*NAMES, Role.BUCKET, Role.HOUR_OF_DAY, Role.WEEKDAY} and not (named or timed):
@@ -419,8 +434,21 @@ class Support:
         if own:
             near = self._near(self._found.tags, figure.clause)
             tags = tuple(tag for tag in tags if tag.tag not in _EXTREMES or tag in near)
-        names = self._near(self._found.names, figure.clause, reach=True)
-        times = self._near(self._found.times, figure.clause, reach=True)
+        # Of each kind the nearest: a line may have a device, a day and an hour, with commas between.
+        names = tuple(
+            name
+            for kind in (True, False)
+            for name in self._near(
+                [item for item in self._found.names if (item.text in self._devices) is kind], figure.clause, reach=True
+            )
+        )
+        times = tuple(
+            time
+            for kind in ("date", "clock", "weekday")
+            for time in self._near(
+                [item for item in self._found.times if item.when.kind == kind], figure.clause, reach=True
+            )
+        )
         if self._before is not None:
             names = names or tuple(self._before.names[-1:])
             tags = tags or tuple(tag for tag in self._before.tags if tag.tag not in _EXTREMES)

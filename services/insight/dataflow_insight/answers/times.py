@@ -61,6 +61,7 @@ class When:
         offset: The zone it names itself.
         weekdays: Days of the week, 1 for Monday.
         words: "yesterday", "last night": what cannot be put into numbers here.
+        every: "Mondays", "weekends": more than one day.
     """
 
     start: int
@@ -75,6 +76,7 @@ class When:
     offset: timezone | None = None
     weekdays: tuple[int, ...] = ()
     words: str = ""
+    every: bool = False
 
     @property
     def has_date(self) -> bool:
@@ -85,6 +87,13 @@ class When:
     def is_clock(self) -> bool:
         """Whether it is a time of day alone."""
         return self.hour is not None and not self.has_date and not self.weekdays
+
+    @property
+    def kind(self) -> str:
+        """What it says: "date" (with or without an hour), "clock" or "weekday"."""
+        if self.has_date or self.words:
+            return "date"
+        return "clock" if self.hour is not None and not self.weekdays else "weekday"
 
     def fits(self, moment: datetime, zone: ZoneInfo) -> bool:
         """Returns whether a moment is what it says, in its own zone or else in the asker's; seconds may be left out."""
@@ -143,7 +152,7 @@ def _joined(found: list[When], text: str) -> list[When]:
 
 def _complement(a: When, b: When) -> bool:
     """Returns whether two times say different parts of one: a date and a clock, a weekday and a date."""
-    if a.words or b.words or len(a.weekdays) > 1 or len(b.weekdays) > 1:
+    if a.words or b.words or a.every or b.every:
         return False
     kinds = [
         {name for name, has in (("date", item.has_date), ("clock", item.hour is not None), ("weekday", bool(item.weekdays))) if has}
@@ -162,7 +171,7 @@ def _read(name: str, match: re.Match[str], text: str, now: datetime, zone: ZoneI
             return _weekday(match)
         case "weekend":
             ends = match.group().lower().startswith("weekend")
-            return When(*span, weekdays=(6, 7) if ends else (1, 2, 3, 4, 5))
+            return When(*span, weekdays=(6, 7) if ends else (1, 2, 3, 4, 5), every=True)
         case "relative":
             words = " ".join(match.group().lower().split())
             if words not in _RELATIVE_DAYS:
@@ -223,7 +232,8 @@ def _weekday(match: re.Match[str]) -> When | None:
     # "Sat" and "sun" are words; a whole name, or a short one with a capital, is a day.
     if match["rest"] is None and (not text[0].isupper() or match["plural"] or text.isupper() or text == "Sat"):
         return None
-    return When(*match.span(), weekdays=(["mo", "tu", "we", "th", "fr", "sa", "su"].index(text[:2].lower()) + 1,))
+    number = ["mo", "tu", "we", "th", "fr", "sa", "su"].index(text[:2].lower()) + 1
+    return When(*match.span(), weekdays=(number,), every=match["plural"] is not None)
 
 
 def _month(text: str) -> int:

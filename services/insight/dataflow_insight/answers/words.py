@@ -80,7 +80,8 @@ EXCLUDING: Final = re.compile(
     re.IGNORECASE,
 )
 YES_NO: Final = re.compile(
-    r"^\W*(?P<yes>yes|true|correct|indeed)\b|^\W*(?P<no>no|false|nope)\b(?=\s*[,.:;!-]|\s*$)", re.IGNORECASE
+    r"^[\s*>\"'(-]*(?P<yes>yes|true|correct|indeed)\b|^[\s*>\"'(-]*(?P<no>no|false|nope)\b(?=\s*[,.:;!-]|\s*$)",
+    re.IGNORECASE,
 )
 OVERALL: Final = re.compile(
     r"(?<![\w-])(?:overall|altogether|combined|in\s+total|(?:across|over)\s+all|all\s+(?:the\s+)?(?:stations?|devices?|sensors?|rooms?|sites?)|whole|entire|network)(?![\w-])",

@@ -111,10 +111,12 @@ class Told:
             or self.plan.difference != 0
         )
 
-    @property
-    def bucket(self) -> Grouping:
-        """What kind of calendar group the rows have."""
-        return next((item for item in self.plan.group_by if item.is_calendar), Grouping.DAY)
+    def bucket(self, column: int | None) -> Grouping:
+        """Returns what kind of calendar group a column has; None is the first such column."""
+        calendar = [item for item in self.plan.group_by if item.is_calendar] or [Grouping.DAY]
+        columns = [index for index, role in enumerate(self.roles) if role is Role.BUCKET]
+        place = columns.index(column) if column in columns else 0
+        return calendar[min(place, len(calendar) - 1)]
 
     def text(self) -> "Text":
         """Returns an empty text about this result."""
@@ -134,14 +136,16 @@ class Text:
         self._text += text
         return self
 
-    def cell(self, row: int, role: Role, *, absolute: bool = False, rounded: bool | None = None) -> "Text":
-        """Appends a cell as answers show it, without its unit."""
-        column = self._told.column(role)
+    def cell(
+        self, row: int, role: Role, *, absolute: bool = False, rounded: bool | None = None, column: int | None = None
+    ) -> "Text":
+        """Appends a cell as answers show it, without its unit; of several columns of a role the given one."""
+        column = self._told.column(role) if column is None else column
         assert column is not None, role
         value = self._told.rows[row][column]
         if absolute and isinstance(value, int | float):
             value = abs(value)
-        shown = self._shown(value, role, rounded=rounded)
+        shown = self._shown(value, role, column, rounded=rounded)
         if isinstance(value, str) and is_odd(value):
             self.say('"')
             self._claimed(shown, row, column)
@@ -185,11 +189,11 @@ class Text:
         self._text += shown
         return self
 
-    def _shown(self, value: Value, role: Role, *, rounded: bool | None) -> str:
+    def _shown(self, value: Value, role: Role, column: int, *, rounded: bool | None) -> str:
         told = self._told
         match value:
             case datetime() if role is Role.BUCKET:
-                return shown_bucket(value, told.bucket, told.zone)
+                return shown_bucket(value, told.bucket(column), told.zone)
             case datetime():
                 return shown_time(value, told.zone)
             case int() if role is Role.HOUR_OF_DAY:
