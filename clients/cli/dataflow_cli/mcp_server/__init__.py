@@ -1,0 +1,1 @@
+"""The MCP server behind `dataflow mcp`; imported by that command alone."""
