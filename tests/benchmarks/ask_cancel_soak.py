@@ -35,6 +35,7 @@ from tests.benchmarks.ask_cancel_ways import QUESTIONS, Leaver, leave_many
 from tests.gemini_server import KEY, GeminiServer, Reply, Stall, calls, event, gemini_server, turn
 
 ALLOWED_MB: Final = 5.0
+_STEPS: Final = 10
 _ROWS: Final = 300_000
 """More of room-a, so that a query takes long enough to be left."""
 
@@ -47,6 +48,8 @@ class Report:
 
     count: int
     seconds: float
+    grown_by_step_mb: list[float]
+    """How much more memory after each tenth, while answers were still coming."""
     before: Held
     after: Held
     left: dict[str, int]
@@ -98,11 +101,16 @@ async def soak(*, count: int, concurrency: int, warm_up: int, model: bool, seed:
         before = await _settled(insight, server)
         leaver.left.clear()
         began = time.monotonic()
-        await leave_many(leaver, count, concurrency)
+        grown: list[float] = []
+        for _ in range(_STEPS):
+            await leave_many(leaver, count // _STEPS, concurrency)
+            grown.append(insight.process.memory_info().rss / 1e6 - before.rss_mb)
         seconds = time.monotonic() - began
         after = await _settled(insight, server, before)
         seen = len(server.seen) if server is not None else 0
-        return Report(count, seconds, before, after, dict(leaver.left), server.open if server is not None else 0, seen)
+        return Report(
+            count, seconds, grown, before, after, dict(leaver.left), server.open if server is not None else 0, seen
+        )
 
 
 async def _more_rows(dsn: str, rows: int) -> None:
@@ -165,6 +173,7 @@ def show(report: Report) -> None:
     print(f"{'':10}{'before':>10}{'after':>10}")
     for name, before in asdict(report.before).items():
         print(f"{name:10}{before:10.1f}{asdict(report.after)[name]:10.1f}")
+    print("memory by tenths:", ", ".join(f"{step:+.1f}" for step in report.grown_by_step_mb), "MB")
     for problem in report.problems():
         print(f"LEFT BEHIND: {problem}")
 
