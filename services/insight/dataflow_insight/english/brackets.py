@@ -11,7 +11,7 @@ _BRACKETED: Final = (
     r"\s*\(\s*(?:i\.?e\.?,?\s+|that\s+is,?\s+|meaning\s+)?(?P<limit>[^()]*\d[^()]*|[^()]*\b(?:zero|freezing)\b[^()]*)\)"
 )
 _ADJECTIVES: Final[tuple[tuple[str, str], ...]] = (
-    (r"windy|calm|stormy|breezy|gusty|windless|still", "wind speed"),
+    (r"windy|calm|stormy|breezy|gusty|windless|still|no\s+wind(?:\s+at\s+all)?", "wind speed"),
     (r"hot|warm|cold|cool|mild|frosty|freezing|chilly|frost|froze", "temperature"),
     (r"humid|damp|muggy|moist", "humidity"),
     (r"rainy|wet|dry|rained|raining|rain", "rain"),
@@ -41,7 +41,7 @@ def without_brackets(question: str, reader: NameReader) -> str:
         for form in (
             rf"\b{_IN}(?:{words})\s+{_TIMES}\b{_BRACKETED}",
             rf"\b(?:when|while|if)\s+(?:it\s+)?(?:was\s+|is\s+|were\s+)?(?:{words})\b{_BRACKETED}",
-            rf"(?<=\bof\s)(?:total\s+|complete\s+)?(?:{words})\b{_BRACKETED}",
+            rf"(?:(?<=\bof\s)|(?<=\bwith\s))(?:total\s+|complete\s+)?(?:{words})\b{_BRACKETED}",
         ):
             while (found := re.search(form, question, re.IGNORECASE)) is not None:
                 question = question[: found.start()] + _plain(found, item.name) + question[found.end() :]
@@ -56,6 +56,6 @@ def _plain(found: re.Match[str], field: str) -> str:
         limit = f"equal to {limit}"
     subject = f"{field} " if _COMPARES.match(limit.lower()) else ""
     runs = found.groupdict().get("runs")
-    if found.re.pattern.startswith("(?<="):
+    if found.re.pattern.startswith("(?:(?<="):
         return f"{subject}{limit}"
     return f"{runs} with {subject}{limit}" if runs else f"when {subject}{limit}"

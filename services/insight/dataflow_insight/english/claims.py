@@ -7,9 +7,12 @@ from typing import Final
 from dataflow_insight.english.family import Family
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, unclear
-from dataflow_insight.plans.plan import Decline, Measure, Plan
+from dataflow_insight.plans.plan import Comparison, Decline, Measure, Plan, Scope
 
 _COUNTS: Final = frozenset({Measure.COUNT, Measure.COVERAGE, Measure.DISTINCT, Measure.GAP})
+
+_LOWER_BOUNDS: Final = frozenset({Comparison.GREATER, Comparison.GREATER_OR_EQUAL, Comparison.EQUAL})
+_UPPER_BOUNDS: Final = frozenset({Comparison.LESS, Comparison.LESS_OR_EQUAL, Comparison.EQUAL})
 
 
 def plans_of(reading: Reading, families: Iterable[Family]) -> tuple[Plan, ...]:
@@ -35,6 +38,8 @@ def plans_of(reading: Reading, families: Iterable[Family]) -> tuple[Plan, ...]:
             continue
         plans = planned if isinstance(planned, tuple) else (planned,)
         first = plans[0]
+        if any(_contradicts(plan.scope) for plan in plans):
+            raise Refusal(unclear("The limits leave no value; please ask for one of them at a time."))
         reading.settle(
             measured=bool(first.field or first.scope.conditions or first.holding),
             counts=first.measure in _COUNTS,
@@ -50,6 +55,21 @@ def plans_of(reading: Reading, families: Iterable[Family]) -> tuple[Plan, ...]:
             for plan in plans
         )
     raise Refusal(unclear())
+
+
+def _contradicts(scope: Scope) -> bool:
+    """Returns whether no value can stand within the limits: "above 3" and "below 1" belong to two questions."""
+    for name in {item.field for item in scope.conditions}:
+        limits = [
+            (item.comparison, float(item.limit))
+            for item in scope.conditions
+            if item.field == name and not isinstance(item.limit, (bool, tuple))
+        ]
+        lows = [limit for comparison, limit in limits if comparison in _LOWER_BOUNDS]
+        highs = [limit for comparison, limit in limits if comparison in _UPPER_BOUNDS]
+        if lows and highs and max(lows) > min(highs):
+            return True
+    return False
 
 
 def _refuse_unknown_names(reading: Reading) -> None:

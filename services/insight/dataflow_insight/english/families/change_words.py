@@ -21,6 +21,12 @@ CHANGE_NOUN: Final = f"(?:{_UP_NOUN}|{_DOWN_NOUN}|{_EITHER_NOUN})"
 CHANGE_VERB: Final = f"(?:{_UP_VERB}|{_DOWN_VERB}|{_EITHER_VERB})"
 """Pattern of a verb for a change."""
 
+UP: Final = f"(?:{_UP_NOUN}|{_UP_VERB})"
+"""Pattern of a word for a rise."""
+
+DOWN: Final = f"(?:{_DOWN_NOUN}|{_DOWN_VERB})"
+"""Pattern of a word for a fall."""
+
 
 class Way(Enum):
     """Which way a value goes."""
@@ -39,8 +45,8 @@ def way_of(sheet: Sheet) -> Way:
         return Way.DOWN
     if re.search(r"\bup(?:wards?)?\b", text):
         return Way.UP
-    up = re.search(rf"\b(?:{_UP_NOUN}|{_UP_VERB})\b", text)
-    down = re.search(rf"\b(?:{_DOWN_NOUN}|{_DOWN_VERB})\b", text)
+    up = re.search(rf"\b{UP}\b", text)
+    down = re.search(rf"\b{DOWN}\b", text)
     if (up is None) == (down is None):
         return Way.EITHER
     return Way.UP if up is not None else Way.DOWN

@@ -51,10 +51,10 @@ def plan(reading: Reading) -> Plan | None:
         return None
     readings_apart = sheet.find(BETWEEN_READINGS) is not None
     unit = next((unit for unit in _UNITS if sheet.find(between_times(unit))), "")
-    adjective = sheet.find(rf"\b(?P<word>{'|'.join(_HOURLY)})\s+(?:\w+\s+)?(?:{CHANGE_NOUN})\b")
+    adjective = sheet.find(rf"\b(?P<word>{'|'.join(_HOURLY)})\s+(?:[^\s.,?!]+\s+){{0,2}}?(?:{CHANGE_NOUN})\b")
     if adjective is not None and not unit:
         unit = _HOURLY[adjective["word"]]
-    large = sheet.find(rf"\b{_LARGE}\s+(?:\w+[\s-]+){{0,4}}?(?:{CHANGE_NOUN})\b")
+    large = sheet.find(rf"\b{_LARGE}\s+(?:[^\s.,?!]+[\s-]+){{0,4}}?(?:{CHANGE_NOUN})\b")
     when = re.search(r"\bwhen\b|\b(?:which|what)\s+(?:hour|time|moment)\b", sheet.low)
     most = sheet.find(
         rf"\b(?:{CHANGE_VERB})\b.*\b(?:most|fastest|quickest|strongest|hardest)\b|\bat\s+(?:the\s+)?most\b"
@@ -175,7 +175,10 @@ def _period(reading: Reading) -> Plan | None:
         re.match(r"(?:and\s+|so\s+)?(?:did|has|have|does|do|was|is|were|are)\b", text) is not None
         or " whether " in text
     )
-    how = bool(reading.moments) and re.match(r"(?:and\s+|so\s+)?how\s+(?:did|has|have)\b", text) is not None
+    timed = bool(reading.moments) or re.search(
+        r"\b(?:over|during|in|throughout)\s+the\s+(?:whole\s+|entire\s+)?(?:month|period|week|year)\b", text
+    )
+    how = bool(timed) and re.match(r"(?:and\s+|so\s+)?how\s+(?:did|has|have)\b", text) is not None
     asks = (
         yes_no
         or how
@@ -192,12 +195,13 @@ def _period(reading: Reading) -> Plan | None:
     ):
         return None
     way = way_of(sheet)
+    sheet.take_all(rf"\b(?:{CHANGE_NOUN}|{CHANGE_VERB})\s+or\s+(?:{CHANGE_NOUN}|{CHANGE_VERB}|down|up)\b")
     most = sheet.take_all(r"\b(?:the\s+)?most\b|\bby\s+the\s+most\b")
     least = sheet.find(r"\bleast\b")
     if least:
         return None
     sheet.take_all(
-        r"\bfrom\s+(?:the\s+)?(?:first|beginning|start|earliest|oldest)(?:\s+\w+)?\s+to\s+(?:the\s+)?(?:last|end|latest|newest|final)\b|\bfrom\s+(?:start|beginning)\s+to\s+(?:end|finish)\b"
+        r"\b(?:from|between)\s+(?:the\s+)?(?:first|beginning|start|earliest|oldest)(?:\s+(?:reading|value|measurement|one))?\s+(?:to|and)\s+(?:the\s+)?(?:last|end|latest|newest|final)\b(?:\s+(?:reading|value|measurement|one))?(?:\s+of\s+the\s+(?:data|period|month))?|\bfrom\s+(?:start|beginning)\s+to\s+(?:end|finish)\b"
     )
     sheet.take_all(
         rf"\b(?:by\s+)?how\s+(?:much|far|strongly)\b|\bhow\s+(?=did|has)|\b(?:net|total|overall)\s+(?={CHANGE_NOUN})|\bwhether\b"
@@ -207,6 +211,8 @@ def _period(reading: Reading) -> Plan | None:
     )
     asked = read_asked_part(sheet)
     scope = _with_last_moment(reading, reading.read_scope())
+    if scope.conditions:
+        raise Refusal(unclear("A change is from the first to the last reading, so it cannot have a limit on values."))
     field = _field(reading)
     plan = Plan(
         contract=contract.name,
@@ -234,6 +240,8 @@ def _period(reading: Reading) -> Plan | None:
 
 def _field(reading: Reading) -> str:
     fields = reading.free_fields()
+    if not fields and (item := _warming(reading)) is not None:
+        return item
     if not fields:
         raise Refusal(needs_field("A change is of one field"))
     if len(fields) > 1:
@@ -242,12 +250,22 @@ def _field(reading: Reading) -> str:
     return fields[0].name
 
 
+def _warming(reading: Reading) -> str | None:
+    """Returns the field that "warmed up" and "cooled down" are about."""
+    item = reading.reader.concept_field("temperature")
+    if item is None or not re.search(r"\b(?:warm(?:ed)?|cool(?:ed)?|warming|cooling)\b", reading.text):
+        return None
+    reading.assumptions.append(f"the change is about the field {item.name}")
+    return item.name
+
+
 def _with_last_moment(reading: Reading, scope: Scope) -> Scope:
     """Lets a range that ends at a time of day reach that reading: "from 06:00 to 12:00" ends with the value of 12:00."""
-    ends = {moment.start for moment in reading.moments if moment.precision is Precision.INSTANT}
+    if all(moment.precision is Precision.SPAN for moment in reading.moments):
+        return scope
     times = tuple(
         TimeRange(span.start, span.end + timedelta(minutes=1))
-        if span.end is not None and span.end in ends and span.start != span.end
+        if span.start is not None and span.end is not None
         else span
         for span in scope.times
     )

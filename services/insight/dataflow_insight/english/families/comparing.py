@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from dataflow_insight.english.concepts import UNITS
-from dataflow_insight.english.families.change_words import CHANGE_NOUN, CHANGE_VERB
+from dataflow_insight.english.families.change_words import CHANGE_NOUN, CHANGE_VERB, DOWN, UP
 from dataflow_insight.english.families.pieces import COMPARATIVE, Kind, Piece, pieces_of
-from dataflow_insight.english.families.sides import AND, EXCEEDS, MINUS, THAN, Sides, sides_around
+from dataflow_insight.english.families.sides import AND, EXCEEDS, MINUS, THAN, Sides, several, sides_around
 from dataflow_insight.english.lexicon import DEVICE_NOUN
 from dataflow_insight.english.reading import Reading
-from dataflow_insight.english.sheet import MOMENT
+from dataflow_insight.english.sheet import MOMENT, RECURRING
 from dataflow_insight.plans.plan import Focus
 
 _UNIT: Final = "|".join(re.escape(unit) for unit in sorted(UNITS, key=len, reverse=True) if unit not in {"%", "percent", "per cent"})  # fmt: skip
@@ -29,7 +29,9 @@ _ADJECTIVE: Final = (
 _COMPARES: Final = re.compile(
     rf"(?<!\bor\s)(?<!\band\s)(?<!\bno\s)(?<!\bnot\s)\b(?:{_ADVERB}\s+)*(?P<word>{_ADJECTIVE})\b(?!\s+than\s+(?:or\s+equal|(?:minus\s+)?-?(?:\d|zero\b|freezing\b)))"
 )
-_DOWN: Final = re.compile(r"lower|less|fewer|smaller|colder|cooler|chillier|weaker|darker|calmer|quieter|drier|dryer")
+_DOWN: Final = re.compile(
+    r"lower|less|fewer|smaller|colder|cooler|chillier|weaker|darker|calmer|quieter|drier|dryer|cleaner"
+)
 _PERCENT: Final = (
     r"(?:\bby\s+)?(?:\b(?:how\s+many|how\s+much|what|which)\s+(?:in\s+)?(?:the\s+)?)(?:per\s?cent(?:age)?s?\b|%)(?:\s+(?=(?:of\s+)?(?:difference|change|increase|decrease)))?"
     r"|\b(?:the\s+|an?\s+)?(?:per\s?cent(?:age)?s?|relative)\s+(?=difference|change|increase|decrease|deviation)|\b(?:expressed\s+)?(?:in|as\s+an?)\s+(?:per\s?cent(?:age)?|%)(?:\s+terms)?|\bpercentage-?wise\b|\(\s*(?:in\s+)?(?:%|per\s?cent)\s*\)"
@@ -44,7 +46,7 @@ _HOW_MUCH: Final = rf"(?:\b(?:and\s+)?by\s+)?\bhow\s+much\b|\b(?:and\s+)?by\s+ho
 _COMPARE: Final = r"\bcompar(?:e|es|ed|ing)\b|\b(?:an?\s+|the\s+)?comparisons?\s+(?:of|between)\b|\bcontrast\b|\bside\s+by\s+side\b|\bhow\s+(?=(?:do|does|did)\b)"
 _WHICH: Final = rf"^[\s,.:;!?-]*(?:(?:at|in|on|during)\s+)?which\s+(?:one\s+)?(?:of\s+)?(?:the\s+(?:two|both)\s+|these\s+(?:two\s+)?)?(?:{DEVICE_NOUN}|day|month|week|period|time|part\s+of\s+the\s+day|half|year)?\b|\bwhere\b(?=.*\bor\b)|\bof\s+the\s+two\b"
 _REMARKS: Final = r"[,:(]?\s*\(?\b(?:in\s+(?:this|that|the\s+given)\s+order|[a-z]+\s+first|in\s+the\s+order\s+given|respectively|in\s+each\s+case)\b\)?"
-_TRUE: Final = r"\b(?:is\s+it\s+true\s+that|true|whether)\b"
+_TRUE: Final = r"\bin\s+terms\s+of\b|\b(?:is\s+it\s+true\s+that|true|whether)\b"
 _YES_NO: Final = (
     r"^[\s,.:;!?-]*(?:and\s+|so\s+|on\s+average,?\s+)?(?:did|was|were|is|are|has|have|does|do)\b|\bwhether\b"
 )
@@ -102,13 +104,17 @@ def asked_comparison(text: str, reading: Reading) -> Asked | None:
     which = comparative is not None and (
         says["which"] or (says["yes_no"] and re.search(r"\bor\b", text[slice(*sides.connector)]) is not None)
     )
-    down = bool(comparative and _DOWN.search(comparative["word"])) or bool(
-        not comparative and exceeds and re.search(r"below|under", exceeds.group())
+    falls = comparative is None and says["change"] and re.search(rf"\b(?:{DOWN})\b", text) is not None
+    rises = comparative is None and says["change"] and re.search(rf"\b(?:{UP})\b", text) is not None
+    down = (
+        falls
+        or bool(comparative and _DOWN.search(comparative["word"]))
+        or bool(not comparative and exceeds and re.search(r"below|under", exceeds.group()))
     )
     return Asked(
         sides=sides,
         deleted=_deleted(text, sides, says, comparative),
-        focus=_focus(says, compares=comparative is not None or exceeds is not None, down=down),
+        focus=_focus(says, compares=comparative is not None or exceeds is not None or falls or rises, down=down),
         which=which,
         upward=not down,
         implied=_implied(comparative),
@@ -152,7 +158,8 @@ def _sides(text: str, reading: Reading, says: dict[str, bool], *, compares: bool
 
     asks = compares or any(says[name] for name in ("percent", "ratio", "difference", "how_much"))
     if (found := sides_around(text, THAN, same_field)) is not None:
-        plain = found.kind is Kind.DEVICE and not asks and not found.opposite
+        lists = any(several(text, piece) for piece in (*found.first, *found.second))
+        plain = found.kind is Kind.DEVICE and not asks and not found.opposite and not lists
         return None if plain else found
     verb = EXCEEDS if says["how_much"] or says["yes_no"] or says["percent"] or says["ratio"] else MINUS
     if (found := sides_around(text, verb, same_field)) is not None:
@@ -165,7 +172,7 @@ def _sides(text: str, reading: Reading, says: dict[str, bool], *, compares: bool
     if says["change"] and (found := _from_to(text, written, "(?:from|between)")) is not None:
         return found
     splits = says["difference"] or says["ratio"] or says["percent"] or says["compare"]
-    if splits and (found := _from_to(text, written, "between")) is not None:
+    if splits and (found := _from_to(text, written, "between") or _two_in_one(text, written)) is not None:
         return found
     if says["difference"] or says["ratio"] or says["percent"] or says["compare"] or (compares and says["which"]):
         found = sides_around(text, AND, same_field)
@@ -196,6 +203,29 @@ def _from_to(text: str, written: str, lead: str) -> Sides | None:
         ]
         later, earlier = pieces[::-1] if "from" in lead else pieces
         return Sides((later,), (earlier,), (run.start(), pieces[1].start))
+    return None
+
+
+def _two_in_one(text: str, written: str) -> Sides | None:
+    """Splits times that are marked as one: "on Mondays and Sundays", "on 15 and 16 January"."""
+    for run in re.finditer(rf"(?:{MOMENT})|(?:{RECURRING})", text):
+        words = written[slice(*run.span())]
+        found = re.fullmatch(
+            r"(?P<prep>(?:(?:on|in|at|during|for|of)\s+)?(?:the\s+)?)(?P<first>.+?)(?P<and>\s+(?:and|with)\s+(?:(?:on|in|at|during)\s+)?(?:the\s+)?)(?P<second>.+)",
+            words,
+        )
+        if (
+            found is None
+            or re.search(r"\b(?:from|between|to|until)\b|\d:\d\d|\b[ap]\.?m\b", words)
+            or words.count(" and ") > 1
+        ):
+            continue
+        kind = Kind.TIME if text[run.start()] < "\ue100" else Kind.RECURRING
+        first, second = (
+            Piece(kind, run.start() + found.start(lead), run.start() + found.start(name), run.start() + found.end(name))
+            for lead, name in (("prep", "first"), ("second", "second"))
+        )
+        return Sides((first,), (second,), (first.end, second.start))
     return None
 
 

@@ -26,10 +26,10 @@ _SILENT: Final = (
     rf"(?:{DEVICE}|it)\s+(?:did\s+not|didn't)\s+(?:send|report|record|deliver|measure|transmit)|no)"
 )
 _MOST: Final = r"longest|at\s+(?:the\s+)?(?:most|longest)"
-_QUIET: Final = r"silent|offline|quiet|(?:no|without)\s+(?:any\s+)?(?:readings?|data|measurements?|signals?|messages?)"
+_QUIET: Final = r"silent|offline|quiet|(?:no|without)\s+(?:any\s+)?(?:readings?|data|measurements?|signals?|messages?|reporting|sending|measuring)"
 _CLAIMS: Final = (
     rf"\b{_LONG}\s+(?:\w+\s+){{0,2}}?{_GAP}\b(?!\s+between\s+(?:the\s+)?(?:average|mean|{DEVICE}))",
-    rf"\b{_LONG}\s+(?:\w+\s+)?{_TIME}\s+(?:\w+\s+){{0,2}}?(?:without|with\s+no|between)\b(?!\s+(?:rain|{FIELD}\s*(?:above|below|over|under|of)))",
+    rf"\b{_LONG}\s+(?:\w+\s+)?{_TIME}\s+(?:\w+\s+){{0,2}}?(?:without|with\s+no|between)\b(?=\s+{_ANY}(?:(?:two|2)\s+)?(?:(?:consecutive|successive|neighbou?ring|adjacent|new|valid)\s+)*(?:{FIELD}\s*)?(?:{READING_NOUN}|signals?|news|transmissions?|reporting|sending)\b)",
     rf"\b{_LONG}\s+(?:\w+\s+)?{_TIME}\s+(?:{_SILENT})\b",
     rf"\b(?:{_MOST})\b.*\b(?:{_QUIET})\b|\b(?:{_QUIET})\b.*\b(?:{_MOST})\b",
 )
@@ -49,7 +49,7 @@ def plan(reading: Reading) -> Plan | None:
         rf"\bbetween\s+{_ANY}(?:two|2)\s+(?:(?:consecutive|successive|neighbou?ring|adjacent)\s+)?(?=(?:{FIELD}\s*)?{READING_NOUN}\b)"
     )
     sheet.take_all(
-        rf"\b(?:without|with\s+no|no|lacking|between|nothing|not\s+any)\b(?=\s+{_ANY}(?:(?:consecutive|successive|neighbou?ring|adjacent|new|valid)\s+)*(?:{FIELD}|{READING_NOUN}\b|signals?\b|news\b|transmissions?\b))|\bnothing\b"
+        rf"\b(?:without|with\s+no|no|lacking|between|nothing|not\s+any)\b(?=\s+{_ANY}(?:(?:consecutive|successive|neighbou?ring|adjacent|new|valid)\s+)*(?:{FIELD}|{READING_NOUN}\b|signals?\b|news\b|transmissions?\b|reporting\b|sending\b))|\bnothing\b"
     )
     sheet.take_all(
         r"\b(?:did\s+not|didn't|not)\s+(?=(?:send|report|record|deliver|measure|transmit)\b)|\b(?:signals?|news|transmissions?|valid)\b"

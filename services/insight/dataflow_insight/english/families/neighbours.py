@@ -33,6 +33,7 @@ def between_times(unit: str) -> str:
         rf"|\bfrom\s+(?:one|a|each|any)\s+{unit}\s+to\s+(?:the\s+)?(?:next|following|another|other)(?:\s+(?:one|{unit}))?\b"
         rf"|\b(?:between|across|over|in|within|of)\s+(?:any\s+|the\s+)?(?:two|2)?\s*{_NEXT}\s+{unit}s\b|\bbetween\s+(?:any\s+)?(?:two|2)\s+{unit}s\b"
         rf"|\b(?:within|in|during|over|inside|per|for)\s+(?:just\s+|only\s+)?(?:one|an|a|1|a\s+single|any|the\s+space\s+of\s+(?:an|a|one))\s+{unit}\b"
+        rf"|\b(?:one|single|1|per)[\s-]{unit}\b"
     )
 
 

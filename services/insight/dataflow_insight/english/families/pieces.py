@@ -45,7 +45,7 @@ _TO: Final = r"\s*(?:to|until|till|through|thru|up\s+to|-|\.\.+)\s*(?:the\s+)?"
 _JOINED: Final = r"\s*(?:,\s*and|,|and|&|plus)\s*(?:(?:at|in|of|from)\s+)?(?:the\s+)?"
 COMPARATIVE: Final = (
     r"(?:higher|greater|larger|bigger|more|warmer|hotter|stronger|brighter|windier|louder|noisier|milder|"
-    r"lower|less|fewer|smaller|colder|cooler|weaker|darker|calmer|quieter)"
+    r"lower|less|fewer|smaller|colder|cooler|weaker|darker|calmer|quieter|cleaner|dirtier|dustier)"
 )
 """Pattern of an adjective that compares."""
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from dataflow_insight.english.families.pieces import Kind, Piece, piece_at, pieces_of
-from dataflow_insight.english.sheet import FIELD
+from dataflow_insight.english.moments import MONTHS
+from dataflow_insight.english.sheet import DEVICE, FIELD
 
 THAN: Final = (
     r"\b(?:than(?!\s+(?:minus\s+)?(?:-?\d|zero\b|freezing\b|usual|normal|(?:the\s+|its\s+|their\s+)?(?:overall\s+)?(?:average|mean|limit|threshold)\W*$))"
-    r"|as\s+opposed\s+to|(?:when\s+|as\s+|if\s+)?compared?\s+(?:to|with|against)|in\s+(?:comparison|contrast|relation)\s+(?:to|with)|relative\s+to|versus|vs\.?|against)(?=\W)"
+    r"|as\s+opposed\s+to|(?:when\s+|as\s+|if\s+)?compared?\s+(?:to|with|against)|in\s+(?:comparison|contrast|relation)\s+(?:to|with)|relative\s+to|(?:differ(?:s|ed)?|different|apart)\s+from|versus|vs\.?|against)(?=\W)"
 )
 """Words that stand between two sides whatever the question."""
 
@@ -34,6 +35,7 @@ _LEADER: Final = (
     + rf")(?=\W)|\s+{FIELD}|\s*,"
 )
 _UNIT: Final = re.compile(_LEADER)
+_MONTH: Final = "|".join(sorted(MONTHS, key=len, reverse=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +156,32 @@ def two_texts(
         inserted: A position and what to write there into both.
     """
     cuts = [*deleted, sides.connector, *((piece.start, piece.end) for piece in sides.second)]
-    own = {(one.core, one.end): _led(written, one, one) for one in sides.first}
-    first = _edited(written, cuts, own, inserted)
-    if sides.opposite:
-        return first, first
-    replaced = {}
+    own, replaced = {}, {}
     for one, other in zip(sides.first, sides.second, strict=True):
         bare = other.core == other.start
-        replaced[(one.core if bare else one.start, one.end)] = _led(written, one, other)
-    return first, _edited(written, cuts, replaced, inserted)
+        mine, its = _completed(_led(written, one, one), "" if sides.opposite else _led(written, one, other))
+        own[(one.core, one.end)] = mine
+        replaced[(one.core if bare else one.start, one.end)] = its
+    first = _edited(written, cuts, own, inserted)
+    return first, first if sides.opposite else _edited(written, cuts, replaced, inserted)
+
+
+def _completed(first: str, second: str) -> tuple[str, str]:
+    """Gives "the last week" the month of "the first week of January", and "15" that of "16 January"."""
+    month = re.search(rf"\s(?:of|in)\s+(?:the\s+month\s+of\s+)?(?:{_MONTH})\b.*$", first, re.IGNORECASE)
+    if month is not None and re.fullmatch(r"(?:\w+\s+)?(?:the\s+)?(?:first|second|third|fourth|last|next|following|1st|2nd|3rd|4th)\s+(?:week|half|day|ten\s+days)", second, re.IGNORECASE):  # fmt: skip
+        return first, second.replace("next", "second").replace("following", "second") + month.group()
+    after = re.search(rf"\d{{1,2}}(?:st|nd|rd|th)?(?P<month>\s+(?:of\s+)?(?:{_MONTH})\b.*)$", second, re.IGNORECASE)
+    if after is not None and re.search(r"(?:^|\s)\d{1,2}(?:st|nd|rd|th)?$", first):
+        return first + after["month"], second
+    before = re.search(
+        rf"(?P<month>\b(?:{_MONTH})\s+)(?:the\s+)?\d{{1,2}}(?:st|nd|rd|th)?(?P<year>,?\s+\d{{4}})?$",
+        first,
+        re.IGNORECASE,
+    )
+    if before is not None and re.fullmatch(r"(?:the\s+)?\d{1,2}(?:st|nd|rd|th)?", second):
+        return first, before["month"] + second + (before["year"] or "")
+    return first, second
 
 
 def _led(written: str, place: Piece, piece: Piece) -> str:
@@ -178,6 +197,11 @@ def _led(written: str, place: Piece, piece: Piece) -> str:
     if piece.kind is Kind.RECURRING and not re.match(r"\d|between|from", text.lower()):
         return f"{'on' if re.search('week|day', text.lower()) else 'in'} the {text}"
     return f"at {text}" if piece.kind is Kind.DEVICE else text
+
+
+def several(text: str, piece: Piece) -> bool:
+    """Returns whether a piece is a list of devices."""
+    return piece.kind is Kind.DEVICE and len(re.findall(DEVICE, text[piece.start : piece.end])) > 1
 
 
 def _edited(

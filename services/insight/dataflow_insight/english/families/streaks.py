@@ -27,13 +27,12 @@ _RUN: Final = (
 _TIMES: Final = (
     r"(?:hours?|minutes?|seconds?|days?|readings?|values?|measurements?|records?|rows?|samples?|observations?)"
 )
-_ADJECTIVES: Final = (
-    r"(?:frost|frosty|freezing|cold|cool|hot|heat|warm|dry|wet|rainy|calm|windy|smog|smoggy|polluted|pollution|dark|"
-    r"darkness|total\s+darkness|bright|humid|occupied|high|low|elevated|clean|dirty|bad|time)"
-)
+_ADJECTIVES: Final = r"(?:cold|cool|hot|heat|warm|calm|windy|smog|smoggy|polluted|pollution|bright|humid|high|low|elevated|clean|dirty|bad|time|such|single)"
+_STATES: Final = r"(?:rainy|dry|wet|frost|frosty|freezing|dark|darkness|total\s+darkness|occupied|empty|rain)"
 _CLAIMS: Final = (
     rf"\b{_LONG}\s+(?:\w+[\s-]+){{0,4}}?{_RUN}\b",
     rf"\b{_UNBROKEN}\b",
+    r"\bhow\s+long\b.*\b(?:at\s+(?:the\s+)?(?:most|longest)|maximally)\b",
     rf"\b{_IN_A_ROW}\b",
     r"\blongest\b|\blengthiest\b|\b(?:streak|dry\s+spell|cold\s+spell|heat\s*wave)\b",
 )
@@ -41,6 +40,24 @@ _COUNTED: Final = r"\b(?:how\s+many|number\s+of)\s+(?:\w+\s+)?(?:streaks|runs|sp
 _EXPLICIT: Final = (
     r"\b(?:longest|lengthiest|most|maximum|maximal|max|largest|greatest|record)\b|\bat\s+(?:the\s+)?most\b"
 )
+
+_BEFORE_PART: Final = (
+    rf"\b(?:{_LONG}\s+)?(?:number|amount|count)\s+of\s+(?:the\s+)?(?:{_UNBROKEN}|{_TIMES})\b",
+    rf"\b(?:for\s+|during\s+|over\s+)?(?:the\s+|an?\s+)?{_LONG}\s+(?:{_UNBROKEN}\s+)?(?:{_ADJECTIVES}[\s-]+)*{_RUN}\b",
+    rf"\b(?:the\s+|an?\s+)?{_LONG}\s+(?=(?:{_UNBROKEN}\s+)?(?:{_STATES}\s+)+{_RUN}\b)",
+    r"\bat\s+(?:the\s+)?(?:most|maximum|longest)\b|\bmaximally\b|\b(?:for\s+)?(?:the\s+)?longest\b|\blengthiest\b",
+    rf"\b{_LONG}\s+(?={_TIMES}\b|{_UNBROKEN}\b)",
+    rf"\b(?:for\s+)?how\s+many\s+(?:{_UNBROKEN}\s+)?{_TIMES}\b",
+    rf"\b{_UNBROKEN}\b|\b{_IN_A_ROW}\b",
+)
+"""Words about runs that could be taken for what is asked of them."""
+
+_BEFORE_SCOPE: Final = (
+    rf"\b(?:(?:{_ADJECTIVES})[\s-]+)*(?:{_RUN})\b(?=\s+(?:of|with|in|during|where|when|that|for|at|on|did|was|had|last|lasted|above|below|over|under|\()|\W*$)",
+    rf"\bin\s+(?:hours|minutes|days|seconds|readings)\b|\b{_TIMES}\s+(?=(?:with|of|where|when|above|below|over|under|in\s+which|during\s+which)\b)",
+    r"\b(?:at\s+the\s+same\s+time|simultaneously|both|last(?:s|ed)?|such)\b",
+)
+"""Words about runs that could be taken for times or limits."""
 
 
 def plan(reading: Reading) -> Plan | None:
@@ -59,23 +76,11 @@ def plan(reading: Reading) -> Plan | None:
     if not sheet.find(_EXPLICIT):
         reading.assumptions.append("the longest run is meant")
     rain = _rain(reading)
-    sheet.take_all(rf"\b(?:{_LONG}\s+)?(?:number|amount|count)\s+of\s+(?:the\s+)?{_UNBROKEN}\b")
-    sheet.take_all(
-        rf"\b(?:for\s+|during\s+|over\s+)?(?:the\s+|an?\s+)?{_LONG}\s+(?:{_UNBROKEN}\s+)?(?:{_ADJECTIVES}[\s-]+)*{_RUN}\b"
-    )
-    sheet.take_all(
-        rf"\bat\s+(?:the\s+)?(?:most|maximum|longest)\b|\b(?:for\s+)?(?:the\s+)?longest\b|\b{_LONG}\s+(?={_TIMES}\b|{_UNBROKEN}\b)|\blengthiest\b"
-    )
-    sheet.take_all(rf"\b(?:for\s+)?how\s+many\s+(?:{_UNBROKEN}\s+)?{_TIMES}\b")
-    sheet.take_all(rf"\b{_UNBROKEN}\b|\b{_IN_A_ROW}\b")
+    for pattern in _BEFORE_PART:
+        sheet.take_all(pattern)
     asked = read_asked_part(sheet)
-    sheet.take_all(
-        rf"\b(?:(?:{_ADJECTIVES})[\s-]+)*(?:{_RUN})\b(?=\s+(?:of|with|in|during|where|when|that|for|at|on|did|was|had|above|below|over|under|\()|\W*$)"
-    )
-    sheet.take_all(
-        rf"\bin\s+(?:hours|minutes|days|seconds|readings)\b|\b{_TIMES}\s+(?=(?:with|of|where|when|above|below|over|under|in\s+which|during\s+which)\b)"
-    )
-    sheet.take_all(r"\b(?:at\s+the\s+same\s+time|simultaneously|both)\b")
+    for pattern in _BEFORE_SCOPE:
+        sheet.take_all(pattern)
     scope = reading.read_scope()
     holding = tuple(dict.fromkeys([*(found.condition for found in reading.conditions), *rain]))
     if not holding:

@@ -14,7 +14,7 @@ from dataflow_insight.english.families import changes, correlations, gaps, share
 from dataflow_insight.english.families.comparing import Asked, asked_comparison
 from dataflow_insight.english.families.opposite import opposite
 from dataflow_insight.english.families.pieces import Kind, marked_text, pieces_of
-from dataflow_insight.english.families.sides import two_texts
+from dataflow_insight.english.families.sides import several, two_texts
 from dataflow_insight.english.names import adds_up
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, two_things, unclear, unknown_field
@@ -53,6 +53,8 @@ def plan(reading: Reading) -> Plan | None:
     if asked is None:
         return None
     first_text, second_text = _texts(reading, text, asked)
+    if any(several(text, piece) for piece in (*asked.sides.first, *asked.sides.second)):
+        first_text, second_text = (f"{part.rstrip(' ?.!')} together" for part in (first_text, second_text))
     first = _plan_of(reading, first_text)
     if asked.sides.opposite:
         second = replace(first, scope=opposite(first.scope, asked.sides.kind))
