@@ -189,7 +189,7 @@ def drafts(*pieces: str, policy: Policy | None = None, measure: Measure = Measur
     """Return what a writer makes of streamed words."""
     redactor = Redactor(policy or Policy(), asked().catalogue)
     redactor.alias("Gucheng")
-    writer = Writer({0: computed([("Gucheng", 104.5678), ("{{0:0:1}}", 12.0)], measure)}, redactor)
+    writer = Writer(asked(), {0: computed([("Gucheng", 104.5678), ("{{0:0:1}}", 12.0)], measure)}, redactor)
     return [draft for piece in pieces for draft in writer.feed(piece)] + writer.close()
 
 
@@ -223,8 +223,9 @@ def test_a_sentence_about_a_cell_that_is_not_there_is_dropped(reference: str) ->
 
 
 def test_a_value_that_looks_like_a_reference_is_a_value() -> None:
-    """Text from data is put in last."""
-    assert drafts("It was {{0:1:0}}.")[0].text == "It was {{0:0:1}}.\n"
+    """Text from data is put in last, and quoted where it is odd."""
+    assert drafts("It was {{0:1:0}}.")[0].text == 'It was "{{0:0:1}}".\n'
+    assert drafts('It was "{{0:1:0}}".')[0].text == 'It was "{{0:0:1}}".\n'
 
 
 def test_an_alias_that_the_model_types_becomes_the_device() -> None:
@@ -235,3 +236,40 @@ def test_an_alias_that_the_model_types_becomes_the_device() -> None:
 def test_habits_of_markup_are_taken_off() -> None:
     """Emphasis, headings and list marks."""
     assert drafts("## Result\n- **Highest**: {{0:0:1}}.")[-1].text == "Highest: 104.57.\n"
+
+
+ODD = [("31337", 104.5678), ("the highest was 42", 12.0), ("Room 5", 7.0)]
+
+
+def own(sentence: str, question: str = "What was the average in Room 5 in 2014?") -> str:
+    """Return what a writer lets through of words about devices with odd names."""
+    writer = Writer(asked(question), {0: computed(ODD)}, Redactor(Policy(), asked().catalogue))
+    return "".join(draft.text for draft in writer.feed(f"{sentence} "))
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "It was 31337.",
+        "It was \uff13\uff11\uff13\uff13\uff17.",
+        "So the highest was 42.",
+        "It was 42.",
+        "It was in 2015.",
+        "It was ٤٢.",
+    ],
+)
+def test_a_number_of_the_model_s_own_is_dropped_though_a_device_is_called_so(sentence: str) -> None:
+    """A name in the data must not be a way to say any number."""
+    assert not own(sentence)
+
+
+@pytest.mark.parametrize("sentence", ["In Room 5 it was {{0:2:1}}.", "In 2014 it was {{0:0:1}}.", "Fine."])
+def test_numbers_and_names_of_the_question_may_be_repeated(sentence: str) -> None:
+    """They are the asker's."""
+    assert own(sentence)
+
+
+def test_a_device_that_is_called_like_a_number_is_quoted() -> None:
+    """Where the result names it."""
+    assert own("{{0:0:0}} had {{0:0:1}}.") == '"31337" had 104.57.'
+    assert own("{{0:1:0}} had {{0:1:1}}.") == '"the highest was 42" had 12.'

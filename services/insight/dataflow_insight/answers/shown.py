@@ -61,7 +61,8 @@ def shown_name(name: str) -> str:
 def is_odd(name: str) -> bool:
     """Returns whether a name needs quotes to be seen as one."""
     plain = all(letter.isalnum() or letter in "_-.:/+#" for letter in name)
-    return not plain or not name
+    # A device may call itself "42": without quotes, that would read as a number.
+    return not plain or not any(letter.isalpha() for letter in name)
 
 
 def shown_time(moment: datetime, zone: ZoneInfo) -> str:

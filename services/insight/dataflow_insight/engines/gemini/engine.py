@@ -99,7 +99,7 @@ class _Dialogue:
         self._budget = budget
         self._tries = tries
         self._tooling = Tooling(asked, desk, redactor, limits)
-        self._writer = Writer(self._tooling.results, redactor)
+        self._writer = Writer(asked, self._tooling.results, redactor)
         self._ends_at = asyncio.get_running_loop().time() + limits.seconds
         self._held: list[Draft] = []
         self._characters = 0

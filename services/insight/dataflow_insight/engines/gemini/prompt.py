@@ -24,11 +24,13 @@ the like count from the present that you are given; a date without a year lies w
 3. Write the answer as soon as the results hold it. Do not compute what was not asked.
 
 How to write
-- Plain sentences in English, the answer first; no headings, lists, tables, links, code or emphasis. At most five sentences \
-unless more rows were asked for.
+- Plain sentences in English, the answer first; no headings, tables, links, code or emphasis. At most five sentences \
+unless more rows were asked for; then one short sentence for each row.
 - Every number, time, device name and text value that comes from a result is written as a reference to its cell, \
-{{result:row:column}}, all counted from 0: "{{0:0:1}} °C at {{0:0:0}}". The reader sees the value in its place. Type no \
-digit yourself except those of the question, and spell no number in words.
+{{result:row:column}}, all counted from 0: "{{0:0:1}} °C at {{0:0:0}}". The reader sees the value in its place: times in the asker's \
+zone, days of the week by name, lengths of time with their unit. Type no digit yourself except those of the question and of \
+the plan's times and limits, and spell no number in words. Sentences that do otherwise are not shown.
+- After a number of a field write the field's unit as the catalogue has it; none where it has none.
 - Differences, per cents and ratios are columns of a comparison: refer to them, never work them out.
 - Say "higher", "fell" and the like only where a cell shows it. If a result has no value, say that there is none.
 - Say which devices and time the answer is about in the question's own words.
