@@ -7,9 +7,10 @@ from dataflow_cli.time_zone import machine_zone
 
 
 def test_the_variable_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever sets TZ means it."""
-    monkeypatch.setenv("TZ", "Asia/Shanghai")
-    assert machine_zone(tmp_path / "none", tmp_path / "none") == "Asia/Shanghai"
+    """Whoever sets TZ means it; UTC has one name."""
+    for name, zone in (("Asia/Shanghai", "Asia/Shanghai"), ("Etc/UTC", "UTC")):
+        monkeypatch.setenv("TZ", name)
+        assert machine_zone(tmp_path / "none", tmp_path / "none") == zone
 
 
 def test_the_link_and_the_file_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,11 @@
 
 import os
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+_UTC: Final = frozenset({"UTC", "Etc/UTC", "Etc/UCT", "Etc/Universal", "Etc/Zulu", "UCT", "Universal", "Zulu"})
+"""Names of one zone; answers are simpler where it is called by the first."""
 
 
 def machine_zone(localtime: Path = Path("/etc/localtime"), timezone: Path = Path("/etc/timezone")) -> str:
@@ -14,7 +18,7 @@ def machine_zone(localtime: Path = Path("/etc/localtime"), timezone: Path = Path
     """
     for name in (os.environ.get("TZ", ""), _linked(localtime), _written(timezone)):
         if _is_zone(name):
-            return name
+            return "UTC" if name in _UTC else name
     return "UTC"
 
 
