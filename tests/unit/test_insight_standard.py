@@ -121,6 +121,14 @@ def test_groups(question: str, plan: Plan) -> None:
             replace(TIANTAN, fold=Fold(BY_DAY, Measure.COUNT, ABOVE_100)),
         ),
         (
+            "Days at Tiantan where the PM2.5 daily average surpassed 100: how many?",
+            replace(TIANTAN, fold=Fold(BY_DAY, Measure.COUNT, ABOVE_100)),
+        ),
+        (
+            "Which stations stay above an average of 100 for PM2.5?",
+            replace(MEAN, group_by=BY_DEVICE, having=ABOVE_100, focus=Focus.LIST),
+        ),
+        (
             "How many stations had an average PM2.5 above 100?",
             replace(MEAN, fold=Fold(BY_DEVICE, Measure.COUNT, ABOVE_100)),
         ),
@@ -250,6 +258,26 @@ def test_values_of_groups(question: str, plan: Plan) -> None:
             "At which hour of the day is PM2.5 at Tiantan lowest on average?",
             replace(TIANTAN, group_by=(Grouping.HOUR_OF_DAY,), rank=-1, focus=Focus.TIME),
         ),
+        (
+            "Which day had the lowest maximum PM2.5 at Tiantan?",
+            replace(TIANTAN, measure=Measure.MAX, group_by=BY_DAY, rank=-1, focus=Focus.TIME),
+        ),
+        (
+            "the most polluted day at Tiantan by average PM2.5",
+            replace(TIANTAN, group_by=BY_DAY, rank=1, focus=Focus.TIME),
+        ),
+        (
+            "Which station exceeded 100 PM2.5 most often?",
+            Plan(
+                "air",
+                Measure.COUNT,
+                scope=Scope(conditions=(Condition("pm25", Comparison.GREATER, 100.0),)),
+                group_by=BY_DEVICE,
+                rank=1,
+                focus=Focus.DEVICE,
+            ),
+        ),
+        ("runner-up in mean PM2.5", replace(MEAN, group_by=BY_DEVICE, rank=2, place=2, focus=Focus.DEVICE)),
         ("Top 3 days by average PM2.5 at Tiantan", replace(TIANTAN, group_by=BY_DAY, rank=3, focus=Focus.TIME)),
         (
             "the three days with the lowest mean PM2.5, Tiantan",
@@ -306,6 +334,7 @@ def test_several_measures_are_several_plans(question: str, parts: list[tuple[Mea
         "How much does PM2.5 vary at Tiantan?",
         "What is the typical PM2.5 at Tiantan?",
         "When was the average PM2.5 at Tiantan lowest?",
+        "What is the sum of PM2.5 and PM10 at Tiantan?",
     ],
 )
 def test_what_has_several_meanings_is_asked_back(question: str) -> None:

@@ -66,6 +66,7 @@ _DEPENDS: Final = (
     r"\bhow\s+(?:does|do|did)\s+(?:the\s+)?(?P<what>[^?]{2,60}?)\s+(?:depend(?:s|ed)?\s+(?:up)?on|vary\s+(?:with|by|over|across)|change\s+(?:with|by|over|across)|differ\s+(?:by|between|across|with))\s+(?:the\s+)?"
     r"(?P<by>hours?\s+of\s+(?:the\s+)?day|times?\s+of\s+(?:the\s+)?day|days?\s+of\s+(?:the\s+)?week|weekdays?|wind\s+directions?|stations?|sites?|sensors?|rooms?)\b"
 )
+_OF_AVERAGE: Final = r"(?P<way>\b(?:above|below|over|under|exceed(?:s|ed|ing)?))\s+an?\s+(?P<measure>average|mean)\s+(?:value\s+)?of\s+(?P<n>-?\d)"
 _MEASURED: Final = r"\b(?:average|mean|avg|median|max\w*|min\w*|highest|lowest|total|sum|standard|percentile|peak)\b"
 _USUALLY: Final = r"\b(?:mostly|usually|mainly|typically|normally)\b"
 
@@ -80,6 +81,7 @@ def plainly(question: str, names: NameReader, assumptions: list[str]) -> str:
         written = f"the {share if below else 100 - share:g}th percentile of {found.groupdict().get('rest') or ''} "
         assumptions.append("the value below which a part of the readings lie is a percentile")
         return f"{question[: found.start()]}{written}{question[found.end() :]}"
+    question = re.sub(_OF_AVERAGE, r"on \g<measure> \g<way> \g<n>", question, flags=re.IGNORECASE)
     if (found := re.search(_DEPENDS, question, re.IGNORECASE)) is not None:
         measure = "" if re.search(_MEASURED, found["what"], re.IGNORECASE) else "average "
         written = f"{measure}{found['what']} by {found['by']}"

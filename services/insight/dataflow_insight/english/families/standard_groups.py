@@ -22,14 +22,12 @@ NUMBER: Final = r"(?P<n>\d{1,4}|" + "|".join(word for word in NUMBER_WORDS if wo
 """Pattern of how many groups are wanted."""
 
 HIGHER: Final = (
-    r"(?:highest|maximum|maximal|max|largest|biggest|greatest|top|most|strongest|heaviest|warmest|hottest|windiest|brightest|worst|wettest|rainiest|dustiest|"
+    r"(?:highest|maximum|maximal|max|largest|biggest|greatest|top|most|strongest|heaviest|warmest|hottest|windiest|brightest|worst|wettest|rainiest|dustiest|dirtiest|most\s+polluted|"
     r"steepest|loudest)"
 )
 """Adjectives of a place at the top."""
 
-LOWER: Final = (
-    r"(?:lowest|minimum|minimal|min|smallest|least|fewest|weakest|bottom|coldest|coolest|darkest|calmest|driest|dryest)"
-)
+LOWER: Final = r"(?:lowest|minimum|minimal|min|smallest|least|fewest|weakest|bottom|coldest|coolest|darkest|calmest|driest|dryest|cleanest|least\s+polluted)"
 """Adjectives of a place at the bottom."""
 
 _WHOLE: Final = r"(?:(?:calendar|single|individual|whole|full|separate|particular|given)\s+)?"
@@ -190,6 +188,12 @@ class GroupReader:
             rf"\b(?:(?:on|for|during|in|at|over)\s+)?(?:how\s+many|(?:the\s+)?(?:number|count|amount)\s+of|count(?:\s+up)?)\s+(?:of\s+)?(?:the\s+)?(?:all\s+)?(?:different\s+|distinct\s+|such\s+|those\s+|complete\s+)*"
             rf"(?P<noun>{_without_devices()})(?!\w)(?!\s+of\s+(?!data|readings|measurements|records|recordings))"
         ) or self._sheet.find(rf"\b(?:most|fewest|least)\s+(?P<noun>{_without_devices()})(?!\w)")
+        tail = self._sheet.find(r"(?:[:,;]|\s-)\s*(?:and\s+)?how\s+many(?:\s+(?:are|were)\s+(?:there|they|these))?\W*$")
+        if counted is None and tail is not None:
+            # "Days with …: how many?"
+            counted = re.compile(rf"\W*(?:the\s+)?(?P<noun>{_without_devices()})(?!\w)").match(self._sheet.visible)
+            if counted is not None:
+                self._sheet.cover(*tail.span())
         # Hours are counted by their readings.
         if counted is None or _is_hour(counted["noun"]):
             return
@@ -285,7 +289,7 @@ class GroupReader:
             return
         for pattern in (
             rf"\b(?P<noun>{noun})\s+(?=(?:with|having|on\s+which|in\s+which|when|where|that|which|whose)\b)",
-            rf"\b(?!most|least|fewest)(?:{HIGHER}|{LOWER})(?:[\s-]+(?:average|mean|median|{FIELD}))*[\s-]+(?P<noun>{noun})(?!\w)(?!\s+(?:average|mean|max|min|reading|value|total|median|sum|{FIELD}))",
+            rf"\b(?!(?:most|least|fewest)\s+(?!polluted))(?:{HIGHER}|{LOWER})(?:[\s-]+(?:average|mean|median|{FIELD}))*[\s-]+(?P<noun>{noun})(?!\w)(?!\s+(?:average|mean|max|min|reading|value|total|median|sum|{FIELD}))",
             rf"\b(?:rank(?:ing)?|sort(?:ed)?|order(?:ed)?)\s+(?:of\s+)?(?:all\s+)?(?:the\s+)?(?P<noun>{_without_devices()})(?!\w)",
         ):
             found = self._sheet.find(pattern)
@@ -326,6 +330,8 @@ class GroupReader:
 
     def _read_each(self) -> None:
         """Reads "daily"."""
+        if Grouping.DAY in {self._groups.counted, self._groups.which, *self._groups.per}:
+            self._sheet.take(r"\b24[\s-]*h(?:ours?|rs?)?(?:ly)?[\s-]+(?=(?:average|mean)\b)")
         found = self._sheet.take(r"\b(?:the\s+)?(?P<each>hourly|daily|weekly|monthly)\b")
         if found is not None:
             self._groups.each = self._each(found["each"])

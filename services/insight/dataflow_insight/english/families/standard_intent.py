@@ -121,7 +121,8 @@ class IntentReader:
 
     def _extreme(self, found: re.Match[str], measure: Measure) -> None:
         amount = re.search(r"\b(?:most|fewest|least)\b", found.group()) is not None
-        self._intent.words.append(Word(found.start(), found.end(), measure, adjective=True, amount=amount))
+        noun = re.search(r"\b(?:maximum|minimum)\b", found.group()) is not None
+        self._intent.words.append(Word(found.start(), found.end(), measure, adjective=not noun, amount=amount))
 
     def _read_devices(self) -> None:
         """Reads which device, each device, all of them."""
@@ -180,7 +181,7 @@ class IntentReader:
     def _cover_terms(self) -> None:
         """Covers what leads to the measure that is chosen by."""
         self._take(
-            r"\b(?:in\s+terms\s+of|with\s+(?:respect|regard)\s+to|in\s+respect\s+of|when\s+it\s+comes\s+to|(?:measured|judged|judging)\s+(?:by|on)|based\s+on|going\s+by|according\s+to|as\s+measured\s+by)\b"
+            r"\b(?:in\s+terms\s+of|with\s+(?:respect|regard)\s+to|in\s+respect\s+of|when\s+it\s+comes\s+to|(?:measured|judged|judging)\s+(?:by|on)|based\s+on|going\s+by|according\s+to|as\s+measured\s+by)\b|\b(?:network|city|fleet|grid|system)[\s-]*wide\b"
         )
 
     def _read_how(self) -> None:
@@ -212,7 +213,7 @@ class IntentReader:
         intent, text = self._intent, self._sheet.low
         if self._take(
             r"(?:^|\band\s+|,\s*|\bplus\s+|\btell\s+me\s+|\bknow\s+|\bfind\s+out\s+|\bexactly\s+|\bshow\s+me\s+)when\b|\b(?:at|on|since)?\s*(?:which|what)\s+(?:exact\s+)?(?:date\s+and\s+time|time|timestamp|moment|point\s+in\s+time)\b|\bwhat\s+was\s+the\s+(?:time|timestamp)\b"
-            r"|\bpeak\s+time\b|\b(?:and|with|plus|incl(?:uding|\.)?)\s+(?:its|the|their)\s+(?:exact\s+)?(?:time(?:stamp)?|date(?:\s+and\s+time)?|moment)\b|\b(?:the\s+)?(?:exact\s+)?(?:time|timestamp|moment|date\s+and\s+time)\s+(?:it\s+(?:was|occurred|happened)|(?:it|this|that)\s+was|of\s+(?:its\s+|that\s+)?occurrence)\b"
+            r"|\bpeak\s+time\b|\b(?:(?:the|exact)\s+)*(?:timestamps?|times?|dates?|moments?)\s+(?:of|when|at\s+which|on\s+which)\b(?!\s+(?:the\s+)?(?:day|year|week)\b)|\b(?:and|with|plus|incl(?:uding|\.)?)\s+(?:its|the|their)\s+(?:exact\s+)?(?:time(?:stamp)?|date(?:\s+and\s+time)?|moment)\b|\b(?:the\s+)?(?:exact\s+)?(?:time|timestamp|moment|date\s+and\s+time)\s+(?:it\s+(?:was|occurred|happened)|(?:it|this|that)\s+was|of\s+(?:its\s+|that\s+)?occurrence)\b"
             r"|\b(?:time|timestamp|moment|date|day)\s+of\s+(?:the\s+)?(?=highest|lowest|max|min|last|latest|peak|largest|smallest|warmest|coldest|hottest|\uf8ff|"
             + FIELD
             + ")"
@@ -266,6 +267,8 @@ class IntentReader:
             intent.how_often = True
         for pattern, seconds in ((r"hours?|hrs?", 3600), (r"minutes?|mins?", 60), (r"seconds?", 1)):
             counted = rf"\b(?:for\s+|during\s+|on\s+|in\s+)?(?:how\s+many|number\s+of|count\s+of|count(?:\s+up)?(?:\s+the)?|most|fewest|least|amount\s+of)\s+(?:the\s+)?(?:total\s+)?(?:{pattern})\b"
+            if seconds == 3600:
+                counted += r"|^\W*(?:the\s+)?hours\s+(?=(?:with|when|where|in\s+which)\b)"
             for found in self._take(counted):
                 intent.hours, intent.count = seconds, True
                 if "most" in found.group():

@@ -84,6 +84,8 @@ def _choosing(words: list[Word]) -> Roles:
     if adjectives and nouns:
         return Roles(tuple(nouns), (), tuple(dict.fromkeys(_way(word) for word in adjectives)))
     unique = _once(extremes)
+    if len(unique) > 1:
+        raise Refusal(two_things())
     return Roles(tuple(unique), (), tuple(_way(word) for word in unique))
 
 

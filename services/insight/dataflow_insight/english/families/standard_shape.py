@@ -205,6 +205,8 @@ class Shape:
             raise Refusal(needs_field("An average, a highest value and their like are of one field"))
         if intent.latest or intent.first:
             raise Refusal(two_things())
+        if any(word.measure is Measure.SUM for word in intent.words) and len(self.fields) > 1:
+            raise Refusal(which_of("the sum of each field", "the fields added to each other"))
         if self._is_single_extreme():
             return self._extremes(plan)
         counted = groups.counted is not None
