@@ -8,10 +8,11 @@ from dataflow_insight.english.concepts import concept_of_name
 from dataflow_insight.english.found import Found
 from dataflow_insight.english.limits import limit_in
 from dataflow_insight.english.names import Mention, NameReader
-from dataflow_insight.english.sheet import FIELD, Sheet
+from dataflow_insight.english.sheet import DEVICE, FIELD, Sheet
 from dataflow_insight.plans.plan import Comparison, Condition
 
 _BE: Final = r"(?:was|were|is|are|being|be|been|shows?|showed|shown|reads?|=|==|:|equals?)"
+_AT: Final = DEVICE.replace("(", "(?:")
 _YES: Final = r"true|yes|on|opened|open|active|enabled|running|present|detected|triggered|occupied|wet|high|set"
 _NO: Final = r"false|no|off|closed|shut|inactive|disabled|stopped|absent|clear|unoccupied|vacant|empty|dry|low|unset"
 FLAG_WORD: Final = re.compile(rf"{_YES}|{_NO}")
@@ -23,7 +24,7 @@ _THERE: Final = r"(?:\s+(?:there|present|inside|around|in(?:\s+(?:it|there|the\s
 _PRESENCE: Final[tuple[tuple[str, bool], ...]] = (
     (rf"\b(?:{_BE}\s+)?(?:(?:not|never)\s+(?:being\s+)?|un|n't\s+)-?(?:occupied|in\s+use)\b", False),
     (rf"\b{_NOBODY}\b(?:\s+{_BE})?{_THERE}|\bwithout\s+(?:any\s+|anybody\s*|anyone\s*)(?:people|persons|occupants)?{_THERE}", False),
-    (rf"\b(?:{_BE}\s+|while\s+|when\s+|than\s+|or\s+|and\s+)(?:it\s+(?:was|is)\s+)?(?P<keep>(?:empty|vacant))\b(?!\s+(?:values?|readings?|rows?|fields?|cells?))", False),
+    (rf"(?:\b{_BE}\s+|{_AT}\s+|\bwhile\s+|when\s+|than\s+|or\s+|and\s+)(?:it\s+(?:was|is)\s+)?(?P<keep>(?:empty|vacant))\b(?!\s+(?:values?|readings?|rows?|fields?|cells?))", False),
     (r"\boccupied\b|\bin\s+use\b", True),
     (rf"\b{_SOMEBODY}\b(?:\s+{_BE})?{_THERE}", True),
 )  # fmt: skip
@@ -68,7 +69,7 @@ class FlagReader:
 
     def _named_states(self) -> None:
         """Reads "the door was not open": a field, a verb and a word for yes or no."""
-        pattern = rf"{FIELD}\s*(?:(?:status|state|flag|sensor)\s*)?(?:{_BE}\s*)*(?P<not>(?:not|n't)\s+)?(?:(?P<yes>{_YES}|1)|(?P<no>{_NO}|0))\b"
+        pattern = rf"{FIELD}\s*(?:(?:status|state|flag|sensor)\s*)?(?:(?:in|at|of)\s+(?:the\s+)?{_AT}\s*)?(?:{_BE}\s*)*(?P<not>(?:not|n't)\s+)?(?:(?P<yes>{_YES}|1)|(?P<no>{_NO}|0))\b"
         position = 0
         while (match := re.compile(pattern).search(self._sheet.visible, position)) is not None:
             position = match.start() + 1
@@ -126,7 +127,7 @@ class FlagReader:
         item = self._names.concept_field("light")
         if item is None or not item.kind.numeric:
             return
-        pattern = rf"{FIELD}s?\s*(?:{_BE}\s+)?(?:(?:switched|turned)\s+)?(?P<state>on|off)\b"
+        pattern = rf"{FIELD}s?\s*(?:(?:in|at|of)\s+(?:the\s+)?{_AT}\s*)?(?:{_BE}\s+)?(?:(?:switched|turned)\s+)?(?P<state>on|off)\b"
         position = 0
         while (match := re.compile(pattern).search(self._sheet.visible, position)) is not None:
             position = match.start() + 1

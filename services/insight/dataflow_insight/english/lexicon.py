@@ -64,7 +64,7 @@ def common(word: str) -> bool:
 
 _ORDINARY: Final = re.compile(
     r"many|much|how|mean|avg|averages?|averaged|max|maxim\w+|peak\w*|biggest|tallest|strongest|most|top|min|minim\w+|"
-    r"least|fewest|weakest|sum|sums|amount|accumulated|last|recent|current|now|moment|null|nulls|empty|gaps?|absent|"
+    r"least|fewest|weakest|sum|sums|amount|accumulated|last|recent|recently|current|currently|presently|now|moment|null|nulls|empty|gaps?|absent|"
     r"lack\w*|without|no|not|never|none|nor|neither|or|than|more|less|fewer|greater|higher|lower|larger|smaller|"
     r"bigger|warmer|hotter|colder|cooler|stronger|weaker|over|under|least|equal\w*|reach\w*|surpass\w*|beyond|"
     r"cover\w*|span\w*|start\w*|begin\w*|began|end|ends|ended|first|earliest|oldest|each|every|per|rank\w*|order\w*|"

@@ -11,6 +11,7 @@ from dataflow_insight.english.families import (
     changes,
     correlations,
     gaps,
+    present,
     ranges,
     shares,
     standard,
@@ -28,6 +29,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
     streaks.plan,
     correlations.plan,
     shares.plan,
+    present.plan,
     standard.plan,
 )
 """In the order in which they are asked."""
