@@ -231,6 +231,8 @@ def _side(facts: Facts, key: Name | Time | None) -> int | None:
     """Returns 1 for the first side of a comparison, -1 for the other; None for a key of both or neither."""
     if key is None or not facts.rows:
         return None
+    if isinstance(key, Time) and facts.tells_time(key.when):
+        return None
     if isinstance(key, Name):
         first, other = (facts.fits_name(key.text, 0, role) for role in (Role.VALUE, Role.OTHER_VALUE))
     else:

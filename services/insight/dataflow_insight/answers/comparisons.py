@@ -27,7 +27,7 @@ def compared(told: Told, lead: str) -> list[Draft]:
         text = keys(told, told.text().say("- "), row).say(": ")
         if told.has(row, Role.DIFFERENCE):
             _gap(told, text, row)
-            text.say(" (").value(row).say(f" {first}, ").value(row, Role.OTHER_VALUE).say(f" {other})")
+            text.say(", ").value(row).say(" against ").value(row, Role.OTHER_VALUE)
         else:
             _half(told, text, row, first, other)
         drafts.append(text.draft("\n"))

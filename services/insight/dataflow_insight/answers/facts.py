@@ -1,25 +1,22 @@
 """What a result says about whom and when: which cells a name, a time, a field or a limit in a sentence leaves possible."""
 
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
+from dataflow_insight.answers.rows import TIMES, RowIndex
+from dataflow_insight.answers.scopes import limit_names, scope_says
 from dataflow_insight.answers.times import When
 from dataflow_insight.answers.words import Tag
 from dataflow_insight.catalogue.catalogue import Contract, Field, key_of
 from dataflow_insight.english.concepts import CONCEPTS
-from dataflow_insight.plans.plan import Condition, Difference, Measure, Plan, Scope, TimeRange
+from dataflow_insight.plans.plan import Condition, Difference, Measure, Plan, Scope
 from dataflow_insight.queries.query import Role
 from dataflow_insight.queries.table import Value
 
 if TYPE_CHECKING:
     from dataflow_insight.engines.engine import Computed
-
-TIMES: Final = frozenset({Role.TIME, Role.BUCKET, Role.START, Role.END})
-"""Columns of moments."""
 
 NAMES: Final = frozenset({Role.DEVICE, Role.GROUP})
 """Columns of names."""
@@ -30,7 +27,6 @@ COMPARED: Final = frozenset({Role.OTHER_VALUE, Role.OTHER_SUPPORT})
 BOTH: Final = frozenset({Role.DIFFERENCE, Role.PERCENT, Role.RATIO})
 """Columns about both sides of a comparison."""
 
-_MINUTE: Final = timedelta(minutes=1)
 _TAGS: Final = {
     Measure.COUNT: {Tag.SUM},
     Measure.AVG: {Tag.MEAN},
@@ -189,8 +185,7 @@ class Facts:
 
     def fits_name(self, name: str, row: int, role: Role) -> bool:
         """Returns whether a cell of a row can be meant where a device or other value of a text field is named."""
-        cells = self.rows[row]
-        if any(is_named(cells[column], own, name) for column, own in enumerate(self.roles)):
+        if row in self.index_of_rows.named(name):
             return True
         scopes = self.scopes(role)
         if any(name in limit_names(condition) for condition in self.conditions(role)):
@@ -198,106 +193,23 @@ class Facts:
         return Role.DEVICE not in self.roles and any(name in scope.device_ids for scope in scopes)
 
     def fits_time(self, when: When, row: int, role: Role) -> bool:
-        """Returns whether a cell of a row can be meant where a time is named."""
-        cells = self.rows[row]
-        for column, own in enumerate(self.roles):
-            cell = cells[column]
-            if fits_cell(when, cell, own, self.zone):
-                return True
-        if when.weekdays and when.hour is not None and not when.has_date:
-            # "Monday, 17:00": two columns of one row.
-            day, hour = replace(when, hour=None, minute=None, second=None), replace(when, weekdays=())
-            return self.fits_time(day, row, role) and self.fits_time(hour, row, role)
-        return any(scope_says(when, scope, self.zone) is not None for scope in self.scopes(role))
+        """Returns whether a cell of a row, or the plan's own time, can be meant where a time is named."""
+        return self.has_time(when, row) or any(
+            scope_says(when, scope, self.zone) is not None for scope in self.scopes(role)
+        )
 
+    def has_time(self, when: When, row: int) -> bool:
+        """Returns whether a cell of a row is the time that is named."""
+        return row in self.index_of_rows.timed(when)
 
-def is_named(cell: Value, role: Role, name: str) -> bool:
-    """Returns whether a cell is what a sentence names: a text, or as a group also yes or no and a whole number."""
-    if isinstance(cell, str):
-        return cell == name
-    if isinstance(cell, bool):
-        return name == ("true" if cell else "false")
-    return isinstance(cell, int) and role is Role.GROUP and name == str(cell)
+    def tells_time(self, when: When) -> bool:
+        """Returns whether a cell of any row is the time that is named."""
+        return bool(self.index_of_rows.timed(when))
 
-
-def limit_names(condition: Condition) -> tuple[str, ...]:
-    """Returns the texts, yes or no, that a condition compares with."""
-    if isinstance(condition.limit, bool):
-        return ("true", "false")
-    return condition.limit if isinstance(condition.limit, tuple) else ()
-
-
-def fits_cell(when: When, cell: Value, role: Role, zone: ZoneInfo) -> bool:
-    """Returns whether a cell is the time that a sentence names."""
-    match cell:
-        case datetime():
-            return role in TIMES and when.fits(cell, zone)
-        case int() if role is Role.HOUR_OF_DAY:
-            return when.is_clock and when.hour == cell and not when.minute and not when.second
-        case int() if role is Role.WEEKDAY:
-            return when.weekdays == (cell,) and not when.has_date and when.hour is None
-        case _:
-            return False
-
-
-def scope_says(when: When, scope: Scope, zone: ZoneInfo) -> str | None:
-    """Returns how a time stands to a plan's times: "all", "start", "end", "around" (it holds them), or None."""
-    if when.words:
-        return "all" if scope.times else None
-    if when.weekdays and not when.has_date:
-        whole = set(when.weekdays) == set(scope.weekdays)
-        return "all" if whole or (len(when.weekdays) == 1 and set(when.weekdays) <= set(scope.weekdays)) else None
-    if when.is_clock and when.minute is not None:
-        minute = 60 * (when.hour or 0) + when.minute
-        for part in scope.day_times:
-            if minute % 1440 in {part.start_minute % 1440, part.end_minute % 1440}:
-                return "all"
-    for item in scope.times:
-        if (said := _range_says(when, item, zone)) is not None:
-            return said
-    return None
-
-
-def _range_says(when: When, item: TimeRange, zone: ZoneInfo) -> str | None:
-    if item.start is not None and item.end is not None and item.end - item.start <= _MINUTE and when.minute is not None:
-        return "all" if when.fits(item.start, zone) else None
-    own = _interval(when, item, zone)
-    if own is not None:
-        first, last = own
-        if (first, last) == (item.start, item.end):
-            return "all"
-        if item.start is not None and item.end is not None and first <= item.start and item.end <= last:
-            return "around"
-        if item.start == first:
-            return "start"
-        return "end" if item.end is not None and item.end in {first, last} else None
-    for moment, said in ((item.start, "start"), (item.end, "end")):
-        if moment is not None and when.fits(moment, zone):
-            return said
-    return None
-
-
-def _interval(when: When, item: TimeRange, zone: ZoneInfo) -> tuple[datetime, datetime] | None:
-    """Returns the day, month or year that a time names; None where it names an hour or no date."""
-    if when.hour is not None or not when.has_date:
-        return None
-    near = item.start or item.end
-    year = when.year if when.year is not None else near.astimezone(zone).year if near is not None else None
-    if year is None or (when.month is None and when.day is not None):
-        return None
-    try:
-        first = datetime(year, when.month or 1, when.day or 1, tzinfo=zone)
-        if when.weekdays and when.weekdays != (first.isoweekday(),):
-            return None
-        if when.day is not None:
-            last = first + timedelta(days=1)
-        elif when.month is not None:
-            last = datetime(year + when.month // 12, when.month % 12 + 1, 1, tzinfo=zone)
-        else:
-            last = datetime(year + 1, 1, 1, tzinfo=zone)
-    except (ValueError, OverflowError):
-        return None
-    return first, last
+    @cached_property
+    def index_of_rows(self) -> RowIndex:
+        """Its rows by name and time."""
+        return RowIndex(self.rows, self.roles, self.zone)
 
 
 def spellings(name: str, description: str = "") -> frozenset[str]:

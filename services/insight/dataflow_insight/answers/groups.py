@@ -2,7 +2,6 @@
 
 from dataflow_insight.answers.about import about, group_limit_words
 from dataflow_insight.answers.draft import Draft
-from dataflow_insight.answers.picked import is_drop, picked_words
 from dataflow_insight.answers.shown import shown_name
 from dataflow_insight.answers.singles import correlation_words
 from dataflow_insight.answers.terms import GROUPED, basic, capitalised, counted, grouping_words, quantity
@@ -79,7 +78,7 @@ def row_value(told: Told, text: Text, row: int) -> None:
         else:
             text.cell(row, Role.VALUE)
     else:
-        text.value(row, absolute=is_drop(told, row))
+        text.value(row)
     value = told.cell(row, Role.VALUE)
     if told.plan.measure is Measure.CORRELATION and isinstance(value, int | float) and told.plan.fold is None:
         text.say(f" ({correlation_words(float(value))}, ").count(row, Role.SUPPORT, "pair", "pairs").say(")")
@@ -110,6 +109,8 @@ def keys(told: Told, text: Text, row: int, *, sentence: bool = False) -> Text:
             text.say("The hour from " if first else "the hour from ")
         elif role is Role.HOUR_OF_DAY and not first:
             text.say("from ")
+        elif role is Role.BUCKET and not first:
+            text.say(f"{GROUPED[told.bucket(column)].split(' ')[0]} of ")
         elif sentence and role is Role.BUCKET and told.bucket(column) in {Grouping.HOUR, Grouping.WEEK}:
             text.say(f"{'The' if first else 'the'} {'hour' if told.bucket(column) is Grouping.HOUR else 'week'} from ")
         first = False
@@ -165,12 +166,6 @@ def _way(told: Told) -> str:
 
 
 def _name(told: Told) -> str:
-    if (
-        told.plan.difference is Difference.NEIGHBOUR
-        and told.plan.fold is None
-        and told.plan.measure in {Measure.MIN, Measure.MAX}
-    ):
-        return picked_words(told)
     return quantity(told) if told.plan.fold is not None else basic(told)
 
 

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Final
 
 from dataflow_insight.answers.comparisons import compared
 from dataflow_insight.answers.draft import Draft
-from dataflow_insight.answers.facts import TIMES, Facts
+from dataflow_insight.answers.facts import Facts
 from dataflow_insight.answers.groups import grouped
 from dataflow_insight.answers.picked import reading
+from dataflow_insight.answers.rows import TIMES
 from dataflow_insight.answers.runs import run
 from dataflow_insight.answers.singles import single
 from dataflow_insight.answers.verdict import verdict

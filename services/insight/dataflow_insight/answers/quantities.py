@@ -44,7 +44,7 @@ def matches(figure: Figure, facts: Facts, row: int, column: int, *, unsigned: bo
     value = figure.number.value
     wanted = [float(cell)]
     if unsigned and cell < 0 and (role in _SIGNED or (role is Role.VALUE and tells_change(facts))):
-        wanted = [-float(cell)]
+        wanted.append(-float(cell))
     for exact in wanted:
         if value == exact:
             return True, None

@@ -8,10 +8,12 @@ from typing import Final, TypeVar
 
 from dataflow_insight.answers.draft import Bound, Claim
 from dataflow_insight.answers.evidence import Evidence
-from dataflow_insight.answers.facts import NAMES, Facts, fits_cell, is_named, limit_names, scope_says
+from dataflow_insight.answers.facts import NAMES, Facts
 from dataflow_insight.answers.mentions import FieldName, Figure, Mentions, Name, Span, Tagged, Time
 from dataflow_insight.answers.numbers import find_numbers
 from dataflow_insight.answers.quantities import matches, unit_fits
+from dataflow_insight.answers.rows import fits_cell, name_of
+from dataflow_insight.answers.scopes import limit_names, scope_says
 from dataflow_insight.answers.times import When
 from dataflow_insight.answers.words import DIRECTION, EXCLUDING, NEGATION, UNSIGNED, Tag
 from dataflow_insight.plans.plan import Measure
@@ -129,7 +131,7 @@ class Support:
         for facts, row in self._rows(keys, Role.DIFFERENCE, name):
             known = True
             for column, cell in enumerate(facts.rows[row]):
-                if is_named(cell, facts.roles[column], name.text):
+                if name_of(cell, facts.roles[column]) == name.text:
                     shown = self._found.text[name.start : name.end]
                     yield Bound(shown, row, column, None, facts.index)
                     return
@@ -280,7 +282,7 @@ class Support:
             return None
         cells = facts.rows[claim.row]
         for column, own in enumerate(facts.roles):
-            named = any(is_named(cells[column], own, name.text) for name in keys.names)
+            named = any(name_of(cells[column], own) == name.text for name in keys.names)
             named = named or (cells[column] is None and _EMPTY in self._found.text)
             timed = any(fits_cell(time.when, cells[column], own, facts.zone) for time in keys.times)
             if own in {*NAMES, Role.BUCKET, Role.HOUR_OF_DAY, Role.WEEKDAY} and not (named or timed):
@@ -419,11 +421,18 @@ class Support:
                 scopes = [scope for scope in facts.scopes(role) if name.text in scope.device_ids]
                 if scopes and not any(set(scope.device_ids) <= self._named for scope in scopes):
                     return False
-        return all(facts.fits_time(time.when, row, role) for time in keys.times)
+        return all(self._fits_time(time.when, facts, row, role) for time in keys.times)
+
+    def _fits_time(self, when: When, facts: Facts, row: int, role: Role) -> bool:
+        """Returns whether a row can be of a time: where rows have it, one that has it; else any that the plan is about."""
+        if facts.has_time(when, row):
+            return True
+        return not facts.tells_time(when) and facts.fits_time(when, row, role)
 
     def _is_left_out(self, name: Name, facts: Facts, row: int, role: Role) -> bool:
         """Returns whether a device is named as one that the plan leaves out ("except Dingling")."""
-        if not EXCLUDING.search(self._found.rest[: name.start]):
+        texts = [self._found.rest, self._before.rest if self._before is not None else ""]
+        if not any(EXCLUDING.search(text) for text in texts):
             return False
         left_out = any(name.text in scope.excluded_device_ids for scope in facts.scopes(role))
         return left_out and facts.cell(row, Role.DEVICE) != name.text

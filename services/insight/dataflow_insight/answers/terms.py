@@ -27,7 +27,7 @@ _EACH: Final = {
     Grouping.WEEK: "weekly",
     Grouping.MONTH: "monthly",
     Grouping.HOUR_OF_DAY: "hour-of-day",
-    Grouping.WEEKDAY: "weekday",
+    Grouping.WEEKDAY: "day-of-week",
     Grouping.VALUE: "group",
 }
 _COUNTED: Final = {

@@ -41,7 +41,7 @@ _PATTERNS: Final = tuple(
         ("monthyear", rf"(?<!\w){_MONTH}(?:,?\s+|\s+of\s+){_YEAR}"),
         ("clock", _CLOCK),
         ("weekday", r"(?<!\w)(?P<weekday>mon|tues?|wed(?:nes)?|thur?s?|fri|sat(?:ur)?|sun)(?P<rest>day)?(?P<plural>s)?\b"),
-        ("weekend", r"(?<!\w)(?:weekends?|weekdays?|working\s+days?|workdays?)\b"),
+        ("weekend", r"(?<!\w)(?:weekends?|weekdays|working\s+days?|workdays?)\b"),
         ("relative", r"(?<!\w)(?:yesterday|today|tomorrow|day\s+before\s+yesterday|(?:last|this|next)\s+(?:night|morning|afternoon|evening|week|month|year)|tonight)\b"),
         ("monthname", rf"(?<!\w){_MONTH}"),
         ("year", rf"(?<=\bin\s){_YEAR}|(?<=\bof\s){_YEAR.replace('year', 'year2')}|(?<=\bduring\s){_YEAR.replace('year', 'year3')}|(?<=\bsince\s){_YEAR.replace('year', 'year4')}"),
@@ -153,6 +153,8 @@ def _joined(found: list[When], text: str) -> list[When]:
 def _complement(a: When, b: When) -> bool:
     """Returns whether two times say different parts of one: a date and a clock, a weekday and a date."""
     if a.words or b.words or a.every or b.every:
+        return False
+    if a.is_clock and b.weekdays and not b.has_date:
         return False
     kinds = [
         {name for name, has in (("date", item.has_date), ("clock", item.hour is not None), ("weekday", bool(item.weekdays))) if has}
