@@ -63,7 +63,8 @@ def aggregate(plan: Plan, group: Sequence[Row]) -> Result:
             held = sum(1 for row in known if row.holds)
             return Result(100 * held / len(known) if known else None, {}, len(known))
         case Measure.DISTINCT if not plan.field:
-            return Result(len({row.device for row in group}), {}, len(group))
+            devices = len({row.device for row in group})
+            return Result(devices, {}, devices)
         case Measure.DISTINCT:
             return Result(len(set(values)), {}, support)
         case Measure.COVERAGE:
@@ -115,7 +116,7 @@ def _change(rows: Sequence[Row]) -> Result:
     ordered = sorted(rows, key=lambda row: (row.moment, row.message))
     first, last = ordered[0], ordered[-1]
     cells = {Role.START: first.moment, Role.END: last.moment, Role.PREVIOUS: first.value, Role.NEXT: last.value}
-    return Result(last.value - first.value, cells, len(rows))
+    return Result(last.value - first.value, cells, min(len(rows), 2))
 
 
 def modes(group: Sequence[Row]) -> list[Result]:

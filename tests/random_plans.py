@@ -1,6 +1,7 @@
 """Random plans over the tables of `plan_data`: all measures with all that goes with them; some of them are refused."""
 
 import random
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -82,7 +83,7 @@ def random_plan(chance: random.Random, measure: Measure) -> Plan:
         if by_value
         else "",
         group_joined=group_joined,
-        fold=fold,
+        fold=replace(fold, having=None) if fold is not None and fragile else fold,
         having=_limit(chance) if groups and not fragile and chance.random() < 0.25 else None,
         rank=chance.choice((0, 0, 0, 1, 2, 5, -1, -3))
         if (groups and not fragile) or with_where or measure in {Measure.STREAK, Measure.GAP}

@@ -22,6 +22,8 @@ _log = logging.getLogger(__name__)
 SCHEMA: Final = "insight"
 """Of insight's own tables."""
 
+_WORK_MEMORY: Final = "64MB"
+
 READER_ROLE: Final = "dataflow_reader"
 """May read readings and the validator's catalogue, and nothing else."""
 
@@ -57,7 +59,8 @@ class Reader:
             min_size=0,
             max_size=connections,
             limits=Limits(statement_ms=int(statement_seconds * 1000), idle_in_transaction_ms=10_000),
-            settings={"role": READER_ROLE, "default_transaction_read_only": "on"},
+            # Neighbours and different values of millions of rows are sorted: in memory as far as that goes.
+            settings={"role": READER_ROLE, "default_transaction_read_only": "on", "work_mem": _WORK_MEMORY},
         )
         try:
             yield cls(pool, max_cost=max_cost)

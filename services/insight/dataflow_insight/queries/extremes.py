@@ -33,6 +33,8 @@ def extremes(frame: Frame, scope: Scope, keys: tuple[Key, ...]) -> Measured:
     )
     # Where very many are level, those of the first days are enough: no earlier one is left out.
     some = "" if keys else f" ORDER BY date_trunc('day', p.starts, 'UTC') FETCH FIRST {MAX_TIES} ROWS WITH TIES"
-    places = f"SELECT p.device_id, p.starts, p.ends FROM ({judged}) AS p WHERE p.edge = p.best{some}"
+    places = f"SELECT p.device_id, p.starts, p.ends, p.best FROM ({judged}) AS p WHERE p.edge = p.best{some}"
     read = rows(frame, scope, keys, within=Within("c.device_id", "c.starts", "c.ends"))
-    return picked(frame, scope, keys, f"SELECT s.* FROM ({places}) AS c CROSS JOIN LATERAL ({read}) AS s")
+    # OFFSET 0: each place is looked up by itself, whatever the planner expects of their number.
+    level = f"SELECT s.* FROM ({read}) AS s WHERE s.v = c.best OFFSET 0"
+    return picked(frame, scope, keys, f"SELECT s.* FROM ({places}) AS c CROSS JOIN LATERAL ({level}) AS s")

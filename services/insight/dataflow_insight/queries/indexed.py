@@ -1,4 +1,4 @@
-"""What the primary key finds for each known device by itself, however many readings there are: newest, oldest, first and last time."""
+"""What the primary key finds for each known device by itself, however many readings there are: newest, oldest, first and last."""
 
 # ruff: noqa: S608 - texts are quoted names of the catalogue, aliases of these modules, and numbers of parameters
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from dataflow_insight.plans.plan import Difference, Grouping, Measure, Scope
 from dataflow_insight.queries.frame import Frame
 from dataflow_insight.queries.keys import Key
 from dataflow_insight.queries.measured import Measured
-from dataflow_insight.queries.measures import COVERED
+from dataflow_insight.queries.measures import CHANGED, COVERED, name_of
 from dataflow_insight.queries.picked import extras_of
 from dataflow_insight.queries.query import Role
 from dataflow_insight.queries.rollups import parts
@@ -21,10 +21,8 @@ def finds_newest(frame: Frame, scope: Scope, keys: Sequence[Key]) -> bool:
 
     Without devices to choose from, the index on the event time finds the one reading faster.
     """
-    plan, grouped = frame.plan, [key.grouping for key in keys]
-    alone = plan.difference is Difference.NONE and plan.join is None and frame.contract.devices_complete
-    of_devices = grouped == [Grouping.DEVICE] or (not grouped and bool(scope.device_ids))
-    return alone and of_devices and plan.measure in {Measure.LATEST, Measure.FIRST}
+    of_devices = _by_device(keys) or (not keys and bool(scope.device_ids))
+    return _alone(frame) and of_devices and frame.plan.measure in {Measure.LATEST, Measure.FIRST}
 
 
 def newest(frame: Frame, scope: Scope, keys: tuple[Key, ...]) -> Measured:
@@ -33,13 +31,60 @@ def newest(frame: Frame, scope: Scope, keys: tuple[Key, ...]) -> Measured:
     way = " DESC" if frame.plan.measure is Measure.LATEST else ""
     cells = [f"d.device_id AS {key.alias}" for key in keys]
     cells += ["l.v", "1 AS n", "d.device_id", "l.moment", *(f"l.{item.alias}" for item in extras if item.alias == "o")]
-    first = (
-        f"SELECT s.* FROM ({rows(frame, scope, keys, within=Within('d.device_id'))}) AS s WHERE s.v IS NOT NULL"
-        f" ORDER BY s.moment{way}, s.message{way} LIMIT 1"
-    )
+    first = _edge(frame, scope, way)
     found = f"SELECT {', '.join(cells)} FROM {_devices(frame, scope)} CROSS JOIN LATERAL ({first}) AS l"
     one = "" if keys else f" ORDER BY l.moment{way}, d.device_id LIMIT 1"
     return Measured(found + one, frame.plan.field, extras)
+
+
+def finds_change(frame: Frame, scope: Scope, keys: Sequence[Key]) -> bool:
+    """Returns whether the newest and the oldest value of each device are found by themselves."""
+    named = len(set(scope.device_ids) - set(scope.excluded_device_ids)) == 1
+    return frame.plan.measure is Measure.CHANGE and _alone(frame) and (_by_device(keys) or (not keys and named))
+
+
+def change(frame: Frame, scope: Scope, keys: tuple[Key, ...]) -> Measured:
+    """Returns the SELECT of the newest less the oldest value of each device; without groups, of the one that is named."""
+    cells = [f"d.device_id AS {key.alias}" for key in keys]
+    cells += ["n.v - o.v AS v", "CASE WHEN n.message = o.message THEN 1 WHEN n.v IS NULL THEN 0 ELSE 2 END AS n"]
+    cells += ["o.moment AS starts", "n.moment AS ends", "o.v AS previous", "n.v AS next"]
+    newest_one, oldest_one = (_edge(frame, scope, way) for way in (" DESC", ""))
+    source = (
+        f"{_devices(frame, scope)} LEFT JOIN LATERAL ({newest_one}) AS n ON true"
+        f" LEFT JOIN LATERAL ({oldest_one}) AS o ON true"
+    )
+    some = " WHERE n.v IS NOT NULL" if keys else ""
+    return Measured(f"SELECT {', '.join(cells)} FROM {source}{some}", name_of(frame), CHANGED)
+
+
+def _edge(frame: Frame, scope: Scope, way: str) -> str:
+    """Returns a SELECT of the newest or oldest value of the device `d`."""
+    return (
+        f"SELECT s.* FROM ({rows(frame, scope, (), within=Within('d.device_id'))}) AS s WHERE s.v IS NOT NULL"
+        f" ORDER BY s.moment{way}, s.message{way} LIMIT 1"
+    )
+
+
+def _alone(frame: Frame) -> bool:
+    plan = frame.plan
+    return plan.difference is Difference.NONE and plan.join is None and frame.contract.devices_complete
+
+
+def _by_device(keys: Sequence[Key]) -> bool:
+    return [key.grouping for key in keys] == [Grouping.DEVICE]
+
+
+def finds_devices(frame: Frame, scope: Scope, keys: Sequence[Key]) -> bool:
+    """Returns whether devices are counted by looking for one reading of each."""
+    plan = frame.plan
+    return plan.measure is Measure.DISTINCT and not plan.field and not keys and _alone(frame) and not scope.conditions
+
+
+def devices(frame: Frame, scope: Scope) -> Measured:
+    """Returns the SELECT of the number of devices that have readings in scope."""
+    one = f"EXISTS (SELECT FROM ({rows(frame, scope, (), within=Within('d.device_id'))}) AS s)"
+    counted = f"SELECT count(*) AS v, count(*) AS n FROM {_devices(frame, scope)} WHERE {one}"
+    return Measured(counted, name_of(frame))
 
 
 def covers(frame: Frame, scope: Scope, keys: Sequence[Key]) -> bool:

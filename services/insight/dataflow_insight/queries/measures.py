@@ -34,9 +34,11 @@ def aggregated(frame: Frame, scope: Scope, keys: tuple[Key, ...], *, empty_group
         return _mode(frame, source, keys)
     if plan.measure is Measure.COVERAGE:
         return _coverage(source, keys)
-    value, support, extras = _aggregate(frame, empty_groups=empty_groups)
     if plan.measure is Measure.CHANGE:
         return _change(frame, source, keys)
+    if plan.measure is Measure.DISTINCT:
+        return _distinct(frame, source, keys)
+    value, support, extras = _aggregate(frame, empty_groups=empty_groups)
     return Measured(grouped(keys, [f"{value} AS v", f"{support} AS n"], source), name_of(frame), extras)
 
 
@@ -87,9 +89,6 @@ def _aggregate(frame: Frame, *, empty_groups: bool) -> tuple[str, str, tuple[Ext
             having = "count(*) FILTER (WHERE s.hp)"
             share = f"(100.0 * count(*) FILTER (WHERE s.hp AND s.h) / nullif({having}, 0)){_NUMBER}"
             return share, having, (READINGS,)
-        case Measure.DISTINCT:
-            of = "s.v" if plan.field else "s.device_id"
-            return f"count(DISTINCT {of})", f"count({of})", (VALUES if plan.field else READINGS,)
         case Measure.CORRELATION:
             pair = f"s.v{_NUMBER}, s.o{_NUMBER}"
             return f"corr({pair})", f"regr_count({pair})", (Extra("n", "pairs", Role.SUPPORT),)
@@ -121,6 +120,17 @@ def _mode(frame: Frame, source: str, keys: Sequence[Key]) -> Measured:
     return Measured(first, name_of(frame), (VALUES,), order="v")
 
 
+def _distinct(frame: Frame, source: str, keys: Sequence[Key]) -> Measured:
+    """Counts groups of equal values: of millions of them a hash is made, where count(DISTINCT) would sort them."""
+    of = "v" if frame.plan.field else "device_id"
+    named = "".join(f"s.{key.alias}, " for key in keys)
+    equal = f"SELECT {named}s.{of} AS different, count(s.{of}) AS n FROM ({source}) AS s GROUP BY {named}s.{of}"
+    counted = "count(s.different)"
+    support = "coalesce(sum(s.n), 0)::bigint" if frame.plan.field else counted
+    cells = [f"{counted} AS v", f"{support} AS n"]
+    return Measured(grouped(keys, cells, equal), name_of(frame), (VALUES,) if frame.plan.field else ())
+
+
 def _coverage(source: str, keys: Sequence[Key]) -> Measured:
     cells = ["count(*) AS v", "count(*) AS n", "min(s.moment) AS starts", "max(s.moment) AS ends"]
     cells.append("count(DISTINCT s.device_id) AS devices")
@@ -140,7 +150,7 @@ def _change(frame: Frame, source: str, keys: Sequence[Key]) -> Measured:
     newest = "(array_agg(s.v ORDER BY s.moment DESC, s.message DESC))[1]"
     cells = [
         f"{newest} - {oldest} AS v",
-        "count(*) AS n",
+        "least(count(*), 2) AS n",
         "min(s.moment) AS starts",
         "max(s.moment) AS ends",
         f"{oldest} AS previous",
@@ -154,6 +164,5 @@ CHANGED: Final = (
     Extra("ends", "last_time", Role.END),
     Extra("previous", "first_value", Role.PREVIOUS),
     Extra("next", "last_value", Role.NEXT),
-    VALUES,
 )
 """What a change says beside itself."""

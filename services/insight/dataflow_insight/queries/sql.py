@@ -13,7 +13,16 @@ from dataflow_insight.plans.plan import Comparison, GroupLimit, Measure, Plan, S
 from dataflow_insight.queries.extremes import extremes, finds_extremes
 from dataflow_insight.queries.folded import compared, folded
 from dataflow_insight.queries.frame import Frame, frame_of
-from dataflow_insight.queries.indexed import coverage, covers, finds_newest, newest
+from dataflow_insight.queries.indexed import (
+    change,
+    coverage,
+    covers,
+    devices,
+    finds_change,
+    finds_devices,
+    finds_newest,
+    newest,
+)
 from dataflow_insight.queries.keys import Key, keys_of
 from dataflow_insight.queries.measured import Extra, Measured
 from dataflow_insight.queries.measures import aggregated
@@ -52,13 +61,9 @@ def _measured(frame: Frame, scope: Scope, keys: tuple[Key, ...], shown: tuple[Ke
         found = longest(frame, scope, keys) if alone else longest_values(frame, scope, keys)
     elif picks(frame):
         found = _picked(frame, scope, keys)
-    elif plan.measure is Measure.COVERAGE and covers(frame, scope, keys):
-        found = coverage(frame, scope, keys)
-    elif (longest_part := longest_rollup(frame, scope, keys)) is not None:
-        found = rolled_up(frame, scope, keys, longest_part)
     else:
         counted = bool(keys) and plan.measure is Measure.COUNT and (empty or plan.fold is not None)
-        found = aggregated(frame, scope, keys, empty_groups=counted)
+        found = _aggregated(frame, scope, keys, empty_groups=counted)
     return found if plan.fold is None else folded(frame, plan.fold, found, shown, empty_groups=empty)
 
 
@@ -69,6 +74,19 @@ def _picked(frame: Frame, scope: Scope, keys: tuple[Key, ...]) -> Measured:
     if finds_extremes(frame, scope, keys):
         return extremes(frame, scope, keys)
     return picked(frame, scope, keys)
+
+
+def _aggregated(frame: Frame, scope: Scope, keys: tuple[Key, ...], *, empty_groups: bool) -> Measured:
+    """Returns values of many readings, by the fastest way that there is."""
+    if frame.plan.measure is Measure.COVERAGE and covers(frame, scope, keys):
+        return coverage(frame, scope, keys)
+    if finds_change(frame, scope, keys):
+        return change(frame, scope, keys)
+    if finds_devices(frame, scope, keys):
+        return devices(frame, scope)
+    if (longest_part := longest_rollup(frame, scope, keys)) is not None:
+        return rolled_up(frame, scope, keys, longest_part)
+    return aggregated(frame, scope, keys, empty_groups=empty_groups)
 
 
 def _keeps_empty_groups(plan: Plan) -> bool:
