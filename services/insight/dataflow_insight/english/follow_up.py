@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from dataflow_insight.catalogue.catalogue import Catalogue, Contract
 from dataflow_insight.english.conditions import ConditionError
 from dataflow_insight.english.fragments import Fragment, opens_like_one, read_fragment, without_lead
-from dataflow_insight.english.joins import merged
+from dataflow_insight.english.joins import meet, merged
 from dataflow_insight.english.moments import TimeError
 from dataflow_insight.english.planner import plan_question
 from dataflow_insight.english.reading import Reading
@@ -120,6 +120,7 @@ class _Talk:
             if (
                 other is not own
                 and not other.builtin
+                and meet(own, other)
                 and (other.name in beside or set(own.devices) & set(other.devices))
             ):
                 yield merged(own, other)

@@ -33,6 +33,13 @@ def merged(first: Contract, second: Contract) -> Contract:
     )
 
 
+def meet(first: Contract, second: Contract) -> bool:
+    """Returns whether two contracts have readings of the same time, as far as is known: else nothing belongs together."""
+    if first.first_time is None or first.last_time is None or second.first_time is None or second.last_time is None:
+        return False
+    return first.first_time <= second.last_time and second.first_time <= first.last_time
+
+
 def needs_both(plans: tuple[Plan, ...]) -> bool:
     """Returns whether plans that `resolved` returned are about more than one contract."""
     return any(plan.join is not None for plan in plans) or len({plan.contract for plan in plans}) > 1

@@ -167,14 +167,18 @@ class LimitReader:
             raise ConditionError("The comparison is about something that is not measured.")
         if not chosen.field.kind.numeric:
             raise ConditionError("That field holds no numbers, so it cannot be compared with one.")
+        if not _fits(unit, chosen.field) and (only := self._only_with(unit)) is not None:
+            # "PM2.5 in hours below 0 °C" is a limit on what has degrees.
+            self._assumptions.append(f"the limit is about the field {only.name}, the only one that it fits")
+            return None, only
         return chosen, chosen.field
 
     def _only_with(self, unit: str) -> Field | None:
         """Returns the one field that holds numbers, or the one whose numbers can be in a unit."""
         numeric = [item for item in self._names.contract.fields if item.kind.numeric]
-        fitting = [
-            item for item in numeric if unit and item.source_unit and _factor(unit, item.source_unit) is not None
-        ]
+        fitting = [item for item in numeric if unit and item.source_unit and _fits(unit, item)]
+        if len(fitting) > 1 and canonical_unit(unit).startswith("°"):
+            fitting = [item for item in fitting if item == self._names.concept_field("temperature")]
         return numeric[0] if len(numeric) == 1 else fitting[0] if len(fitting) == 1 else None
 
 
@@ -227,6 +231,14 @@ def asked_unit(sheet: Sheet, item: Field, assumptions: list[str]) -> str:
             note = f"values of {item.name} are converted from {_symbol(item.source_unit)} to {asked}"
             assumptions.append(note if item.unit else f"{note}; its contract says no unit")
     return asked
+
+
+def _fits(unit: str, item: Field) -> bool:
+    """Returns whether values of a field can be in a unit, as far as is known."""
+    wanted, given = canonical_unit(item.source_unit), canonical_unit(unit)
+    if not unit or not wanted or given == wanted or (given == "°" and wanted.startswith("°")):
+        return True
+    return _factor(unit, item.source_unit) is not None
 
 
 def _own(item: Field, unit: str) -> bool:

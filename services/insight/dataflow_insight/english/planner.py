@@ -14,7 +14,7 @@ from dataflow_insight.catalogue.catalogue import Catalogue, Contract
 from dataflow_insight.english.claims import plans_of
 from dataflow_insight.english.conditions import ConditionError
 from dataflow_insight.english.families import FAMILIES
-from dataflow_insight.english.joins import merged, needs_both, resolved
+from dataflow_insight.english.joins import meet, merged, needs_both, resolved
 from dataflow_insight.english.moments import TimeError, VagueTimeError
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, ask_back, no_data, off_topic, unclear
@@ -96,7 +96,7 @@ def _joined_attempts(question: str, alone: list[_Attempt], now: datetime, zone: 
         (lead.contract, other.contract)
         for number, lead in enumerate(leads)
         for other in alone
-        if other.contract is not lead.contract and other not in leads[:number]
+        if other.contract is not lead.contract and other not in leads[:number] and meet(lead.contract, other.contract)
     ]
     return [_attempt(question, first, now, zone, second) for first, second in pairs[:MAX_PAIRS]]
 

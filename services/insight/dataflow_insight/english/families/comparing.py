@@ -36,6 +36,10 @@ _PERCENT: Final = (
     r"(?:\bby\s+)?(?:\b(?:how\s+many|how\s+much|what|which)\s+(?:in\s+)?(?:the\s+)?)(?:per\s?cent(?:age)?s?\b|%)(?:\s+(?=(?:of\s+)?(?:difference|change|increase|decrease)))?"
     r"|\b(?:the\s+|an?\s+)?(?:per\s?cent(?:age)?s?|relative)\s+(?=difference|change|increase|decrease|deviation)|\b(?:expressed\s+)?(?:in|as\s+an?)\s+(?:per\s?cent(?:age)?|%)(?:\s+terms)?|\bpercentage-?wise\b|\(\s*(?:in\s+)?(?:%|per\s?cent)\s*\)"
 )
+_SHARE_OF: Final = (
+    r"\b(?:per\s?cent(?:ages?)?|%|shares?|fractions?|proportions?)\s+of\s+(?:all\s+|the\s+)*(?:\S+\s+){0,2}?"
+    r"(?:readings?|values?|hours?|time|times|measurements?|records?|rows?|samples?|observations?|missing)\b"
+)
 _RATIO: Final = (
     r"\bhow\s+many\s+times(?=\s+(?:as\b|"
     + _ADJECTIVE
@@ -93,6 +97,7 @@ def asked_comparison(text: str, reading: Reading) -> Asked | None:
             ("compare", _COMPARE), ("which", _WHICH), ("yes_no", _YES_NO),
         )
     }  # fmt: skip
+    says["percent"] &= re.search(_SHARE_OF, text) is None
     says["change"] = (
         re.search(_MEAN, text) is not None and re.search(rf"\b(?:{CHANGE_NOUN}|{CHANGE_VERB})\b", text) is not None
     )

@@ -13,6 +13,7 @@ _CORRELATION: Final = r"(?:anti-?)?correlat(?:e|es|ed|ing|ions?)"
 _RELATION: Final = r"(?:relation(?:ship)?s?|associations?|connections?|links?|dependenc(?:e|y)|interrelations?|related|associated|linked|connected)"
 _CLAIMS: Final = (
     rf"\b{_CORRELATION}\b",
+    r"\bpearson(?:'s)?\b",
     rf"\b{_RELATION}\b.*{FIELD}.*{FIELD}",
     rf"{FIELD}.*{FIELD}.*\b{_RELATION}\b",
     rf"{FIELD}.*\b{_RELATION}\b.*{FIELD}",
@@ -21,6 +22,7 @@ _CLAIMS: Final = (
 _MANNER: Final = (
     r"\b(?:(?:pearson(?:'s)?|linear(?:ly)?|statistical(?:ly)?|overall|correlation)\s+)*(?:coefficients?|correlation\s+r|pearson(?:'s)?(?:\s+r)?|linear(?:ly)?)\b|"
     r"\bhow\s+(?:strong(?:ly)?|close(?:ly)?|well|much|tight(?:ly)?|is|are|do|does|high)\b|\bhow\b|\bto\s+what\s+(?:extent|degree)\b|\bstrength\s+of\b|\bdegree\s+of\b|"
+    r"\b(?:positively|negatively|inversely|strongly|weakly|closely|significantly|linearly)\b|"
     r"\b(?:with\s+)?(?:one\s+another|each\s+other)\b|\bmutual(?:ly)?\b|\bdepends?\s+(?:up)?on\b|\bdepend\b"
 )
 _WAY: Final = r"\b(?:the\s+)?(?P<size>strongest|highest|largest|greatest|lowest|weakest|most)\s*(?P<way>positive(?:ly)?|negative(?:ly)?|inverse(?:ly)?)?(?=\s|$)"

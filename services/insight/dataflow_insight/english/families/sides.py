@@ -167,10 +167,22 @@ def two_texts(
 
 
 def _completed(first: str, second: str) -> tuple[str, str]:
-    """Gives "the last week" the month of "the first week of January", and "15" that of "16 January"."""
+    """Says what one side leaves to the other: the month of "the last week", the day of "15", what "it" and "ones" stand for."""
     month = re.search(rf"\s(?:of|in)\s+(?:the\s+month\s+of\s+)?(?:{_MONTH})\b.*$", first, re.IGNORECASE)
     if month is not None and re.fullmatch(r"(?:\w+\s+)?(?:the\s+)?(?:first|second|third|fourth|last|next|following|1st|2nd|3rd|4th)\s+(?:week|half|day|ten\s+days)", second, re.IGNORECASE):  # fmt: skip
         return first, second.replace("next", "second").replace("following", "second") + month.group()
+    noun = re.search(r"\b(?P<noun>hours|days|times|readings|periods|ones)\b", first)
+    if noun is not None and re.search(r"\bones\W*$", second):
+        return first, re.sub(r"\bones(?=\W*$)", noun["noun"], second)
+    subject = re.match(
+        r"(?:(?:when(?:ever)?|while|if)\s+)?(?P<who>(?!it\b|they\b)(?:the\s+)?\S+(?:\s+\S+){0,2}?)\s+(?:was|is|were|are|came|comes|blew|blows|stood|read)\b",
+        first,
+        re.IGNORECASE,
+    )
+    if subject is not None and (
+        it := re.match(r"(?P<lead>(?:(?:when(?:ever)?|while|if)\s+)?)(?:it|they)\s+(?=\S)", second, re.IGNORECASE)
+    ):
+        return first, f"{it['lead']}{subject['who']} {second[it.end() :]}"
     after = re.search(rf"\d{{1,2}}(?:st|nd|rd|th)?(?P<month>\s+(?:of\s+)?(?:{_MONTH})\b.*)$", second, re.IGNORECASE)
     if after is not None and re.search(r"(?:^|\s)\d{1,2}(?:st|nd|rd|th)?$", first):
         return first + after["month"], second
