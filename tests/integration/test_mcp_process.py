@@ -230,7 +230,7 @@ async def test_aggregate_sends_typed_arguments_and_stops_at_its_bound(tmp_path: 
             start_time="2026-01-01T00:00:00",
             end_time="2026-01-02T00:00:00+01:00",
             device_ids=["one"],
-            window_seconds=3600,
+            window_seconds=86_400,
             by_device=True,
         )
         assert (len(found["buckets"]), found["more"]) == (500, True)
@@ -239,7 +239,7 @@ async def test_aggregate_sends_typed_arguments_and_stops_at_its_bound(tmp_path: 
         assert request.filter.start_time.ToJsonString() == "2026-01-01T00:00:00Z"
         assert request.filter.end_time.ToJsonString() == "2026-01-01T23:00:00Z"
         assert list(request.filter.device_ids) == ["one"]
-        assert request.window.seconds == 3600
+        assert request.window.seconds == 86_400
         assert request.by_device
         assert request.time_zone == "Europe/Berlin"
 
