@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from dataflow_insight.english.concepts import CONCEPTS
 from dataflow_insight.english.names import NameReader
 
 _WIND: Final = r"(?:the\s+|a\s+)?winds?\s+(?:(?:mostly|usually|mainly|typically|normally|come|comes|came|coming|blow|blows|blew|blowing|blown|from)\s*)+"
@@ -66,6 +67,7 @@ _DEPENDS: Final = (
     r"\bhow\s+(?:does|do|did)\s+(?:the\s+)?(?P<what>[^?]{2,60}?)\s+(?:depend(?:s|ed)?\s+(?:up)?on|vary\s+(?:with|by|over|across)|change\s+(?:with|by|over|across)|differ\s+(?:by|between|across|with))\s+(?:the\s+)?"
     r"(?P<by>hours?\s+of\s+(?:the\s+)?day|times?\s+of\s+(?:the\s+)?day|days?\s+of\s+(?:the\s+)?week|weekdays?|wind\s+directions?|stations?|sites?|sensors?|rooms?)\b"
 )
+_HOW_MANY_LAST: Final = r"^\W*(?P<noun>[a-z]+s)\b(?P<rest>[^:;,?]*)(?:[:;,]|\s-)\s*how\s+many(?:\s+(?:are|were)\s+(?:there|they|these))?\W*$"
 _OF_AVERAGE: Final = r"(?P<way>\b(?:above|below|over|under|exceed(?:s|ed|ing)?))\s+an?\s+(?P<measure>average|mean)\s+(?:value\s+)?of\s+(?P<n>-?\d)"
 _MEASURED: Final = r"\b(?:average|mean|avg|median|max\w*|min\w*|highest|lowest|total|sum|standard|percentile|peak)\b"
 _USUALLY: Final = r"\b(?:mostly|usually|mainly|typically|normally)\b"
@@ -81,6 +83,10 @@ def plainly(question: str, names: NameReader, assumptions: list[str]) -> str:
         written = f"the {share if below else 100 - share:g}th percentile of {found.groupdict().get('rest') or ''} "
         assumptions.append("the value below which a part of the readings lie is a percentile")
         return f"{question[: found.start()]}{written}{question[found.end() :]}"
+    if _names_a_field(question, names):
+        question = re.sub(r"\bmost\s+polluted\b", "worst", question, flags=re.IGNORECASE)
+        question = re.sub(r"\bleast\s+polluted\b", "cleanest", question, flags=re.IGNORECASE)
+    question = re.sub(_HOW_MANY_LAST, r"how many \g<noun> \g<rest>", question, flags=re.IGNORECASE)
     question = re.sub(_OF_AVERAGE, r"on \g<measure> \g<way> \g<n>", question, flags=re.IGNORECASE)
     if (found := re.search(_DEPENDS, question, re.IGNORECASE)) is not None:
         measure = "" if re.search(_MEASURED, found["what"], re.IGNORECASE) else "average "
@@ -100,3 +106,13 @@ def plainly(question: str, names: NameReader, assumptions: list[str]) -> str:
             assumptions.append(f'"{found.group().strip()}" means "{written.strip()}"')
             question = f"{question[: found.start()]}{written}{question[found.end() :]}"
     return question
+
+
+def _names_a_field(question: str, names: NameReader) -> bool:
+    """Whether a field is called by a name of its own, so that "polluted" is no name of one."""
+    low = question.casefold()
+    return any(
+        names.concept_field(phrase) is not None and re.search(rf"(?<!\w){re.escape(phrase)}(?!\w)", low)
+        for concept in CONCEPTS
+        for phrase in concept.phrases
+    )

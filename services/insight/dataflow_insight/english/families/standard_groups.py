@@ -188,12 +188,6 @@ class GroupReader:
             rf"\b(?:(?:on|for|during|in|at|over)\s+)?(?:how\s+many|(?:the\s+)?(?:number|count|amount)\s+of|count(?:\s+up)?)\s+(?:of\s+)?(?:the\s+)?(?:all\s+)?(?:different\s+|distinct\s+|such\s+|those\s+|complete\s+)*"
             rf"(?P<noun>{_without_devices()})(?!\w)(?!\s+of\s+(?!data|readings|measurements|records|recordings))"
         ) or self._sheet.find(rf"\b(?:most|fewest|least)\s+(?P<noun>{_without_devices()})(?!\w)")
-        tail = self._sheet.find(r"(?:[:,;]|\s-)\s*(?:and\s+)?how\s+many(?:\s+(?:are|were)\s+(?:there|they|these))?\W*$")
-        if counted is None and tail is not None:
-            # "Days with …: how many?"
-            counted = re.compile(rf"\W*(?:the\s+)?(?P<noun>{_without_devices()})(?!\w)").match(self._sheet.visible)
-            if counted is not None:
-                self._sheet.cover(*tail.span())
         # Hours are counted by their readings.
         if counted is None or _is_hour(counted["noun"]):
             return
