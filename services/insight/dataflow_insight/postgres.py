@@ -17,6 +17,8 @@ from dataflow_mesh.logs import fields
 from dataflow_mesh.migrate import migrate
 from dataflow_mesh.postgres import Limits, Pool, connect, connect_pool
 
+from dataflow_insight.plans.errors import PlanError
+
 _log = logging.getLogger(__name__)
 
 SCHEMA: Final = "insight"
@@ -90,8 +92,9 @@ class Reader:
 
         Raises:
             QueryTooExpensiveError: It would cost more than the limit, or took longer than a statement may.
+            PlanError: Its values leave the range of numbers, or what it reads has changed since the catalogue was read.
         """
-        async with self._transaction() as connection:
+        async with self._transaction() as connection, _planned():
             explained = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {sql}", *parameters)
             cost = json.loads(explained)[0]["Plan"]["Total Cost"]
             if cost > self._max_cost:
@@ -119,6 +122,20 @@ class Reader:
             # Grants follow the tables in one migration; a server that starts is not one that refuses.
             return False
         return True
+
+
+@asynccontextmanager
+async def _planned() -> AsyncIterator[None]:
+    """Turns what only the data can show of a plan into the planner's kind of error."""
+    try:
+        yield
+    except asyncpg.NumericValueOutOfRangeError as error:
+        raise PlanError("the values are too large, or too many, to be computed") from error
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
+        raise PlanError("what the plan reads has just changed; look at the catalogue again") from error
+    except asyncpg.InvalidParameterValueError as error:
+        # The one parameter with rules of its own: Postgres has its own list of zones.
+        raise PlanError("the database does not know this time zone") from error
 
 
 @asynccontextmanager
