@@ -14,8 +14,9 @@ __all__ = ["ConditionError", "Found", "asked_unit", "read_conditions"]
 _WHEN: Final = (
     r"\b(?:in|during|for|at|over|on)\s+(?:the\s+|those\s+|all\s+)*(?:hours|times|periods|moments|phases|conditions|weather)\s+"
     rf"(?=(?:(?:with|when|where|while|that\s+had|in\s+which|during\s+which)\s+)?(?:{FIELD}|{BLANK}))"
+    rf"|(?<={BLANK})\s*\b(?:hours|times|periods|moments|phases|conditions|weather)\b"
 )
-"""What leads to a condition and says nothing itself: "in hours with …"."""
+"""What leads to a condition, or stands behind it, and says nothing itself: "in hours with …", "in rainy hours"."""
 
 
 def read_conditions(

@@ -52,7 +52,7 @@ COMPARATIVE: Final = (
 _BOUNDARY: Final = (
     r"(?:\s*(?:[,;:?!]|\.(?:\s|$)|$)"
     r"|\s+(?:than|versus|vs\.?|compared|in\s+comparison|relative|against|as\s+opposed|on\s+average|respectively|on\s+the\s+one|on\s+the\s+other|together)\b"
-    r"|\s+(?:and|or|to|with|from|minus)\s+(?:that|those|the\s+one|when|while|with|without|in|if|on|at|during|for|under|otherwise|elsewhere|not)\b"
+    r"|\s+(?:and|or|to|with|from|minus)\s+(?:that|those|the\s+one|when|while|with|without|in|if|on|at|during|for|under|otherwise|elsewhere|not|hours|readings|days|times|periods)\b"
     rf"|\s+(?:significantly\s+|much\s+|any\s+)?{COMPARATIVE}\s+(?:than|compared|when|in|on|at|or|if)\b"
     rf"|\s+(?:at|in|from|of)\s+(?:the\s+)?(?:{DEVICE_NOUN}\s+)?{DEVICE}"
     rf"|\s+(?:on|in|during|at|since|for)\s+(?:the\s+)?(?:{MOMENT}|{RECURRING}))"
@@ -79,7 +79,7 @@ _PATTERNS: Final[tuple[tuple[Kind, str], ...]] = (
     (Kind.RECURRING, rf"(?P<prep>(?:on|at|in|during|by|over|for|of)\s+)?{_THE}{_RECURRING}(?:\s*\((?=[^()]*[\d\ue000-\ue3ff])[^()]*\))?(?:{_TO}{RECURRING})?"),
     (Kind.TIME, rf"(?P<prep>(?:on|in|at|during|for|of|from|over|since|before|after|until|till|throughout|within)\s+)?{_THE}(?:(?:day|month|week|year|period|date)s?\s+(?:of\s+)?)?{MOMENT}(?:\s*\((?=[^()]*[\d\ue000-\ue3ff])[^()]*\))?(?:{_TO}{MOMENT})?(?:'s)?"),
     (Kind.DEVICE, rf"(?P<prep>(?:at|in|for|of|from|on|by|near)\s+)?{_THE}(?:{DEVICE_NOUN}\s+)?{DEVICE}(?:'s)?(?:\s+{DEVICE_NOUN}\b)?"),
-    (Kind.LIMIT, rf"(?P<prep>(?:when(?:ever)?|while|if|where|given(?:\s+that)?|with|without|under|as\s+long\s+as)\s+){_TO_BOUNDARY}"),
+    (Kind.LIMIT, rf"(?P<prep>(?:(?:(?:in|during|for|on|over|of)\s+)?(?:the\s+|those\s+|all\s+)?(?:hours|readings|days|times|periods|values|measurements)\s+)?(?:when(?:ever)?|while|if|where|given(?:\s+that)?|with|without|under|as\s+long\s+as)\s+){_TO_BOUNDARY}"),
     (Kind.LIMIT, rf"(?P<prep>(?:in|on|during|for|at|over|under|of)\s+(?:the\s+)?){_ADJECTIVE_HOURS}"),
     (Kind.LIMIT, rf"(?P<prep>(?:for|at|in|under|of)\s+){_FIELD_LIMIT}"),
 )  # fmt: skip
