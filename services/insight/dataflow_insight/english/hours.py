@@ -48,6 +48,10 @@ def refuse_unnamed(board: Board) -> None:
     Raises:
         VagueTimeError: There are such words.
     """
+    # "Working hours (8:00-18:00)" says which.
+    board.sheet.take_all(
+        rf"(?:\b(?:in|during|at|within)\s+(?:the\s+)?)?{_UNNAMED}(?=\s*[,(:]\s*(?:from\s+|between\s+|i\.?e\.?,?\s*)?\d)"
+    )
     if board.sheet.find(_UNNAMED):
         raise VagueTimeError("It is not clear which hours that are; please give a start and an end.")
     if board.sheet.find(_VAGUE):

@@ -34,6 +34,10 @@ EXCLUSIVE: Final = rf"(?P<excluded>\s*[,(]?\s*(?:\b(?:exclusive(?:ly)?|excluded)
 
 _R: Final = RECURRING.replace("(", "(?P<r>")
 _S: Final = RECURRING.replace("(", "(?P<s>")
+_EXCEPT: Final = (
+    r"\b(?:except(?:\s+for)?|excluding|without|leaving\s+out|ignoring|omitting|(?:not|without)\s+(?:counting|including)|other\s+than|"
+    r"apart\s+from|but\s+not)"
+)
 _MINUTES: Final = 24 * 60
 _TICK: Final = timedelta(microseconds=1)
 _EVERY: Final = r"(?:\s+(?:on\s+)?(?:each|every)\s+day|\s+daily)?"
@@ -81,6 +85,7 @@ class Joiner:
             self._hour_ranges()
             self._open_hours()
         self._parts_with_hours()
+        self._left_out()
         return day
 
     def _restatements(self) -> None:
@@ -259,6 +264,17 @@ class Joiner:
                 self._board.notes.append(
                     f"the {part.name} is from {_hhmm(first)} to before {_hhmm(last)} of every day ({self._clock.zone.key})"
                 )
+
+    def _left_out(self) -> None:
+        """Reads "except at weekends" and "excluding nights": what is left of every day or week."""
+        for found in matches(self._board, rf"{_EXCEPT}\s+(?:(?:on|at|in|during|for|the)\s+)*{_R}"):
+            part = self._board.recurrence(found["r"])
+            if part.day_time is not None:
+                other = DayTime(part.day_time.end_minute % _MINUTES, part.day_time.start_minute or _MINUTES)
+                self._board.put(found.start(), found.end(), replace(part, day_time=other, name=""))
+            else:
+                days = tuple(day for day in range(1, 8) if day not in part.weekdays)
+                self._board.put(found.start(), found.end(), replace(part, weekdays=days))
 
 
 def _on(clock: Moment, midnight: datetime) -> Moment:

@@ -9,6 +9,8 @@ from dataflow_insight.english.dates import Dates, Form
 from dataflow_insight.english.hours import RecurringForm, clock_forms, part_forms, refuse_unnamed, week_forms
 from dataflow_insight.english.joining import Joiner
 from dataflow_insight.english.moments import Board, Moment, Recurring
+from dataflow_insight.english.months import Months
+from dataflow_insight.english.periods import Periods
 from dataflow_insight.english.relative import Relative
 from dataflow_insight.english.sheet import RECURRING, RECURRING_BASE, Sheet, index_of
 from dataflow_insight.english.spans import Ranges, together
@@ -49,7 +51,11 @@ def read_times(sheet: Sheet, clock: Clock, assumptions: list[str]) -> Times:
     board = Board(sheet)
     refuse_unnamed(board)
     sheet.take_all(r"^good\s+(?:morning|afternoon|evening)\b")
-    _mark(board, Dates(board, clock).forms())
+    months = Months(board, clock)
+    dates = Dates(board, clock, months)
+    _mark(board, dates.days())
+    _mark(board, Periods(months, clock).forms())
+    _mark(board, dates.months())
     _mark(board, week_forms(board))
     _mark(board, Relative(board, clock).forms())
     _mark(board, clock_forms())

@@ -9,7 +9,7 @@ from dataflow_insight.english.concepts import CONCEPTS, Concept, canonical_unit,
 _MOST_DESCRIBING_WORDS: Final = 4
 GROUPS: Final[tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = (
     (
-        ("dust", "dusty", "how dusty", "particles", "particulates", "particulate matter", "fine and coarse dust"),
+        ("dust", "particles", "particulates", "particulate matter", "fine and coarse dust"),
         ("pm25", "pm10", "pm1"),
     ),
     (
@@ -21,8 +21,6 @@ GROUPS: Final[tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = (
             "haze",
             "pollutants",
             "pollutant",
-            "how polluted",
-            "polluted",
         ),
         ("aqi", "pm25", "pm10", "so2", "no2", "co", "o3"),
     ),
