@@ -34,6 +34,7 @@ class Attribute(StrEnum):
     ENGINE = "dataflow.engine"
     SERVICE = "dataflow.service"
     STATE = "dataflow.state"
+    KIND = "dataflow.kind"
 
 
 _SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -303,6 +304,16 @@ INSIGHT_FALLBACKS = Metric(
     "{question}",
     "Questions that another engine answered than the one that was to, by why.",
     (Attribute.REASON,),
+)
+INSIGHT_MODEL_CALLS = Metric(
+    "dataflow.insight.model_calls", Kind.COUNTER, "{call}", "Calls to a model, repeated ones included."
+)
+INSIGHT_TOKENS = Metric(
+    "dataflow.insight.tokens",
+    Kind.COUNTER,
+    "{token}",
+    "Tokens as the model's provider counted them: prompt (cached ones included), cached, written, thoughts.",
+    (Attribute.KIND,),
 )
 INSIGHT_RUNNING = Metric("dataflow.insight.running", Kind.UP_DOWN, "{question}", "Answers in the making.")
 INSIGHT_TASKS = Metric(

@@ -3,7 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import asdict
 from typing import Final
+
+from dataflow_mesh.names import INSIGHT_MODEL_CALLS, INSIGHT_TOKENS, Attribute
+from dataflow_mesh.telemetry import counter
 
 from dataflow_insight.answers.draft import Draft
 from dataflow_insight.engines.engine import Asked, Desk, EngineError, Fallback
@@ -208,8 +212,11 @@ class _Dialogue:
 
     def _count_call(self) -> None:
         self._desk.usage.model_call_count += 1
+        counter(INSIGHT_MODEL_CALLS).add(1)
 
     def _spend(self, tokens: Tokens) -> None:
         self._budget.spend(tokens)
         self._desk.usage.input_token_count += tokens.prompt
         self._desk.usage.output_token_count += tokens.written + tokens.thoughts
+        for kind, count in asdict(tokens).items():
+            counter(INSIGHT_TOKENS).add(count, {Attribute.KIND: kind})
