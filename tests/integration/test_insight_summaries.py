@@ -15,6 +15,7 @@ import asyncpg
 import grpc.aio
 import pytest
 from dataflow.insight.v1 import summary_pb2, summary_service_pb2, summary_service_pb2_grpc
+from dataflow_client import AsyncClient, Client, Connection, Targets, errors
 from dataflow_insight.catalogue.survey import Survey
 from dataflow_insight.postgres import Reader, open_own
 from dataflow_insight.summaries.service import SummaryService
@@ -475,6 +476,56 @@ async def test_without_tables_of_its_own_a_summary_is_made_and_not_kept(database
             stub: Stub = summary_service_pb2_grpc.SummaryServiceStub(server.channel)
             assert not (await summarise(stub, "machine")).summary_id
             assert not (await stub.ListSummaries(summary_service_pb2.ListSummariesRequest())).summaries
+
+
+async def test_time_whose_readings_were_removed_is_refused(cluster: PostgresCluster) -> None:
+    """Where retention has left rollups alone, nothing is said of gaps and percentiles: the answer names another way."""
+    dsn = cluster.create_database("removed")
+    connection = await asyncpg.connect(dsn)
+    try:
+        await make_schema(connection)
+        await add_contract(connection, SHAPE_SPEC, shape_rows(), SHAPES)
+        await connection.execute('CREATE TABLE rollup."shapes:hour" (); CREATE TABLE rollup."shapes:day" ()')
+        await connection.execute("INSERT INTO validator.rollup VALUES ('shapes', $1)", LAST_DAY[0])
+    finally:
+        await connection.close()
+    async with Reader.open(dsn) as reader:
+        service = SummaryService(Survey(reader), reader, None, now=lambda: NOW)
+        async with in_process_server([summary_service(service)]) as server:
+            stub: Stub = summary_service_pb2_grpc.SummaryServiceStub(server.channel)
+            with pytest.raises(grpc.aio.AioRpcError, match="removed by retention"):
+                await summarise(stub, "shapes", start=START, end=LAST_DAY[1])
+
+
+async def test_both_clients_make_list_show_and_remove_summaries(database: str) -> None:
+    """The SDK's asyncio and synchronous clients do the same with the same words."""
+    async with Reader.open(database) as reader, open_own(database) as own:
+        assert own is not None
+        service = SummaryService(Survey(reader), reader, SummaryStore(own), now=lambda: NOW)
+        async with in_process_server([summary_service(service)]) as server:
+            connection = Connection(Targets(insight=server.target), "viewer-token")
+            async with AsyncClient(connection) as client:
+                made = await client.summaries.summarize(
+                    "machine", start_time=START - timedelta(days=5000), end_time=NOW - timedelta(days=3900)
+                )
+                assert (await client.summaries.get(made.summary_id)) == made
+                assert made.summary_id in [
+                    item.summary_id async for item in client.summaries.list("machine", page_size=1)
+                ]
+                await client.summaries.delete(made.summary_id)
+                with pytest.raises(errors.SummaryNotFoundError):
+                    await client.summaries.get(made.summary_id)
+
+            def synchronous() -> None:
+                with Client(connection) as client:
+                    made = client.summaries.summarize(
+                        "machine", period=summary_pb2.SUMMARY_PERIOD_MONTH, time_zone="UTC"
+                    )
+                    assert client.summaries.get(made.summary_id).text == made.text
+                    assert next(client.summaries.list()).summary_id == made.summary_id
+                    client.summaries.delete(made.summary_id)
+
+            await asyncio.to_thread(synchronous)
 
 
 async def test_reader_role_cannot_see_summaries(database: str) -> None:

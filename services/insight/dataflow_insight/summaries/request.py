@@ -12,7 +12,7 @@ from dataflow_mesh.errors import InvalidRequestError
 from dataflow_insight.catalogue.catalogue import Catalogue, Contract
 from dataflow_insight.summaries import statements
 from dataflow_insight.summaries.errors import ContractNotFoundError
-from dataflow_insight.summaries.period import MAX_LENGTH, Calendar, Period, last_complete, whole_data
+from dataflow_insight.summaries.period import MAX_LENGTH, Calendar, Period, clock_time, last_complete, whole_data
 from dataflow_insight.summaries.statements import Scope
 
 
@@ -66,7 +66,18 @@ async def understand(
         contracts=tuple(contract if item.name == contract.name else item for item in catalogue.contracts),
     )
     period, incomplete = await _period(request, contract, reads, now, zone)
+    _check_rows(contract, period)
     return Wanted(catalogue, Scope(contract, period, tuple(request.device_ids)), incomplete)
+
+
+def _check_rows(contract: Contract, period: Period) -> None:
+    """Refuses a time whose readings are removed: percentiles, gaps and the course of the day cannot come from rollups."""
+    removed = contract.rollup.rows_from if contract.rollup is not None else None
+    if removed is not None and period.start < removed:
+        raise InvalidRequestError(
+            f"start_time: readings before {clock_time(removed, period.zone)} were removed by retention; "
+            "`dataflow readings aggregate` and `dataflow ask` still read what is left of them, hours and days"
+        )
 
 
 def _zone(name: str) -> ZoneInfo:
