@@ -344,7 +344,7 @@ class NumberSummary(_message.Message):
 
     @_builtins.property
     def trend(self) -> Global___Trend:
-        """Absent with less than three hours with values."""
+        """Of fewer than three hours with values it says nothing."""
 
     @_builtins.property
     def change(self) -> Global___ChangeSince:
@@ -352,7 +352,7 @@ class NumberSummary(_message.Message):
 
     @_builtins.property
     def daily(self) -> Global___DailyPattern:
-        """Absent with less than three hours of the day with values."""
+        """Of fewer than twelve hours of the day with values it says nothing but their means."""
 
     def __init__(
         self,

@@ -68,9 +68,11 @@ class SummaryServiceServicer:
         all stand on cells. A time without readings has a summary that says so. The newest 10,000 summaries are kept.
 
         ALREADY_EXISTS (REQUEST_ID_REUSED): the same request_id with other content.
-        INVALID_ARGUMENT (INVALID_REQUEST): no such time zone, field or device, or an empty or too long time.
+        INVALID_ARGUMENT (INVALID_REQUEST): no such time zone, field or device, an empty or too long time, or one whose
+        readings retention has removed.
         NOT_FOUND (CONTRACT_NOT_FOUND): no such contract, or it has no table yet.
         RESOURCE_EXHAUSTED (ASKS_EXHAUSTED): the caller has too many in the making.
+        RESOURCE_EXHAUSTED (CALLER_BUDGET_EXHAUSTED): the caller has asked for too much lately; RetryInfo says when to try again.
         RESOURCE_EXHAUSTED (QUERY_TOO_EXPENSIVE): too many readings; choose less time or fewer devices.
         UNAVAILABLE (POSTGRES_UNAVAILABLE).
         """
