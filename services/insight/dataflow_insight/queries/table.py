@@ -1,5 +1,6 @@
 """A result: columns, rows of plain values, and the SQL that made them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -52,6 +53,8 @@ def iso(moment: datetime) -> str:
 
 def _plain(value: object) -> Value:
     match value:
+        case float() if not math.isfinite(value):
+            return None  # what the sum of values near the end of a double's range comes to
         case None | bool() | int() | float() | str():
             return value
         case datetime():
