@@ -8,7 +8,7 @@ from dataflow_insight.answers.evidence import Evidence
 from dataflow_insight.answers.facts import Facts
 from dataflow_insight.answers.mentions import Mentions, Name, Time
 from dataflow_insight.answers.quantities import PERCENT_WORDS, tells_change
-from dataflow_insight.answers.support import Support
+from dataflow_insight.answers.reach import Reach
 from dataflow_insight.answers.verdict import verdict
 from dataflow_insight.answers.words import (
     DIRECTION,
@@ -32,21 +32,21 @@ _STEADY_PERCENT: Final = 5.0
 """A change of up to so many per cent may be called stable."""
 
 
-def disagreement(facts: Sequence[Facts], found: Mentions, evidence: Evidence, support: Support) -> str | None:
+def disagreement(reach: Reach, evidence: Evidence, *, denied: bool) -> str | None:
     """Returns which word is not borne out by the results; None where all are.
 
     Args:
-        facts: The results.
-        found: What the sentence says.
+        reach: The sentence and the results.
         evidence: For the question.
-        support: Of the sentence.
+        denied: The sentence says that there is nothing, and so it is.
     """
+    facts, found = reach.facts, reach.found
     return (
         _yes_or_no(facts, found, evidence)
-        or _negation(facts, found, support)
-        or _extremes(facts, found, support)
-        or _directions(facts, found, support)
-        or _correlation(facts, found, support)
+        or _negation(facts, found, denied=denied)
+        or _extremes(reach)
+        or _directions(reach)
+        or _correlation(reach)
         or _overall(facts, found)
     )
 
@@ -61,7 +61,7 @@ def _yes_or_no(facts: Sequence[Facts], found: Mentions, evidence: Evidence) -> s
     return f"{said.group().strip()!r} does not follow from the result"
 
 
-def _negation(facts: Sequence[Facts], found: Mentions, support: Support) -> str | None:
+def _negation(facts: Sequence[Facts], found: Mentions, *, denied: bool) -> str | None:
     rest = found.rest
     if (start := YES_NO.match(rest)) is not None:
         rest = " " * start.end() + rest[start.end() :]
@@ -69,13 +69,7 @@ def _negation(facts: Sequence[Facts], found: Mentions, support: Support) -> str 
     everything = bool(facts) and all(item.nothing for item in facts)
     if negated is None:
         zero = any(figure.number.value == 0 for figure in found.figures)
-        if (
-            everything
-            and not zero
-            and not support.says_nothing_found
-            and not found.bare
-            and YES_NO.match(found.rest) is None
-        ):
+        if everything and not zero and not denied and not found.bare and YES_NO.match(found.rest) is None:
             return "it speaks of something where nothing was found"
         return None
     if found.bare and not found.fields and not _DATA.search(rest):
@@ -107,23 +101,24 @@ def _has_null(facts: Facts) -> bool:
     return any(row[column] is None or row[column] == 0 for row in facts.rows for column in columns)
 
 
-def _extremes(facts: Sequence[Facts], found: Mentions, support: Support) -> str | None:
+def _extremes(reach: Reach) -> str | None:
+    facts, found = reach.facts, reach.found
     for tag in found.tags:
         if tag.tag not in {Tag.HIGH, Tag.LOW, Tag.EXTREME, Tag.LONG}:
             continue
-        if not any(_extreme(item, tag.tag, tag.start, support) for item in facts):
+        if not any(_extreme(item, tag.tag, tag.start, reach) for item in facts):
             return f"{found.text[tag.start : tag.end]!r} is not borne out"
     return None
 
 
-def _extreme(facts: Facts, tag: Tag, position: int, support: Support) -> bool:
+def _extreme(facts: Facts, tag: Tag, position: int, reach: Reach) -> bool:
     """Returns whether a superlative is what the plan asked for, or true of the row that is spoken of."""
     columns = facts.columns(Role.VALUE)
     if tag in facts.tags and not facts.plan.rank:
         return True
-    keys = support.keys_at(position)
+    keys = reach.keys_at(position)
     named = bool(keys.names or keys.times)
-    rows = support.rows_at(facts, keys, Role.VALUE) if named else list(range(len(facts.rows)))
+    rows = reach.rows(facts, keys, Role.VALUE) if named else list(range(len(facts.rows)))
     if not columns or not rows:
         return facts.nothing and tag in facts.tags
     column = columns[0]
@@ -149,10 +144,11 @@ def _extreme(facts: Facts, tag: Tag, position: int, support: Support) -> bool:
     return any(facts.rows[row][column] in wanted for row in rows)
 
 
-def _directions(facts: Sequence[Facts], found: Mentions, support: Support) -> str | None:
+def _directions(reach: Reach) -> str | None:
+    facts, found = reach.facts, reach.found
     for match in DIRECTION.finditer(found.rest):
         said = 1 if match["up"] else -1 if match["down"] else 0
-        true = _sign(facts, found, match, support)
+        true = _sign(reach, match)
         if said == 0 and true is None and _TIED.search(match.group()) and _is_tie(facts):
             continue
         if true is None or said != true:
@@ -169,13 +165,14 @@ def _is_tie(facts: Sequence[Facts]) -> bool:
     return False
 
 
-def _sign(facts: Sequence[Facts], found: Mentions, match: re.Match[str], support: Support) -> int | None:
+def _sign(reach: Reach, match: re.Match[str]) -> int | None:
     """Returns 1 where the subject of a direction word is above its object, -1 below, 0 level; None where nothing says so."""
+    facts, found = reach.facts, reach.found
     subject, other = _parties(found, match)
     for item in facts:
         if item.compares and Role.DIFFERENCE in item.roles:
-            keys = support.keys_at(match.start())
-            rows = support.rows_at(item, keys, Role.DIFFERENCE)
+            keys = reach.keys_at(match.start())
+            rows = reach.rows(item, keys, Role.DIFFERENCE)
             signs = {_sign_of(item, row, match) for row in rows}
             side = _side(item, subject)
             if side is None:
@@ -186,7 +183,7 @@ def _sign(facts: Sequence[Facts], found: Mentions, match: re.Match[str], support
                 turned = side < 0 and any(figure.unit.lower() in PERCENT_WORDS for figure in found.figures)
                 return None if turned else only * side
         if tells_change(item):
-            rows = support.rows_at(item, support.keys_at(match.start()), Role.VALUE)
+            rows = reach.rows(item, reach.keys_at(match.start()), Role.VALUE)
             changes = {_signum(item.cell(row, Role.VALUE)) for row in rows or range(len(item.rows))}
             if len(changes) == 1:
                 return changes.pop()
@@ -256,7 +253,8 @@ def _value(facts: Sequence[Facts], key: Name | Time) -> float | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _correlation(facts: Sequence[Facts], found: Mentions, support: Support) -> str | None:
+def _correlation(reach: Reach) -> str | None:
+    facts, found = reach.facts, reach.found
     for pattern in (STRENGTH, SIGN):
         for match in pattern.finditer(found.rest):
             word = match["word"].lower()
@@ -264,7 +262,7 @@ def _correlation(facts: Sequence[Facts], found: Mentions, support: Support) -> s
                 cell
                 for item in facts
                 if item.plan.measure is Measure.CORRELATION
-                for row in support.rows_at(item, support.keys_at(match.start()), Role.VALUE)
+                for row in reach.rows(item, reach.keys_at(match.start()), Role.VALUE)
                 if isinstance(cell := item.cell(row, Role.VALUE), int | float)
             ]
             if not cells:

@@ -14,6 +14,7 @@ from dataflow_insight.answers.evidence import Evidence
 from dataflow_insight.answers.facts import Facts
 from dataflow_insight.answers.letters import MASK
 from dataflow_insight.answers.mentions import Mentions, Vocabulary, find_mentions
+from dataflow_insight.answers.reach import Reach
 from dataflow_insight.answers.strangers import stranger
 from dataflow_insight.answers.support import Support, Unsupported
 
@@ -67,9 +68,10 @@ class SentenceCheck:
         _refuse_what_is_left(found, self._capitals)
         listed = self._is_listed(sentence.text, found)
         before = self._context(sentence.text, listed=listed)
-        support = Support(self._facts, found, before, self._evidence, sentence.claims)
+        reach = Reach(self._facts, found, before, self._evidence, sentence.claims)
+        support = Support(reach, self._evidence)
         bindings = support.bindings()
-        if (problem := disagreement(self._facts, found, self._evidence, support)) is not None:
+        if (problem := disagreement(reach, self._evidence, denied=support.says_nothing_found)) is not None:
             raise Unsupported(problem)
         if sentence.text.rstrip().endswith(":"):
             self._head, self._lines = found, 0

@@ -183,14 +183,15 @@ class Facts:
         own = {name, *(condition.field for condition in self.conditions(role)), plan.group_field} - {""}
         return frozenset(spelling for item in own for spelling in spellings(item, self._description(item)))
 
-    def fits_name(self, name: str, row: int, role: Role) -> bool:
-        """Returns whether a cell of a row can be meant where a device or other value of a text field is named."""
-        if row in self.index_of_rows.named(name):
-            return True
-        scopes = self.scopes(role)
+    def plans_name(self, name: str, role: Role) -> bool:
+        """Returns whether the plan itself, where no row does, names a device or another text for a column."""
         if any(name in limit_names(condition) for condition in self.conditions(role)):
             return True
-        return Role.DEVICE not in self.roles and any(name in scope.device_ids for scope in scopes)
+        return Role.DEVICE not in self.roles and any(name in scope.device_ids for scope in self.scopes(role))
+
+    def fits_name(self, name: str, row: int, role: Role) -> bool:
+        """Returns whether a cell of a row can be meant where a device or other value of a text field is named."""
+        return row in self.index_of_rows.named(name) or self.plans_name(name, role)
 
     def fits_time(self, when: When, row: int, role: Role) -> bool:
         """Returns whether a cell of a row, or the plan's own time, can be meant where a time is named."""

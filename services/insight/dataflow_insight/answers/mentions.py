@@ -138,6 +138,11 @@ class Mentions:
         """Returns the number of the clause at a position."""
         return sum(1 for boundary in self.boundaries if boundary <= position)
 
+    def clause_text(self, clause: int) -> str:
+        """Returns the text of a clause."""
+        edges = [0, *self.boundaries, len(self.text)]
+        return self.text[edges[clause] : edges[clause + 1]] if clause + 1 < len(edges) else ""
+
     @property
     def bare(self) -> bool:
         """Whether the sentence names nothing that could be checked."""
