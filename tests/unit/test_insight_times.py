@@ -129,6 +129,8 @@ def test_a_zone_that_letters_leave_open_is_asked_for() -> None:
         ("from 9 a.m. to 5 p.m.", (540, 1020), ()),
         ("between 8 in the morning and 5 in the afternoon", (480, 1020), ()),
         ("between 18:00 and midnight", (1080, 1440), ()),
+        ("between midnight and 6", (0, 360), ()),
+        ("from noon to 3", (720, 900), ()),
         ("at noon (12:00)", (720, 721), ()),
         ("before 8 am", (0, 480), ()),
         ("after 22:00", (1321, 1440), ()),
@@ -159,6 +161,8 @@ def test_what_comes_again_is_a_filter(text: str, hours: tuple[int, int] | None, 
         "on January 3 and 5, 2014",
         "on 2014-01-03 and 2014-01-05",
         "on the 3rd and the 5th of January",
+        "on the 3rd and 5th",
+        "on January 3/5",
     ],
 )
 def test_listed_days_are_taken_together(text: str) -> None:

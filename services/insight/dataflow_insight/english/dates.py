@@ -26,6 +26,7 @@ _DAY: Final = rf"(?P<day>{DAY_NUMBER}){SUFFIX}"
 _OTHER_DAY: Final = rf"(?P<other>{DAY_NUMBER}){SUFFIX}(?![:.]\d)"
 _TO: Final = r"\s*(?:-|\bto\b|\bthrough\b|\bthru\b|\buntil\b|\btill\b|\bup\s+to\b)\s*(?:and\s+including\s+)?(?:the\s+)?"
 _WEEKDAY: Final = rf"(?P<weekday>{word_pattern(WEEKDAYS)}|mon|tues?|wed|thur?s?|fri|sat|sun)"
+_MARKED: Final = MOMENT.replace("(", "(?P<date>")
 _HOLIDAYS: Final = {
     "new year's day": (1, 1), "new years day": (1, 1), "new year's eve": (12, 31), "new years eve": (12, 31),
     "valentine's day": (2, 14), "christmas eve": (12, 24), "christmas day": (12, 25), "boxing day": (12, 26),
@@ -70,11 +71,12 @@ class Dates:
             (r"\b(?P<year>(?:19|20)\d\d)\s*年\s*(?P<month>\d\d?)\s*月", self._named_month),
             (r"\b(?P<year>(?:19|20)\d\d)(?P<month>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])\b", self._named_day),
             (r"\b(?P<left>\d\d?)([./-])\s?(?P<right>\d\d?)\2\s?(?P<year>(?:19|20)\d\d)\b", self._numeric_day),
+            (r"\b(?P<day>0?[1-9]|[12]\d|3[01])\.\s?(?P<month>0[1-9]|1[0-2])\.(?!\d)", self._named_day),
         )
 
     def _day_forms(self) -> tuple[Form, ...]:
         year = IN_YEAR
-        rest_of_list = rf"(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s*&\s*|\s+or\s+)(?:on\s+)?(?:the\s+)?{DAY_NUMBER}{SUFFIX}"
+        rest_of_list = rf"(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s*[&/]\s*|\s+or\s+)(?:on\s+)?(?:the\s+)?{DAY_NUMBER}{SUFFIX}"
         return (
             (rf"\b(?:between|from)\s+(?:the\s+)?{_DAY}(?:{_TO}|\s+and\s+(?:the\s+)?){_OTHER_DAY}(?:\s+of)?\s+{MONTH}{year}", self._days),
             (rf"\b(?:the\s+)?{_DAY}{_TO}{_OTHER_DAY}(?:\s+of)?\s+{MONTH}{year}", self._days),
@@ -85,7 +87,7 @@ class Dates:
             # "January 3, 5 and 7": the last day takes the month's place.
             (rf"\b(?P<keep>{MONTH}\s+(?:the\s+)?{_DAY})(?=(?:{rest_of_list}(?![:.]\d|\s*(?:am|pm|o'clock)\b|\s+(?:of\s+)?(?:{MONTH_NAMES})\b))+{year})", self._first_of_list(year)),
             (rf"\b{_DAY}-{MONTH}-{YEAR}", self._named_day),
-            (rf"\b(?:the\s+)?{_DAY}(?:\s+of\s+|\s+(?:in\s+)?|(?<=\.)){MONTH}{year}", self._named_day),
+            (rf"\b(?:the\s+)?{_DAY}\.?(?:\s+of\s+|\s+(?:in\s+)?|(?<=\.)){MONTH}{year}", self._named_day),
             (rf"\b{MONTH}\s*(?:the\s+)?{_DAY}(?![:.]\d)(?!\s*(?:am|pm|o'clock)\b){year}", self._named_day),
             (rf"\b(?P<holiday>{'|'.join(_HOLIDAYS)})\b(?:,?\s*(?:of\s+|in\s+)?{YEAR})?", self._holiday),
         )  # fmt: skip
@@ -109,14 +111,18 @@ class Dates:
             (rf"{numbered}{_TO}{_OTHER_DAY}", self._days),
             (numbered + not_a_rank, self._named_day),
             (
+                rf"{_MARKED}\s*(?:,|\band\b|&|/)\s*(?:the\s+)?(?P<keep>(?P<day>{DAY_NUMBER})(?:st|nd|rd|th))\b{not_a_rank}",
+                self._next_in_list,
+            ),
+            (
                 rf"\b(?:in|during|of|for|since|before|after|until|till|through|throughout|year|from|to|than|and)\s+(?:the\s+year\s+|year\s+)?(?P<keep>{YEAR})(?!\s*[\w%°µ.:])",
                 self._named_year,
             ),
             (rf"(?<=\s){YEAR}(?=\s*[?!.]*$)", self._named_year),
-            (rf"\b{_WEEKDAY}\.?,?\s+(?:the\s+)?{MOMENT.replace('(', '(?P<date>')}", self._beside_date),
-            (rf"{MOMENT.replace('(', '(?P<date>')}\s*(?:,\s*|\(\s*)(?:a\s+)?{_WEEKDAY}\b\)?(?!s)", self._beside_date),
-            (r"\b(?:the\s+)?week\s+(?:of|from|starting(?:\s+on)?|beginning(?:\s+on)?|around|containing)\s+(?:the\s+)?" + MOMENT.replace("(", "(?P<date>"), self._week_of),
-            (r"\b(?:the\s+)?weekend\s+of\s+(?:the\s+)?" + MOMENT.replace("(", "(?P<date>"), self._weekend_of),
+            (rf"\b{_WEEKDAY}\.?,?\s+(?:the\s+)?{_MARKED}", self._beside_date),
+            (rf"{_MARKED}\s*(?:,\s*|\(\s*)(?:a\s+)?{_WEEKDAY}\b\)?(?!s)", self._beside_date),
+            (r"\b(?:the\s+)?week\s+(?:of|from|starting(?:\s+on)?|beginning(?:\s+on)?|around|containing)\s+(?:the\s+)?" + _MARKED, self._week_of),
+            (r"\b(?:the\s+)?weekend\s+of\s+(?:the\s+)?" + _MARKED, self._weekend_of),
         )  # fmt: skip
 
     def _instant(self, found: re.Match[str]) -> Moment:
@@ -158,7 +164,7 @@ class Dates:
         def make(found: re.Match[str]) -> Moment | None:
             sheet = self._board.sheet
             tail = re.match(
-                rf"(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s*&\s*|\s+or\s+)(?:on\s+)?(?:the\s+)?{DAY_NUMBER}{SUFFIX}(?![:.]\d|\s*(?:am|pm|o'clock)\b))+{year}",
+                rf"(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s*[&/]\s*|\s+or\s+)(?:on\s+)?(?:the\s+)?{DAY_NUMBER}{SUFFIX}(?![:.]\d|\s*(?:am|pm|o'clock)\b))+{year}",
                 sheet.visible[found.end("keep") :],
             )
             assert tail is not None
@@ -190,6 +196,13 @@ class Dates:
 
     def _named_month(self, found: re.Match[str]) -> Moment:
         return self._clock.month(*self._months.of(found, 1))
+
+    def _next_in_list(self, found: re.Match[str]) -> Moment | None:
+        """Gives the second day in "the 15th and 16th" the month of the first."""
+        first = self._board.moment(found["date"])
+        if not first.is_day:
+            return None
+        return self._clock.day(self._clock.at(first.start.year, first.start.month, int(found["day"])))
 
     def _named_year(self, found: re.Match[str]) -> Moment:
         return self._clock.year(int(found["year"]))

@@ -28,6 +28,7 @@ RecurringForm = tuple[str, Callable[[re.Match[str]], Recurring | None]]
 _AM_PM: Final = r"(?P<half>a\.?m\b\.?|p\.?m\b\.?)"
 _OF_DAY: Final = r"(?:(?:in\s+the|at|of\s+the)\s+(?P<part>morning|afternoon|evening|night))\b"
 _HOUR: Final = r"(?P<hour>[01]?\d|2[0-4])"
+_CLOCK: Final = MOMENT.replace("(", "(?P<clock>")
 _UNNAMED: Final = (
     r"\b(?:rush[\s-]?hours?|business\s+hours|office\s+hours|working\s+hours|work\s+hours|opening\s+hours|school\s+hours|"
     r"peak\s+hours|off[\s-]peak\s+hours|lunch\s?time|dinner\s?time|breakfast\s?time|tea\s?time|dawn|dusk|sunrise|sunset|daybreak|"
@@ -58,7 +59,7 @@ def refuse_unnamed(board: Board) -> None:
         raise VagueTimeError("The time is not exact; please give a start and an end.")
 
 
-def clock_forms() -> Iterable[Form]:
+def clock_forms(board: Board) -> Iterable[Form]:
     """Returns the forms of times of day, the longest first."""
 
     def first_of_pair(found: re.Match[str]) -> Moment:
@@ -78,6 +79,13 @@ def clock_forms() -> Iterable[Form]:
             hour, int(groups.get("minute") or 0), int(groups.get("second") or 0), seconds=bool(groups.get("second"))
         )
 
+    def after_named(found: re.Match[str]) -> Moment | None:
+        """Reads the hour in "from noon to 3" and "between midnight and 6"."""
+        start = board.moment(found["clock"])
+        if start.precision is not Precision.CLOCK or start.start.minute or start.start.hour % 12:
+            return None
+        return _clock(int(found["hour"]) % 12 + start.start.hour)
+
     def named(found: re.Match[str]) -> Moment:
         return _clock(0 if found["name"] == "midnight" else 12)
 
@@ -86,7 +94,7 @@ def clock_forms() -> Iterable[Form]:
         (r"\b(?P<hour>[01]?\d|2[0-4])[:.](?P<minute>[0-5]\d):(?P<second>[0-5]\d)(?![\d:])", written),
         (pair + rf"{_AM_PM}(?!\w))", first_of_pair),
         (rf"\b(?:between|from)\s+(?P<keep>(?P<hour>[01]?\d)(?P<minute>))(?=\s*(?:and|to|until|till|-)\s*(?P<other>1[0-2]|0?[1-9])\s*(?:o'clock\s+)?{_OF_DAY})", first_of_pair),
-        (rf"\b(?:between|from)\s+(?P<keep>{_HOUR}(?P<minute>))(?=\s*(?:and|to|until|till|-)\s*(?P<other>2[0-4]|[01]?\d)\s*o'clock\b)", first_of_pair),
+        (rf"\b(?:between|from)\s+(?P<keep>{_HOUR}(?P<minute>))(?=\s*(?:and|to|until|till|-)\s*(?P<other>2[0-4]|[01]?\d)\s*(?:o'clock|h|hrs)\b)", first_of_pair),
         (rf"\b{_HOUR}:(?P<minute>[0-5]\d)\s*(?:{_AM_PM}(?!\w)|(?:o'clock\s+|h\s+)?{_OF_DAY})", written),
         (rf"\b{_HOUR}:(?P<minute>[0-5]\d)(?:\s*(?:o'clock|h|hrs|hours)\b)?(?![\d:])", written),
         (rf"\b(?P<hour>1[0-2]|0?[1-9])(?:\.(?P<minute>[0-5]\d))?\s*{_AM_PM}(?!\w)", written),
@@ -94,6 +102,11 @@ def clock_forms() -> Iterable[Form]:
         (rf"\b{_HOUR}\s*o'clock\b", written),
         (rf"(?<=\bat\s){_HOUR}\s?h\b", written),
         (r"\b(?:12\s+)?(?P<name>noon|midday|midnight)(?:\s*\(\s*(?:12:00|00:00|0:00|12\s*[ap]m)\s*\))?", named),
+        (
+            rf"\b(?:between|from)\s+{_CLOCK}\s*(?:and|to|until|till|-)\s*(?P<keep>(?P<hour>1[0-2]|0?[1-9]))\b(?!\s*[\w:°%µ.,/])",
+            after_named,
+        ),
+        (rf"(?:\b(?:at|to|and|until|till)\s+|-\s*)(?P<keep>{_HOUR}\s?(?:h|hrs))\b", written),
     )  # fmt: skip
 
 
@@ -125,9 +138,9 @@ def week_forms(board: Board) -> Iterable[RecurringForm]:
     sat_and_sun = r"\(?\s*\bsat(?:urday)?s?\s*(?:and|-|to|/|&|\+|,)\s*sun(?:day)?s?\b\s*\)?"
     one = rf"(?:{'|'.join(f'{name}s' for name in WEEKDAYS)})"
     return (
-        (rf"(?:{on})?{not_group}\b(?:weekdays|working\s*-?days|work\s*days|business\s+days)\b(?:\s*(?:,|that\s+is|i\.?e\.?)?\s*{mon_to_fri})?", work),
+        (rf"(?:{on})?{not_group}\b(?:week\s?days|working\s*-?days|work\s*days|business\s+days)\b(?:\s*(?:,|that\s+is|i\.?e\.?)?\s*{mon_to_fri})?", work),
         (rf"{on}(?:an?\s+)?(?:weekday|working\s+day|workday|business\s+day)\b", work),
-        (rf"(?:{on})?{not_group}\bweek-?ends\b(?:\s*{sat_and_sun})?", rest),
+        (rf"(?:{on})?{not_group}\bweek[\s-]?ends\b(?:\s*{sat_and_sun})?", rest),
         (rf"{beside}(?P<keep>(?:an?\s+)?week-?end\b(?:\s*{sat_and_sun})?)(?!\s+of\b)", rest),
         (rf"(?:{on})?\(?\s*\b(?P<first>{_DAY_NAME})s?\s*(?:-|to|through|thru|until|till)\s*(?P<last>{_DAY_NAME})s?\b\s*\)?", week_range),
         (rf"(?:{on})?{not_group}\b{one}(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s*&\s*|\s+or\s+)(?:on\s+)?{one})*\b", week_days),

@@ -110,6 +110,8 @@ class Ranges:
             moment = self._board.moment(found["a"])
             if found["lead"] in {"around", "about"} and not moment.is_day:
                 raise VagueTimeError("The time is not exact; please give a start and an end.")
+            if found["lead"] == "from" and moment.is_day:
+                self._board.notes.append(f"the time is {moment.start:%Y-%m-%d} alone, since no end is given")
             self._add(found, moment.start, moment.end, relative=moment.relative)
 
     def _end(self, moment: Moment, found: re.Match[str]) -> datetime:

@@ -12,7 +12,7 @@ from dataflow_insight.english.moments import Board, Moment, Recurring
 from dataflow_insight.english.months import Months
 from dataflow_insight.english.periods import Periods
 from dataflow_insight.english.relative import Relative
-from dataflow_insight.english.sheet import RECURRING, RECURRING_BASE, Sheet, index_of
+from dataflow_insight.english.sheet import MOMENT, RECURRING, RECURRING_BASE, Sheet, index_of
 from dataflow_insight.english.spans import Ranges, together
 from dataflow_insight.plans.plan import DayTime, TimeRange
 
@@ -58,10 +58,13 @@ def read_times(sheet: Sheet, clock: Clock, assumptions: list[str]) -> Times:
     _mark(board, dates.months())
     _mark(board, week_forms(board))
     _mark(board, Relative(board, clock).forms())
-    _mark(board, clock_forms())
+    _mark(board, clock_forms(board))
     _mark(board, part_forms())
     day = Joiner(board, clock).join()
     ranges = Ranges(board, clock, day).read()
+    sheet.take_all(
+        rf"\b(?:over\s+)?(?:the\s+)?(?:course\s+of|hours?\s+(?:of|from|between)|hours?)\s+(?=(?:{MOMENT}|{RECURRING}))(?<!\bper\s)"
+    )
     assumptions += board.notes
     return Times(tuple(ranges), tuple(board.recurring), tuple(board.moments))
 
