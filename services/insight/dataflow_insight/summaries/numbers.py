@@ -10,6 +10,10 @@ from dataflow_insight.summaries.cells import Cell, Line
 _MOST_DIGITS: Final = 6
 _TOLD_APART: Final = 1.5
 """Values that spread over 15 are told apart without a digit after the point, those over 14 are not."""
+_UNIT: Final = re.compile(
+    r"[^\W\d_][\w/^().\u00b7\u207b-]{0,23}(?: [^\W\d_]{1,12})?|[%\u2030\u00b0]|\u00b0[^\W\d_]{1,2}"
+)
+"""Letters, perhaps with a power or a quotient; per cent; degrees."""
 _PLAIN_NAME: Final = re.compile(r"[\w.:/@+-]{1,64}")
 
 
@@ -38,9 +42,9 @@ def shown(value: float, digits: int) -> str:
     return "0" if text in {"-0", ""} else text
 
 
-def with_unit(text: str, unit: str) -> str:
-    """Returns a number with its unit behind it, if it has one."""
-    return f"{text} {unit}" if unit else text
+def shown_unit(unit: str) -> str:
+    """Returns a unit as a text shows it: nothing where it could be taken for something else."""
+    return unit if _UNIT.fullmatch(unit) else ""
 
 
 def named(name: str) -> str:

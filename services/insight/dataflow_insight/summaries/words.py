@@ -9,7 +9,7 @@ from typing import Final
 from dataflow_insight.queries.query import Role
 from dataflow_insight.summaries.facts import Course, Facts, NumberFacts, WordFacts
 from dataflow_insight.summaries.movement import Movement
-from dataflow_insight.summaries.numbers import digits_for, length_cell, named
+from dataflow_insight.summaries.numbers import digits_for, length_cell, named, shown_unit
 from dataflow_insight.summaries.period import clock_time
 from dataflow_insight.summaries.text import Sentence, Written
 
@@ -59,7 +59,7 @@ def _head(facts: Facts, *, incomplete: bool) -> Iterator[Written]:
 
 def _number(facts: NumberFacts, whole: Facts, place: int) -> Iterator[Written]:
     """Yields what is said of a number field; of the fullest ones more than of the others."""
-    name, unit = named(facts.field.name), facts.field.unit
+    name, unit = named(facts.field.name), shown_unit(facts.field.unit)
     low, high = facts.low.of(Role.VALUE), facts.high.of(Role.VALUE)
     digits = digits_for(facts.level.of(Role.VALUE).number or 0.0, (high.number or 0.0) - (low.number or 0.0))
     lowest, highest = facts.lowest.of(Role.VALUE), facts.highest.of(Role.VALUE)
@@ -76,7 +76,7 @@ def _number(facts: NumberFacts, whole: Facts, place: int) -> Iterator[Written]:
         # The direction is that of the trend, so that it comes before the mean, which is compared with the time before.
         sentence.lean(facts.trend.line)
     yield sentence.number(facts.level.of(Role.VALUE), digits, unit).say(".").written()
-    sentence = Sentence(f"{name} was mostly from ").number(low, digits, unit).say(" to ")
+    sentence = Sentence(f"{name} was mostly between ").number(low, digits, unit).say(" and ")
     yield sentence.number(high, digits, unit).say(".").written()
     yield from _day(facts.course, name)
     yield from _before(facts, name, digits)
@@ -88,7 +88,7 @@ def _number(facts: NumberFacts, whole: Facts, place: int) -> Iterator[Written]:
 
 
 def _extremes(facts: NumberFacts, name: str, whole: Facts) -> Iterator[Written]:
-    zone, unit = whole.scope.period.zone, facts.field.unit
+    zone, unit = whole.scope.period.zone, shown_unit(facts.field.unit)
     for line, word in ((facts.lowest, "lowest"), (facts.highest, "highest")):
         moment = line.of(Role.TIME).moment
         if moment is None:
@@ -131,7 +131,7 @@ def _before(facts: NumberFacts, name: str, digits: int) -> Iterator[Written]:
         return
     level, before = facts.level.of(Role.VALUE), facts.level.of(Role.OTHER_VALUE)
     words = "up from" if (level.number or 0.0) > (before.number or 0.0) else "down from"
-    sentence = Sentence(f"The average {name} was {words} ").number(before, digits, facts.field.unit)
+    sentence = Sentence(f"The average {name} was {words} ").number(before, digits, shown_unit(facts.field.unit))
     yield sentence.say(" in the time before.").written()
 
 
@@ -139,7 +139,7 @@ def _counter(facts: NumberFacts, name: str) -> Written:
     assert facts.counter is not None
     counted, restarts = facts.counter.named("counted"), facts.counter.named("restarts")
     digits = digits_for(0.0, counted.number or 0.0)
-    sentence = Sentence(f"{name} counted up by ").number(counted, digits, facts.field.unit)
+    sentence = Sentence(f"{name} counted up by ").number(counted, digits, shown_unit(facts.field.unit))
     if restarts.whole:
         sentence.say(", with ").count(restarts).say(" restart" if restarts.whole == 1 else " restarts")
     return sentence.say(".").written()
