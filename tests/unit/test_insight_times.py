@@ -162,7 +162,6 @@ def test_what_comes_again_is_a_filter(text: str, hours: tuple[int, int] | None, 
         "on 2014-01-03 and 2014-01-05",
         "on the 3rd and the 5th of January",
         "on the 3rd and 5th",
-        "on January 3/5",
     ],
 )
 def test_listed_days_are_taken_together(text: str) -> None:

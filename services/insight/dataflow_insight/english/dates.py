@@ -76,7 +76,7 @@ class Dates:
 
     def _day_forms(self) -> tuple[Form, ...]:
         year = IN_YEAR
-        rest_of_list = rf"(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s*[&/]\s*|\s+or\s+)(?:on\s+)?(?:the\s+)?{DAY_NUMBER}{SUFFIX}"
+        rest_of_list = rf"(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s*&\s*|\s+or\s+)(?:on\s+)?(?:the\s+)?{DAY_NUMBER}{SUFFIX}"
         return (
             (rf"\b(?:between|from)\s+(?:the\s+)?{_DAY}(?:{_TO}|\s+and\s+(?:the\s+)?){_OTHER_DAY}(?:\s+of)?\s+{MONTH}{year}", self._days),
             (rf"\b(?:the\s+)?{_DAY}{_TO}{_OTHER_DAY}(?:\s+of)?\s+{MONTH}{year}", self._days),
@@ -164,7 +164,7 @@ class Dates:
         def make(found: re.Match[str]) -> Moment | None:
             sheet = self._board.sheet
             tail = re.match(
-                rf"(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s*[&/]\s*|\s+or\s+)(?:on\s+)?(?:the\s+)?{DAY_NUMBER}{SUFFIX}(?![:.]\d|\s*(?:am|pm|o'clock)\b))+{year}",
+                rf"(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s*&\s*|\s+or\s+)(?:on\s+)?(?:the\s+)?{DAY_NUMBER}{SUFFIX}(?![:.]\d|\s*(?:am|pm|o'clock)\b))+{year}",
                 sheet.visible[found.end("keep") :],
             )
             assert tail is not None
