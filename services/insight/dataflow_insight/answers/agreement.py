@@ -68,8 +68,9 @@ def _negation(facts: Sequence[Facts], found: Mentions, *, denied: bool) -> str |
     negated = NEGATION.search(rest)
     everything = bool(facts) and all(item.nothing for item in facts)
     if negated is None:
-        zero = any(figure.number.value == 0 for figure in found.figures)
-        if everything and not zero and not denied and not found.bare and YES_NO.match(found.rest) is None:
+        head = found.text.rstrip().endswith(":")
+        said = denied or head or found.bare or any(figure.number.value == 0 for figure in found.figures)
+        if everything and not said and YES_NO.match(found.rest) is None:
             return "it speaks of something where nothing was found"
         return None
     if found.bare and not found.fields and not _DATA.search(rest):
@@ -114,7 +115,7 @@ def _extremes(reach: Reach) -> str | None:
 def _extreme(facts: Facts, tag: Tag, position: int, reach: Reach) -> bool:
     """Returns whether a superlative is what the plan asked for, or true of the row that is spoken of."""
     columns = facts.columns(Role.VALUE)
-    if tag in facts.tags and not facts.plan.rank:
+    if tag in facts.tags and (not facts.plan.rank or reach.found.text.rstrip().endswith(":")):
         return True
     keys = reach.keys_at(position)
     named = bool(keys.names or keys.times)

@@ -29,7 +29,9 @@ def compared(told: Told, lead: str) -> list[Draft]:
             _gap(told, text, row)
             text.say(", ").value(row).say(" against ").value(row, Role.OTHER_VALUE)
         else:
-            _half(told, text, row, first, other)
+            for role in (Role.VALUE, Role.OTHER_VALUE):
+                text.say(" against " if role is Role.OTHER_VALUE else "")
+                text = text.value(row, role) if told.has(row, role) else text.say("nothing stored")
         drafts.append(text.draft("\n"))
     return drafts
 

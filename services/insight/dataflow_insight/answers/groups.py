@@ -34,7 +34,7 @@ def grouped(told: Told, lead: str) -> list[Draft]:
     plan = told.plan
     if not told.rows:
         return [Draft(f"{lead}No {_noun(told)}{_named_limit(told)}{about(told)}.")]
-    if plan.place:
+    if plan.place and len(told.rows) >= plan.place:
         return [_placed(told, lead)]
     if abs(plan.rank) == 1 and len(told.rows) <= _MOST_LEADERS:
         return [_leading(told, lead)]
@@ -50,7 +50,7 @@ def listed(told: Told, lead: str = "") -> list[Draft]:
     if names_only:
         head = f"{capitalised(_nouns(told))} with readings{about(told, where=where)}"
     elif plan.rank:
-        head = f"{capitalised(_nouns(told))} with the {_way(told)} {name}{about(told, where=where)}"
+        head = f"{capitalised(_nouns(told))} with the {f'{_way(told)} {name}'.strip()}{about(told, where=where)}"
     else:
         head = f"{capitalised(name)}{_named_limit(told)} by {grouping_words(told)}{about(told, where=where)}"
     drafts = [Draft(f"{lead}{head}:\n")]
@@ -110,7 +110,7 @@ def keys(told: Told, text: Text, row: int, *, sentence: bool = False) -> Text:
         elif role is Role.HOUR_OF_DAY and not first:
             text.say("from ")
         elif role is Role.BUCKET and not first:
-            text.say(f"{GROUPED[told.bucket(column)].split(' ')[0]} of ")
+            text.say(f"{GROUPED[told.bucket(column)].split(' ')[-1]} of ")
         elif sentence and role is Role.BUCKET and told.bucket(column) in {Grouping.HOUR, Grouping.WEEK}:
             text.say(f"{'The' if first else 'the'} {'hour' if told.bucket(column) is Grouping.HOUR else 'week'} from ")
         first = False
@@ -136,8 +136,6 @@ def _leading(told: Told, lead: str) -> Draft:
 
 def _placed(told: Told, lead: str) -> Draft:
     place = told.plan.place
-    if len(told.rows) < place:
-        return Draft(f"There are not so many {_nouns(told)} with a value.")
     row = place - 1
     value = told.cell(row, Role.VALUE)
     first = next(index for index, cells in enumerate(told.rows) if cells[told.roles.index(Role.VALUE)] == value)
@@ -186,4 +184,4 @@ def _nouns(told: Told) -> str:
     return {
         Grouping.HOUR_OF_DAY: "hours of the day",
         Grouping.WEEKDAY: "days of the week",
-    }.get(first, f"{GROUPED[first].split(' (')[0]}s")
+    }.get(first, f"{GROUPED[first]}s")

@@ -81,7 +81,7 @@ def unit_fits(figure: Figure, facts: Facts, role: Role, text: str, question: str
     """
     unit = figure.unit.lower()
     if limit:
-        return not unit or any(_same(figure.unit, own) for own in _plan_units(facts))
+        return not unit or figure.seconds is not None or any(_same(figure.unit, own) for own in _plan_units(facts))
     if is_length(facts, role):
         return figure.seconds is not None
     if role is Role.PERCENT or (role is not Role.GROUP and _is_share(facts, role)):

@@ -104,10 +104,11 @@ class Reach:
         )
         times = tuple(
             time
-            for kind in ("date", "clock", "weekday")
+            for kind in ("date", "clock", "weekday", "weekdays")
             for time in self.near([item for item in found.times if item.when.kind == kind], clause, reach=True)
         )
-        if self.before is not None:
+        if self.before is not None and len({name.text for name in self.before.names}) == 1:
+            # Of several, each line would be about another one.
             names = names or tuple(self.before.names[-1:])
         return Keys(names, times, fields, tags)
 
@@ -132,11 +133,16 @@ class Reach:
                 rows = held if rows is None else rows & held
             elif all(scope_says(time.when, scope, facts.zone) is None for scope in facts.scopes(role)):
                 return ()
-        if keys.everything and any(
+        if keys.everything and all(
             scope.device_ids or scope.times or scope.weekdays or scope.day_times for scope in facts.scopes(role)
         ):
             return ()
-        return range(len(facts.rows)) if rows is None else sorted(rows)
+        if rows is None:
+            return range(len(facts.rows))
+        for time in keys.times if len(rows) > 1 else ():
+            # A time that is the row's group says more than one that is within it.
+            rows = rows & facts.index_of_rows.grouped(time.when) or rows
+        return sorted(rows)
 
     def _is_left_out(self, name: Name, facts: Facts, role: Role) -> bool:
         """Returns whether a device is named as one that the plan leaves out ("except Dingling")."""

@@ -15,6 +15,8 @@ from dataflow_insight.queries.table import Value
 TIMES: Final = frozenset({Role.TIME, Role.BUCKET, Role.START, Role.END})
 """Columns of moments."""
 
+_GROUPS: Final = frozenset({Role.BUCKET, Role.HOUR_OF_DAY, Role.WEEKDAY})
+
 
 class RowIndex:
     """The rows of a result by what they are of.
@@ -41,6 +43,11 @@ class RowIndex:
         if key not in self._timed:
             self._timed[key] = self._find(key)
         return self._timed[key]
+
+    def grouped(self, when: When) -> frozenset[int]:
+        """Returns the rows whose group is the time."""
+        columns = [column for column, role in enumerate(self._roles) if role in _GROUPS]
+        return frozenset(row for row in self.timed(when) if any(self._fits(when, row, column) for column in columns))
 
     @cached_property
     def _names(self) -> dict[str, frozenset[int]]:

@@ -16,7 +16,7 @@ _PLACE: Final = re.compile(
 )
 _KNOWN_CAPITALS: Final = frozenset(["i", "utc", "gmt", "am", "pm", "yes", "no", "ok", "iso"])
 _AFTER_PLACE: Final = frozenset((
-    "a", "about", "above", "all", "almost", "also", "and", "any", "are", "around", "as", "average", "averaged",
+    "except", "excluding", "without", "against", "compared", "versus", "a", "about", "above", "all", "almost", "also", "and", "any", "are", "around", "as", "average", "averaged",
     "be", "been", "before", "below", "best", "both", "by", "called", "common", "did", "during", "each", "either",
     "even", "every", "exactly", "first", "for", "from", "had", "has", "have", "high", "higher", "highest", "hour",
     "hours", "how", "id", "ids", "in", "interest", "is", "it", "its", "last", "least", "less", "level", "levels",
@@ -30,6 +30,7 @@ _AFTER_PLACE: Final = frozenset((
     "different", "device", "devices", "list", "data",
 ))  # fmt: skip
 _OPENERS: Final = frozenset((
+    "calendar",
     "a", "about", "above", "according", "across", "additionally", "after", "again", "all", "although", "altogether",
     "among", "an", "and", "another", "any", "approximately", "are", "as", "at", "average", "based", "because",
     "before", "below", "besides", "between", "both", "by", "compared", "comparing", "comparison", "contrast",

@@ -44,7 +44,7 @@ GROUPED: Final = {
     Grouping.DEVICE: "device",
     Grouping.HOUR: "hour",
     Grouping.DAY: "day",
-    Grouping.WEEK: "week (from Monday)",
+    Grouping.WEEK: "calendar week",
     Grouping.MONTH: "month",
     Grouping.HOUR_OF_DAY: "hour of the day",
     Grouping.WEEKDAY: "day of the week",

@@ -90,10 +90,12 @@ class When:
 
     @property
     def kind(self) -> str:
-        """What it says: "date" (with or without an hour), "clock" or "weekday"."""
+        """What it says: "date" (with or without an hour), "clock", "weekday" or "weekdays"."""
         if self.has_date or self.words:
             return "date"
-        return "clock" if self.hour is not None and not self.weekdays else "weekday"
+        if self.hour is not None and not self.weekdays:
+            return "clock"
+        return "weekdays" if self.every else "weekday"
 
     def fits(self, moment: datetime, zone: ZoneInfo) -> bool:
         """Returns whether a moment is what it says, in its own zone or else in the asker's; seconds may be left out."""
