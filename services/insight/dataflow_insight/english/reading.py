@@ -11,12 +11,14 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from dataflow_insight.catalogue.catalogue import Contract, Field
+from dataflow_insight.english.brackets import without_brackets
 from dataflow_insight.english.clock import Clock
 from dataflow_insight.english.conditions import Found, asked_unit, read_conditions
 from dataflow_insight.english.fillers import FILLERS
 from dataflow_insight.english.lexicon import DEVICE_NOUN, READING_NOUN, protected
 from dataflow_insight.english.moments import Moment
 from dataflow_insight.english.names import NameReader, Names
+from dataflow_insight.english.paraphrases import plainly
 from dataflow_insight.english.refusals import (
     Refusal,
     future,
@@ -28,8 +30,7 @@ from dataflow_insight.english.refusals import (
     unknown_field,
 )
 from dataflow_insight.english.refused import FUTURE, HOSTILE, NOT_YET
-from dataflow_insight.english.sheet import FIELD, MOMENT, Sheet
-from dataflow_insight.english.states import spelled_out
+from dataflow_insight.english.sheet import FIELD, MOMENT, Sheet, Word
 from dataflow_insight.english.texts import TextReader
 from dataflow_insight.english.times import Times, read_times, scope_times
 from dataflow_insight.english.zones import read_zone
@@ -71,7 +72,8 @@ class Reading:
         self.zone = zone
         self.reader = NameReader(contract)
         self.assumptions: list[str] = []
-        plain = spelled_out(question, self.reader, self.assumptions)
+        plain = plainly(question, self.reader, self.assumptions)
+        plain = without_brackets(plain, self.reader)
         self.sheet = Sheet(self.reader.spelled(plain, self.assumptions))
         self.names = Names()
         self.named = _names(self.sheet.low, contract)
@@ -125,7 +127,7 @@ class Reading:
         self._texts.mark()
         self.times = read_times(sheet, self.clock, self.assumptions)
         sheet.take_all(
-            rf"\b(?:the\s+)?(?:days?|dates?|period|time|year|month)\s+(?=(?:(?:of|from|between)\s+(?:the\s+)?)?{MOMENT})"
+            rf"(?<!each\s)(?<!each\sof\s)(?<!every\s)(?<!per\s)(?<!by\s)(?<!which\s)(?<!what\s)(?<!many\s)(?<!all\s)\b(?:the\s+)?(?:days?|dates?|period|time|year|month)\s+(?=(?:(?:of|from|between)\s+(?:the\s+)?)?{MOMENT})"
         )
 
     def read_scope(self) -> Scope:
@@ -192,7 +194,7 @@ class Reading:
         """
         self.refuse_not_yet()
         sheet = self.sheet
-        left = [word for word in sheet.words() if word.text not in FILLERS and not self.reader.is_hint(word.text)]
+        left = [word for word in sheet.words() if word.text not in FILLERS and not self._is_hint(word)]
         about = self.about_data or coverage or measured
         if not left:
             if not about:
@@ -223,6 +225,11 @@ class Reading:
         if self.names.ambiguous:
             raise Refusal(several_fit(self.names.ambiguous))
 
+    def _is_hint(self, word: Word) -> bool:
+        """Whether a word only says which contract is meant; "press-2" is a name and no hint."""
+        numbered = re.match(r"[-_#]\w", self.sheet.after(word.end)) is not None
+        return not numbered and self.reader.is_hint(word.text)
+
     def _cover_phrases(self) -> None:
         """Covers phrases whose words would mean something else one by one."""
         sheet = self.sheet
@@ -237,6 +244,14 @@ class Reading:
                 "values are shown with at least two digits after the point; the result has all of them"
             )
         sheet.take_all(rf"\b(?:distinct|different|unique)\s+(?={DEVICE_NOUN}\b)")
+        sheet.take_all(
+            r"[;,(]?\s*\b(?:name|label|identify|call|list)\s+(?:each|every|the)\s+weeks?\s+by\s+(?:its|their|the)\s+(?:mondays?|first\s+days?|start(?:\s+date)?)\b\)?"
+            r"|\(?\bmondays?\s*(?:to|through|until|-)\s*sundays?\b\)?(?<!\s)(?=\W*(?:,|;|$|\uf8ff))"
+        )
+        sheet.take_all(
+            r"\b(?:where|which\s+\w+|how)\s+(?:is|was|has)\s+the\s+air\s+(?:the\s+)?(?:cleanest|dirtiest|most\s+polluted|best|worst)\s*,?\s*(?:i\.\s?e\.|that\s+is|meaning|namely)\s*,?"
+        )
+        sheet.take_all(r"\(?\b(?:i\.\s?e\.|e\.\s?g\.|that\s+is(?=,)|in\s+other\s+words)\s*,?")
         sheet.take_all(
             r"\b(?:excluding|ignoring|leaving\s+out|not\s+counting|disregarding)\s+(?:the\s+|any\s+|all\s+)?(?:missing|null|empty)"
             r"(?:\s+(?:values|readings|data|ones|entries))?\b"
@@ -253,7 +268,9 @@ class Reading:
             if sheet.take_all(rf"\bhourly\s+(?={noun})|(?:{edge})hourly\s+(?={FIELD})"):
                 self.assumptions.append("the readings are hourly")
         if self.clock.month_of_data() is not None:
-            sheet.take_all(r"\b(?:over|in|during|for|throughout)\s+the\s+(?:(?:whole|entire|full)\s+)?month\b")
+            sheet.take_all(
+                r"\b(?:over|in|during|for|throughout)\s+the\s+(?:(?:whole|entire|full)\s+)?month\b|\b(?:the\s+)?(?:whole|entire|full)\s+month\b"
+            )
         verbs = r"(?:stay(?:s|ed)?|remain(?:s|ed)?|go(?:es)?|went|gets?|got|lay|lie|lies)"
         if not re.search(r"\bhow\s+(?:often|many\s+times|frequently)\b", sheet.low):
             # Counted, a rise is an event and not a reading.
@@ -278,4 +295,4 @@ def _names(text: str, contract: Contract) -> bool:
         device.startswith(contract.name) for device in contract.devices[:10]
     ):
         return False
-    return re.search(rf"\b{name}\b", text) is not None
+    return re.search(rf"\b{name}s?\b", text) is not None
