@@ -263,7 +263,9 @@ def test_a_number_of_the_model_s_own_is_dropped_though_a_device_is_called_so(sen
     assert not own(sentence)
 
 
-@pytest.mark.parametrize("sentence", ["In Room 5 it was {{0:2:1}}.", "In 2014 it was {{0:0:1}}.", "Fine."])
+@pytest.mark.parametrize(
+    "sentence", ["In Room 5 it was {{0:2:1}}.", "PM2.5 was {{0:0:1}} µg/m³.", "In 2014 it was {{0:0:1}}.", "Fine."]
+)
 def test_numbers_and_names_of_the_question_may_be_repeated(sentence: str) -> None:
     """They are the asker's."""
     assert own(sentence)

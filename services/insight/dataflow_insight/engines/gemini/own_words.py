@@ -12,23 +12,27 @@ from zoneinfo import ZoneInfo
 
 from dataflow_insight.answers.letters import plain
 from dataflow_insight.answers.shown import is_odd
-from dataflow_insight.engines.engine import Computed
+from dataflow_insight.catalogue.catalogue import Catalogue
+from dataflow_insight.engines.engine import Asked, Computed
+from dataflow_insight.english.concepts import CONCEPTS
 from dataflow_insight.plans.plan import Plan, Scope
 
 _RUN: Final = re.compile(r"\d+")
+_LETTER: Final = re.compile(r"[^\W\d_]")
 
 
 class OwnWords:
     """Judges the words between cell references.
 
     Args:
-        question: As asked.
+        asked: The question, and the catalogue whose names and units may hold digits.
         results: What was computed, by number; may grow.
     """
 
-    def __init__(self, question: str, results: Mapping[int, Computed]) -> None:
-        self._question = question
+    def __init__(self, asked: Asked, results: Mapping[int, Computed]) -> None:
+        self._question = asked.question
         self._results = results
+        self._names = _named(asked.catalogue)
         self._known = -1
         self._runs: frozenset[str] = frozenset()
         self._odd: tuple[str, ...] = ()
@@ -37,7 +41,9 @@ class OwnWords:
         """Returns whether all of a sentence's own words may be shown, as far as numbers and odd names go."""
         self._refresh()
         return all(
-            _runs(piece) <= self._runs and not any(name in piece for name in self._odd) for piece in pieces if piece
+            _runs(self._names.sub(" ", plain(piece))) <= self._runs and not any(name in piece for name in self._odd)
+            for piece in pieces
+            if piece
         )
 
     def _refresh(self) -> None:
@@ -54,6 +60,15 @@ class OwnWords:
             if isinstance(cell, str) and len(cell.strip()) > 1
         }
         self._odd = tuple(text for text in texts if is_odd(text) and text not in self._question)
+
+
+def _named(catalogue: Catalogue) -> re.Pattern[str]:
+    """Returns what finds "PM2.5" and other names of quantities and units that hold digits."""
+    names = {phrase for concept in CONCEPTS for phrase in concept.phrases}
+    for contract in catalogue.contracts:
+        names |= {text for field in contract.fields for text in (field.name, field.unit) if not is_odd(text)}
+    digits = sorted((name for name in names if _RUN.search(name) and _LETTER.search(name)), key=len, reverse=True)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, digits)) or '(?!)'})(?!\w)", re.IGNORECASE)
 
 
 def _runs(text: str) -> set[str]:

@@ -31,7 +31,8 @@ unless more rows were asked for; then one short sentence for each row.
 zone, days of the week by name, lengths of time with their unit. Type no digit yourself except those of the question and of \
 the plan's times and limits, and spell no number in words. Sentences that do otherwise are not shown.
 - After a number of a field write the field's unit as the catalogue has it; none where it has none.
-- Differences, per cents and ratios are columns of a comparison: refer to them, never work them out.
+- Differences, per cents and ratios are columns of a comparison: refer to them, never work them out. Name both sides: \
+"It was lower at weekends ({{0:0:0}}) than on weekdays ({{0:0:1}})."
 - Say "higher", "fell" and the like only where a cell shows it. If a result has no value, say that there is none.
 - Say which devices and time the answer is about in the question's own words.
 

@@ -37,7 +37,7 @@ class Writer:
         self._asked = asked
         self._results = results
         self._redactor = redactor
-        self._own_words = OwnWords(asked.question, results)
+        self._own_words = OwnWords(asked, results)
         self._text = ""
         self._begun = False
 
