@@ -24,7 +24,13 @@ _log = logging.getLogger(__name__)
 SCHEMA: Final = "insight"
 """Of insight's own tables."""
 
-_WORK_MEMORY: Final = "64MB"
+_PLANNING: Final = {
+    # Neighbours and different values of millions of rows are sorted: in memory as far as that goes.
+    "work_mem": "64MB",
+    # Each query is asked once: its plan should know its times and devices, and compiling it costs more than it saves.
+    "plan_cache_mode": "force_custom_plan",
+    "jit": "off",
+}
 
 READER_ROLE: Final = "dataflow_reader"
 """May read readings and the validator's catalogue, and nothing else."""
@@ -61,8 +67,7 @@ class Reader:
             min_size=0,
             max_size=connections,
             limits=Limits(statement_ms=int(statement_seconds * 1000), idle_in_transaction_ms=10_000),
-            # Neighbours and different values of millions of rows are sorted: in memory as far as that goes.
-            settings={"role": READER_ROLE, "default_transaction_read_only": "on", "work_mem": _WORK_MEMORY},
+            settings={"role": READER_ROLE, "default_transaction_read_only": "on", **_PLANNING},
         )
         try:
             yield cls(pool, max_cost=max_cost)

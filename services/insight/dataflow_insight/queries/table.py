@@ -5,10 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Final
 
 from dataflow.insight.v1 import ask_service_pb2
 
 from dataflow_insight.queries.query import MAX_ROWS, Query
+
+_SHOWN: Final = 100
+"""Elements of a parameter that the asker sees: all known devices of a contract may be one parameter."""
 
 Value = str | float | int | bool | datetime | None
 """What a cell holds."""
@@ -87,5 +91,6 @@ def _parameter(value: object) -> str:
     if isinstance(value, datetime):
         return iso(value)
     if isinstance(value, list):
-        return ", ".join(str(item) for item in value)
+        more = f", and more: {len(value)} in all" if len(value) > _SHOWN else ""
+        return ", ".join(str(item) for item in value[:_SHOWN]) + more
     return f"{value:.15g}" if isinstance(value, float) else str(value)
