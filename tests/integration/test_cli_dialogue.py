@@ -36,17 +36,25 @@ class Terminal:
         os.close(slave)
         self.shown = ""
 
-    def until(self, wanted: str) -> None:
-        """Waits until a text has appeared since the last one that was waited for."""
+    def until(self, wanted: str, *, pressing: bytes = b"") -> None:
+        """Waits until a text has appeared since the last one that was waited for.
+
+        Args:
+            wanted: The text.
+            pressing: Pressed again and again: readline looks for a signal only when a key or the signal itself wakes it,
+                and may just be about to sleep.
+        """
         ends = time.monotonic() + _SECONDS
         while wanted not in self.shown:
             left = ends - time.monotonic()
             assert left > 0, self.shown
-            if select.select([self._master], [], [], left)[0]:
+            if select.select([self._master], [], [], min(left, 1.0) if pressing else left)[0]:
                 try:
                     self.shown += os.read(self._master, 4096).decode()
                 except OSError as error:
                     raise AssertionError(self.shown) from error
+            else:
+                self.type(pressing)
         self.shown = self.shown.partition(wanted)[2]
 
     def type(self, keys: bytes) -> None:
@@ -110,7 +118,7 @@ def test_ctrl_c_at_the_prompt_gives_up_the_line(script: Script, terminal: Termin
     terminal.type(b"how ma")
     terminal.until("how ma")
     terminal.type(_CTRL_C)
-    terminal.until("? ")
+    terminal.until("? ", pressing=_CTRL_C)
     terminal.type(_CTRL_D)
     assert terminal.process.wait(_SECONDS) == 0
     assert not script.calls["Ask"]
