@@ -51,9 +51,7 @@ _COMPARE: Final = r"\bcompar(?:e|es|ed|ing)\b|\b(?:an?\s+|the\s+)?comparisons?\s
 _WHICH: Final = rf"^[\s,.:;!?-]*(?:(?:at|in|on|during)\s+)?which\s+(?:one\s+)?(?:of\s+)?(?:the\s+(?:two|both)\s+|these\s+(?:two\s+)?)?(?:{DEVICE_NOUN}|day|month|week|period|time|part\s+of\s+the\s+day|half|year)?\b|\bwhere\b(?=.*\bor\b)|\bof\s+the\s+two\b"
 _REMARKS: Final = r"[,:(]?\s*\(?\b(?:in\s+(?:this|that|the\s+given)\s+order|[a-z]+\s+first|in\s+the\s+order\s+given|respectively|in\s+each\s+case)\b\)?"
 _TRUE: Final = r"\bin\s+terms\s+of\b|\b(?:is\s+it\s+true\s+that|true|whether)\b"
-_YES_NO: Final = (
-    r"^[\s,.:;!?-]*(?:and\s+|so\s+|on\s+average,?\s+)?(?:did|was|were|is|are|has|have|does|do)\b|\bwhether\b"
-)
+_YES_NO: Final = r"^[\s,.:;!?-]*(?:and\s+|so\s+|on\s+average,?\s+|(?:as\s+)?(?:compared|relative|in\s+comparison|in\s+contrast)\s+(?:to|with)[^,]{1,60},\s*|[^:?]{1,40}:\s*)?(?:did|was|were|is|are|has|have|does|do)\b|\bwhether\b"
 _MEAN: Final = r"\b(?:average|mean|avg|median|maximum|minimum|highest|lowest|max|min|total)\b"
 
 
@@ -69,7 +67,7 @@ class Asked:
         upward: The larger side is asked for.
         implied: Common name of the field that the comparing adjective is about; empty where a field is named.
         at: Where that adjective stands.
-        counts: "How much more" is a question for the amount itself.
+        counts: "More" and "less" of what adds up are of its amount.
     """
 
     sides: Sides
@@ -101,6 +99,7 @@ def asked_comparison(text: str, reading: Reading) -> Asked | None:
     says["change"] = (
         re.search(_MEAN, text) is not None and re.search(rf"\b(?:{CHANGE_NOUN}|{CHANGE_VERB})\b", text) is not None
     )
+    says["change"] &= not says["difference"]
     says["how_many"] = re.search(r"\bhow\s+many\s+(?:more|fewer|less)\b", text) is not None
     sides = _sides(text, reading, says, compares=comparative is not None)
     if sides is None:
@@ -124,7 +123,7 @@ def asked_comparison(text: str, reading: Reading) -> Asked | None:
         upward=not down,
         implied=_implied(comparative),
         at=comparative.start() if comparative is not None else 0,
-        counts=says["how_much"] and comparative is not None and comparative["word"] in {"more", "less"},
+        counts=comparative is not None and comparative["word"] in {"more", "less"},
     )
 
 

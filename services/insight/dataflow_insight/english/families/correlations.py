@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from dataflow_insight.english.families.asked_part import read_asked_part
+from dataflow_insight.english.families.device_rank import read_device_rank
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, two_things, unclear
 from dataflow_insight.english.sheet import FIELD
@@ -39,6 +40,7 @@ def plan(reading: Reading) -> Plan | None:
     sheet = reading.sheet
     if not any(sheet.find(pattern) for pattern in _CLAIMS):
         return None
+    rank = read_device_rank(sheet, max(1, len(reading.contract.devices)))
     asked = read_asked_part(sheet)
     chosen = sheet.take(_WAY) if asked.focus is Focus.DEVICE else None
     sheet.take_all(rf"\b(?:{_CORRELATION}|{_RELATION})\b")
@@ -55,8 +57,7 @@ def plan(reading: Reading) -> Plan | None:
         raise Refusal(unclear("Only fields that hold numbers have a correlation."))
     if asked.focus not in {Focus.VALUE, Focus.DEVICE}:
         raise Refusal(two_things())
-    rank = 0
-    if asked.focus is Focus.DEVICE:
+    if asked.focus is Focus.DEVICE and not rank:
         rank = _rank(chosen)
     return Plan(
         contract=reading.contract.name,
@@ -67,7 +68,7 @@ def plan(reading: Reading) -> Plan | None:
         group_by=(Grouping.DEVICE,) if rank else asked.group_by,
         rank=rank,
         time_zone=reading.zone.key,
-        focus=asked.focus,
+        focus=Focus.DEVICE if rank else asked.focus,
     )
 
 

@@ -1,6 +1,7 @@
 """All that one side of a comparison leaves out: other devices, other days, the limit the other way round."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
 from dataflow_insight.english.families.pieces import Kind
@@ -16,6 +17,7 @@ _OTHER_WAY: Final = {
     Comparison.NOT_EQUAL: Comparison.EQUAL,
 }
 _MIDNIGHT: Final = 24 * 60
+_DAY: Final = timedelta(days=1)
 
 
 def opposite(scope: Scope, kind: Kind) -> Scope:
@@ -43,6 +45,26 @@ def opposite(scope: Scope, kind: Kind) -> Scope:
             return replace(scope, conditions=(_turned(scope.conditions[0]),))
         case _:
             raise Refusal(unclear("It is not clear what the other side of the comparison is; please name it."))
+
+
+def earlier(scope: Scope, unit: str) -> Scope:
+    """Returns the scope one day, week or month before.
+
+    Raises:
+        Refusal: The scope is not one stretch of that length.
+    """
+    span = scope.times[0] if len(scope.times) == 1 else TimeRange()
+    if span.start is None or span.end is None:
+        raise Refusal(unclear("It is not clear which time the one before is counted from."))
+    if unit == "month":
+        first = (span.start.replace(day=1) - _DAY).replace(day=1)
+        if span.start.day != 1 or span.end.day != 1 or span.end - span.start > 31 * _DAY:
+            raise Refusal(unclear("It is not clear which month is meant; please name both."))
+        return replace(scope, times=(TimeRange(first, span.start),))
+    length = _DAY if unit == "day" else 7 * _DAY
+    if span.end - span.start > length:
+        raise Refusal(unclear("It is not clear which time is meant by the one before; please name both."))
+    return replace(scope, times=(TimeRange(span.start - length, span.end - length),))
 
 
 def _around(span: TimeRange) -> tuple[TimeRange, ...]:

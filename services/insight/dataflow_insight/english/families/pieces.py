@@ -74,8 +74,11 @@ _OTHERS: Final = (
     r"(?:(?:at|in|during|on|for|of|from)\s+)?(?:all\s+|any\s+)?(?:of\s+)?(?:the\s+)?(?:other|remaining|rest\s+of\s+the)\s+(?P<what>"
     rf"{DEVICE_NOUN}|network|hours?|days?|times?|readings?|ones?|weekdays?|period|month|week|year|time|data|cases|conditions)(?:\s+(?:together|combined))?"
 )
+BEFORE: Final = r"(?:(?:on|in|during|of)\s+)?(?:the\s+)?(?:(?P<unit>day|week|month)\s+before(?!\s+yesterday)|(?:previous|preceding|prior)\s+(?P<unit2>day|week|month))\b"
+"""Pattern of the same length of time just before the one that is meant."""
+
 _PATTERNS: Final[tuple[tuple[Kind, str], ...]] = (
-    (Kind.REST, rf"(?P<prep>)(?:otherwise|elsewhere|{_OTHERS}|(?:at\s+|in\s+|during\s+)?(?:all\s+)?the\s+(?:rest|others)\b|{_NOT_SO})"),
+    (Kind.REST, rf"(?P<prep>)(?:{BEFORE}|otherwise|elsewhere|{_OTHERS}|(?:at\s+|in\s+|during\s+)?(?:all\s+)?the\s+(?:rest|others)\b|{_NOT_SO})"),
     (Kind.RECURRING, rf"(?P<prep>(?:on|at|in|during|by|over|for|of)\s+)?{_THE}{_RECURRING}(?:\s*\((?=[^()]*[\d\ue000-\ue3ff])[^()]*\))?(?:{_TO}{RECURRING})?"),
     (Kind.TIME, rf"(?P<prep>(?:on|in|at|during|for|of|from|over|since|before|after|until|till|throughout|within)\s+)?{_THE}(?:(?:day|month|week|year|period|date)s?\s+(?:of\s+)?)?{MOMENT}(?:\s*\((?=[^()]*[\d\ue000-\ue3ff])[^()]*\))?(?:{_TO}{MOMENT})?(?:'s)?"),
     (Kind.DEVICE, rf"(?P<prep>(?:at|in|for|of|from|on|by|near)\s+)?{_THE}(?:{DEVICE_NOUN}\s+)?{DEVICE}(?:'s)?(?:\s+{DEVICE_NOUN}\b)?"),

@@ -6,6 +6,7 @@ from typing import Final
 
 from dataflow_insight.english.conditions import Found
 from dataflow_insight.english.families.asked_part import read_asked_part
+from dataflow_insight.english.families.device_rank import read_device_rank
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, needs_field, two_things, unclear
 from dataflow_insight.english.sheet import FIELD
@@ -50,6 +51,7 @@ def plan(reading: Reading) -> Plan | None:
         return None
     if sheet.find(_OF_DAYS):
         raise Refusal(unclear("Shares are of readings; shares of days or of devices are not computed."))
+    rank = read_device_rank(sheet, max(1, len(reading.contract.devices)))
     share_at = min((match.start() for pattern in _CLAIMS if (match := sheet.find(pattern)) is not None), default=0)
     missing = sheet.find(_MISSING) is not None
     ranked = sheet.take(
@@ -63,6 +65,8 @@ def plan(reading: Reading) -> Plan | None:
     asked = read_asked_part(sheet)
     sheet.take_all(r"\b(?:at\s+the\s+same\s+time|simultaneously|both)\b")
     plan = _missing(reading) if missing else _holding(reading, share_at)
+    if rank:
+        return replace(plan, group_by=(Grouping.DEVICE,), rank=rank, focus=Focus.DEVICE)
     if asked.focus is Focus.DEVICE:
         if ranked is None:
             raise Refusal(unclear("It is not clear by what the device is chosen."))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from dataflow_insight.english.families.pieces import Kind, Piece, piece_at, pieces_of
+from dataflow_insight.english.families.pieces import BEFORE, Kind, Piece, piece_at, pieces_of
 from dataflow_insight.english.moments import MONTHS
 from dataflow_insight.english.sheet import DEVICE, FIELD
 
@@ -128,7 +128,8 @@ def _first(text: str, connector: int, second: Piece) -> Piece | None:
         before = pieces_of(text, kind, before=connector)
         if before:
             return before[-1]
-    for kind in kinds:
+    # "Compared with A, how much higher was it at B?"
+    for kind in kinds if re.fullmatch(r"[\s\w,]{0,12}", text[:connector]) else ():
         after = pieces_of(text, kind, after=second.end)
         if after:
             return after[0]
@@ -137,6 +138,8 @@ def _first(text: str, connector: int, second: Piece) -> Piece | None:
 
 def _kinds_of_rest(text: str, rest: Piece) -> tuple[Kind, ...]:
     words = text[rest.start : rest.end]
+    if re.fullmatch(BEFORE, words):
+        return (Kind.TIME,)
     if re.search(r"elsewhere|station|sensor|device|site|location|place|room|node|monitor|machine|network", words):
         return (Kind.DEVICE,)
     if re.search(r"\b(?:not|otherwise)\b|n't", words):
@@ -171,6 +174,13 @@ def _completed(first: str, second: str) -> tuple[str, str]:
     month = re.search(rf"\s(?:of|in)\s+(?:the\s+month\s+of\s+)?(?:{_MONTH})\b.*$", first, re.IGNORECASE)
     if month is not None and re.fullmatch(r"(?:\w+\s+)?(?:the\s+)?(?:first|second|third|fourth|last|next|following|1st|2nd|3rd|4th)\s+(?:week|half|day|ten\s+days)", second, re.IGNORECASE):  # fmt: skip
         return first, second.replace("next", "second").replace("following", "second") + month.group()
+    rest = re.search(
+        r"\b(?:first|second|third|fourth|last)(?P<rest>\s+(?:week|half|day|ten\s+days)\b.*)$", second, re.IGNORECASE
+    )
+    if rest is not None and re.fullmatch(
+        r"(?:(?:on|in|during|of)\s+)?(?:the\s+)?(?:first|second|third|fourth)", first, re.IGNORECASE
+    ):
+        return first + rest["rest"], second
     noun = re.search(r"\b(?P<noun>hours|days|times|readings|periods|ones)\b", first)
     if noun is not None and re.search(r"\bones\W*$", second):
         return first, re.sub(r"\bones(?=\W*$)", noun["noun"], second)

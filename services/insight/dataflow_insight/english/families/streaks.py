@@ -4,12 +4,13 @@ from dataclasses import replace
 from typing import Final
 
 from dataflow_insight.english.families.asked_part import read_asked_part
+from dataflow_insight.english.families.device_rank import read_device_rank
 from dataflow_insight.english.families.neighbours import neighbour_limit
 from dataflow_insight.english.names import adds_up
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, two_things, unclear
 from dataflow_insight.english.sheet import FIELD
-from dataflow_insight.plans.plan import Comparison, Condition, Measure, Plan
+from dataflow_insight.plans.plan import Comparison, Condition, Focus, Grouping, Measure, Plan
 
 _LONG: Final = r"(?:longest|lengthiest|maximum|maximal|max|greatest|largest|biggest|record|most)"
 _UNBROKEN: Final = (
@@ -75,6 +76,7 @@ def plan(reading: Reading) -> Plan | None:
         raise Refusal(unclear("Only the longest run is computed, not how many runs there are or how short they get."))
     if not sheet.find(_EXPLICIT):
         reading.assumptions.append("the longest run is meant")
+    rank = read_device_rank(sheet, max(1, len(reading.contract.devices)))
     rain = _rain(reading)
     for pattern in _BEFORE_PART:
         sheet.take_all(pattern)
@@ -94,9 +96,10 @@ def plan(reading: Reading) -> Plan | None:
         holding=holding,
         scope=replace(scope, conditions=()),
         neighbour_within=neighbour_limit(reading.contract),
-        group_by=asked.group_by,
+        group_by=(Grouping.DEVICE,) if rank else asked.group_by,
+        rank=rank,
         time_zone=reading.zone.key,
-        focus=asked.focus,
+        focus=Focus.DEVICE if rank else asked.focus,
     )
 
 

@@ -12,8 +12,8 @@ from typing import Final
 from dataflow_insight.english.claims import plans_of
 from dataflow_insight.english.families import changes, correlations, gaps, shares, standard, streaks
 from dataflow_insight.english.families.comparing import Asked, asked_comparison
-from dataflow_insight.english.families.opposite import opposite
-from dataflow_insight.english.families.pieces import Kind, marked_text, pieces_of
+from dataflow_insight.english.families.opposite import earlier, opposite
+from dataflow_insight.english.families.pieces import BEFORE, Kind, marked_text, pieces_of
 from dataflow_insight.english.families.sides import several, two_texts
 from dataflow_insight.english.names import adds_up
 from dataflow_insight.english.reading import Reading
@@ -34,6 +34,13 @@ _NIGHT: Final = re.compile(rf"\b{_LED}night(?:\s?time|s)?(?:\s+hours)?\b(?!\s*\(
 _DAY_AND_NIGHT: Final = re.compile(
     r"\b(?:by\s+|the\s+)?day(?:\s?time)?\b(?!\s*(?:of|\()).{0,40}(?:\bnight|[\ue300-\ue3ff])|(?:\bnight(?:\s?time)?\b|[\ue300-\ue3ff]).{0,40}\b(?:by\s+day|day|day\s?time)\b(?!\s*(?:of|\())"
 )
+_ORDINAL: Final = r"(?:first|second|third|fourth|last|1st|2nd|3rd|4th)"
+_FIRST_AND_SECOND: Final = re.compile(
+    rf"\b(?:the\s+)?(?P<first>{_ORDINAL})\s+and\s+(?:the\s+)?(?P<second>{_ORDINAL})\s+(?P<rest>(?:week|half|third)\s+of\s+[a-z]+(?:\s+\d{{4}})?)",
+    re.IGNORECASE,
+)
+"""Pattern of "the first and the second week of January"."""
+
 _DAY: Final = timedelta(days=1)
 _FAMILIES: Final = (gaps.plan, changes.plan, streaks.plan, correlations.plan, shares.plan, standard.plan)
 
@@ -48,7 +55,11 @@ def plan(reading: Reading) -> Plan | None:
     """
     text = marked_text(reading.sheet)
     if _DAY_AND_NIGHT.search(text) is not None:
-        return _day_and_night(reading)
+        return _read_again(reading, _NIGHT.sub("at night", _DAYTIME.sub("during the day", reading.sheet.case)))
+    if _FIRST_AND_SECOND.search(reading.sheet.low) is not None:
+        return _read_again(
+            reading, _FIRST_AND_SECOND.sub(r"the \g<first> \g<rest> and the \g<second> \g<rest>", reading.sheet.case)
+        )
     asked = asked_comparison(text, reading)
     if asked is None:
         return None
@@ -57,9 +68,18 @@ def plan(reading: Reading) -> Plan | None:
         first_text, second_text = (f"{part.rstrip(' ?.!')} together" for part in (first_text, second_text))
     first = _plan_of(reading, first_text)
     if asked.sides.opposite:
-        second = replace(first, scope=opposite(first.scope, asked.sides.kind))
+        rest = asked.sides.second[0]
+        before = re.fullmatch(BEFORE, text[rest.start : rest.end])
+        scope = (
+            opposite(first.scope, asked.sides.kind)
+            if before is None
+            else earlier(first.scope, before["unit"] or before["unit2"])
+        )
+        second = replace(first, scope=scope)
     else:
         second = _plan_of(reading, second_text)
+    if first.rank or first.having is not None:
+        raise Refusal(unclear("A comparison is of two values; groups are not ranked or limited in it."))
     if replace(first, scope=Scope(), assumptions=()) != replace(second, scope=Scope(), assumptions=()):
         raise Refusal(unclear("The two sides of the comparison do not ask for the same."))
     if first.scope == second.scope:
@@ -77,12 +97,14 @@ def plan(reading: Reading) -> Plan | None:
     )
 
 
-def _day_and_night(reading: Reading) -> Plan | None:
-    """Reads "between day and night", "by day than by night" as what they are called elsewhere."""
-    question = _NIGHT.sub("at night", _DAYTIME.sub("during the day", reading.sheet.case))
+def _read_again(reading: Reading, question: str) -> Plan | None:
+    """Plans the question in other words, and takes them for read in the first ones."""
     again = Reading(question, reading.contract, reading.now, reading.zone)
     again.open()
-    planned = plan(again) if _DAY_AND_NIGHT.search(marked_text(again.sheet)) is None else None
+    text = marked_text(again.sheet)
+    if _DAY_AND_NIGHT.search(text) is not None or _FIRST_AND_SECOND.search(text) is not None:
+        return None
+    planned = plan(again)
     if planned is not None:
         reading.sheet.cover(0, len(reading.sheet.low))
         reading.assumptions += again.assumptions
@@ -116,7 +138,7 @@ def _texts(reading: Reading, text: str, asked: Asked) -> tuple[str, str]:
         field = next((mention.field for mention in reading.names.fields if mention.mark == free[0].group(1)), None)
         if asked.counts and not measured and field is not None and adds_up(field):
             words, measured = "total", True
-            reading.assumptions.append(f"how much {field.name} means the sum of all readings")
+            reading.assumptions.append(f"more and less {field.name} mean the sum of all readings")
     if not measured and at >= 0:
         if not on_average:
             reading.assumptions.append("the averages are compared")
