@@ -325,6 +325,9 @@ def _folded(
     if not width:
         groups[()] = []
     for key, item in finer:
+        if fold.measure is Measure.SHARE:
+            groups[key[:width]].append(item.value)
+            continue
         stands = fold.having is None or (item.value is not None and meets(item.value, fold.having))
         if stands:
             groups[key[:width]].append(item.value)
@@ -333,7 +336,11 @@ def _folded(
     found = []
     for key, values in groups.items():
         given = sorted(value for value in values if value is not None)
-        if fold.measure is Measure.COUNT:
+        if fold.measure is Measure.SHARE:
+            assert fold.having is not None
+            standing = sum(1 for value in given if meets(value, fold.having))
+            found.append((key, Result(100 * standing / len(given) if given else None, {}, len(given))))
+        elif fold.measure is Measure.COUNT:
             found.append((key, Result(len(given), {}, len(given))))
         else:
             value = number(fold.measure, 0.0, given) if given else None

@@ -25,7 +25,7 @@ from tests.plan_data import DEVICES, MIX, SIDE, STARTS
 
 ZONES: Final = ("UTC", "Europe/Berlin", "Asia/Kathmandu", "America/New_York")
 _TEXT_FIELD: Final = 'mo"od {0}'
-_FOLDS: Final = ("COUNT", "AVG", "MIN", "MAX", "SUM", "MEDIAN", "STDDEV", "RANGE")
+_FOLDS: Final = ("COUNT", "AVG", "MIN", "MAX", "SUM", "MEDIAN", "STDDEV", "RANGE", "SHARE")
 _FIELDS: Final = {
     Measure.COUNT: ("", "temp", _TEXT_FIELD),
     Measure.COVERAGE: ("",),

@@ -26,6 +26,7 @@ _FOLDS: Final = frozenset(
         Measure.MEDIAN,
         Measure.STDDEV,
         Measure.RANGE,
+        Measure.SHARE,
     }
 )
 _RUNS: Final = frozenset({Measure.STREAK, Measure.GAP})
@@ -104,6 +105,8 @@ def _check_fold(plan: Plan, fold: Fold) -> None:
         raise PlanError(f"a fold cannot compute {fold.measure.name} of values")
     if fold.having is not None:
         _check_limit(fold.having)
+    elif fold.measure is Measure.SHARE:
+        raise PlanError("a fold's SHARE needs having: which part of the groups stands so")
     if plan.with_where_and_when:
         raise PlanError("a value of several groups has no place and no time: no with_where_and_when beside fold")
 

@@ -39,9 +39,13 @@ def folded(frame: Frame, fold: Fold, finer: Measured, keys: Sequence[Key], *, em
     counts_empty = empty_groups and fold.measure is Measure.COUNT
     kept = f" FILTER (WHERE {having})" if having and counts_empty else ""
     where = f" WHERE {having}" if having and not kept else ""
+    value, support = f"{_value(fold.measure)}{kept}", f"count(s.v){kept}"
+    if fold.measure is Measure.SHARE:
+        where, support = "", "count(s.v)"
+        value = f"(100.0 * count(s.v) FILTER (WHERE {having}) / nullif({support}, 0)){_NUMBER}"
     named = [f"s.{key.alias}" for key in keys]
     plural = _PLURALS.get(fold.each[0], "groups") if len(fold.each) == 1 else "groups"
-    cells = ", ".join([*named, f"{_value(fold.measure)}{kept} AS v", f"count(s.v){kept} AS n"])
+    cells = ", ".join([*named, f"{value} AS v", f"{support} AS n"])
     grouped = f" GROUP BY {', '.join(named)}" if named else ""
     counts = fold.measure is Measure.COUNT
     name = plural if counts else f"{fold.measure.name.lower()}_of_{finer.name}"

@@ -473,7 +473,9 @@ class Fold(_message.Message):
     MEASURE_FIELD_NUMBER: _builtins.int
     HAVING_FIELD_NUMBER: _builtins.int
     measure: Global___Measure.ValueType
-    """What is computed of their values: COUNT, AVG, MIN, MAX, SUM, MEDIAN, STDDEV or RANGE."""
+    """What is computed of their values: COUNT, AVG, MIN, MAX, SUM, MEDIAN, STDDEV or RANGE; or SHARE, per cent of the finer groups
+    whose value stands as `having` says.
+    """
     @_builtins.property
     def each(self) -> _containers.RepeatedScalarFieldContainer[Global___Grouping.ValueType]:
         """The finer groups, beside `group_by`."""
