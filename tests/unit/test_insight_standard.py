@@ -325,6 +325,20 @@ def test_several_measures_are_several_plans(question: str, parts: list[tuple[Mea
     assert all(plan.scope == at("Tiantan") for plan in plans)
 
 
+def test_each_measure_may_have_a_device_of_its_own() -> None:
+    """Where devices stand behind their measures, each is computed for its own."""
+    first, second = several("max PM2.5 at Tiantan and min PM2.5 at Dongsi")
+    assert (first.measure, first.scope) == (Measure.MAX, at("Tiantan"))
+    assert (second.measure, second.scope) == (Measure.MIN, at("Dongsi"))
+
+
+def test_a_number_of_readings_can_stand_beside_a_measure() -> None:
+    """A count that is asked for with a measure is a plan of its own."""
+    mean, count = several("What is the average PM2.5 at Tiantan and how many readings are there?")
+    assert mean == TIANTAN
+    assert count == Plan("air", Measure.COUNT, scope=at("Tiantan"))
+
+
 @pytest.mark.parametrize(
     "question",
     [
@@ -355,6 +369,9 @@ def test_what_has_several_meanings_is_asked_back(question: str) -> None:
         "On how many days was the average PM2.5 between 100 and 150 at Tiantan?",
         "Which stations had an average PM2.5 above 80 and an average NO2 below 60?",
         "max of min of PM2.5",
+        "sum of the average PM2.5 of all stations",
+        "Did all stations exceed 300 PM2.5?",
+        "On how many days were all stations above 100 PM2.5?",
         "Average temperature of press-2 in January 2014?",
         "Which stations had an average PM2.5 for more than 5 hours?",
     ],

@@ -68,6 +68,7 @@ _DEPENDS: Final = (
     r"(?P<by>hours?\s+of\s+(?:the\s+)?day|times?\s+of\s+(?:the\s+)?day|days?\s+of\s+(?:the\s+)?week|weekdays?|wind\s+directions?|stations?|sites?|sensors?|rooms?)\b"
 )
 _HOW_MANY_LAST: Final = r"^\W*(?P<noun>[a-z]+s)\b(?P<rest>[^:;,?]*)(?:[:;,]|\s-)\s*how\s+many(?:\s+(?:are|were)\s+(?:there|they|these))?\W*$"
+_EACH_OF: Final = r"\b(?:(?:on|for|of|in)\s+)?(?:each|every)\s+(?:single\s+)?(?:one\s+)?of\s+the\s+(?:\w+\s+)?(?P<noun>hour|day|week|month)s\b(?:\s+(?:of|in))?"
 _OF_AVERAGE: Final = r"(?P<way>\b(?:above|below|over|under|exceed(?:s|ed|ing)?))\s+an?\s+(?P<measure>average|mean)\s+(?:value\s+)?of\s+(?P<n>-?\d)"
 _MEASURED: Final = r"\b(?:average|mean|avg|median|max\w*|min\w*|highest|lowest|total|sum|standard|percentile|peak)\b"
 _USUALLY: Final = r"\b(?:mostly|usually|mainly|typically|normally)\b"
@@ -87,6 +88,7 @@ def plainly(question: str, names: NameReader, assumptions: list[str]) -> str:
         question = re.sub(r"\bmost\s+polluted\b", "worst", question, flags=re.IGNORECASE)
         question = re.sub(r"\bleast\s+polluted\b", "cleanest", question, flags=re.IGNORECASE)
     question = re.sub(_HOW_MANY_LAST, r"how many \g<noun> \g<rest>", question, flags=re.IGNORECASE)
+    question = re.sub(_EACH_OF, r"for each \g<noun> ", question, flags=re.IGNORECASE)
     question = re.sub(_OF_AVERAGE, r"on \g<measure> \g<way> \g<n>", question, flags=re.IGNORECASE)
     if (found := re.search(_DEPENDS, question, re.IGNORECASE)) is not None:
         measure = "" if re.search(_MEASURED, found["what"], re.IGNORECASE) else "average "

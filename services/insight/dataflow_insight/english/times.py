@@ -63,7 +63,7 @@ def read_times(sheet: Sheet, clock: Clock, assumptions: list[str]) -> Times:
     day = Joiner(board, clock).join()
     ranges = Ranges(board, clock, day).read()
     sheet.take_all(
-        rf"\b(?:over\s+)?(?:the\s+)?(?:course\s+of|hours?\s+(?:of|from|between)|hours?)\s+(?=(?:{MOMENT}|{RECURRING}))(?<!\bper\s)"
+        rf"(?<!each\s)(?<!every\s)(?<!per\s)(?<!by\s)(?<!many\s)(?<!which\s)\b(?:over\s+)?(?:the\s+)?(?:course\s+of|hours?\s+(?:of|from|between)|hours?)\s+(?=(?:{MOMENT}|{RECURRING}))(?<!\bper\s)"
     )
     assumptions += board.notes
     return Times(tuple(ranges), tuple(board.recurring), tuple(board.moments))

@@ -128,7 +128,9 @@ class IntentReader:
         """Reads which device, each device, all of them."""
         sheet, groups, intent = self._sheet, self._groups, self._intent
         text = sheet.low
-        if self._take(r"\bindividually\b|\bseparately\b|\brespectively\b|\beach\b"):
+        if self._take(
+            r"\bindividually\b|\bseparately\b|\brespectively\b|\beach\b(?=\W*(?:$|[,;]))|\b(?:for|of|at|from)\s+each\b(?=\W*(?:$|[,;]))|\beach\b(?=\s+(?:have|has|had|send|sent|report|reported|deliver|delivered|record|recorded)\b)"
+        ):
             self._per_device()
         if self._take(
             rf"\b(?:give|list|show|name|print)\s+(?:me\s+)?(?:all\s+(?:of\s+)?(?:the\s+)?{DEVICE_NOUN}\b|(?:the\s+)?{DEVICE_NOUN}(?=\W*$))"

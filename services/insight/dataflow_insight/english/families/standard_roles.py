@@ -103,7 +103,8 @@ def check_list(words: list[Word], text: str) -> None:
         return
     for left, right in pairwise(words):
         between = text[left.end : right.start]
-        nested = re.fullmatch(r"\s*of\s+(?:the\s+|all\s+)*", between) is not None
+        led = between if not text[left.start : left.end].endswith(" of") else f" of{between}"
+        nested = re.fullmatch(r"\s*of\s+(?:the\s+|all\s+)*", led) is not None
         bare = not between.strip() and not (left.extreme and right.extreme)
         if nested or bare:
             raise Refusal(unclear("It is not clear of which values the first measure is; daily ones, perhaps?"))

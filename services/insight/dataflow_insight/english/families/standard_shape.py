@@ -14,14 +14,21 @@ from dataflow_insight.english.families.standard_intent import Intent
 from dataflow_insight.english.families.standard_measures import Word
 from dataflow_insight.english.families.standard_pairs import Named, pairs
 from dataflow_insight.english.families.standard_roles import Roles, check_list, roles
+from dataflow_insight.english.lexicon import DEVICE_NOUN
 from dataflow_insight.english.names import adds_up
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, needs_field, two_things, unclear, which_of
+from dataflow_insight.english.sheet import DEVICE
 from dataflow_insight.plans.plan import Comparison, Focus, Fold, Grouping, Measure, Plan, Scope
 
 _VALUE_ASKED = r"\bwhat\s+(?:was|is|were)\s+(?:the\s+)?(?!time|timestamp|station|sensor|device|date|day|hour|moment)|^(?:the\s+)?(?:highest|lowest|largest|smallest|hottest|coldest|warmest|strongest|max\w*|min\w*|peak)\b"
 
 
+_ALL_DEVICES = (
+    rf"(?<!at\s)(?<!over\s)(?<!across\s)(?<!for\s)(?<!from\s)(?<!of\s)\b(?:all|every|each|both)\s+(?:(?:of\s+)?the\s+)?(?:\w+\s+)?{DEVICE_NOUN}\s+(?:exceed\w*|have|had|has|were|was|are|is|be|been|report(?:ed)?|record(?:ed)?|measured?|saw|see|show\w*|stay\w*|remain\w*|go|went|above|below|over|under|drop\w*|fall|fell)\b"
+    rf"|\bat\s+(?:both|all)\b.*\b(?:at\s+the\s+same\s+time|simultaneously)\b"
+)
+_COUNTED_TOO = r"\b(?:number|count)\s+of\s+(?:readings|measurements|records|rows|samples|observations)\b|\bhow\s+many\s+(?:readings|measurements|records|rows|samples|observations)\b"
 _OF_SUMS = frozenset({Measure.AVG, Measure.MEDIAN, Measure.MAX, Measure.MIN})
 
 
@@ -61,6 +68,9 @@ class Shape:
             scope=self.scope,
             time_zone=self.reading.zone.key,
         )
+        every = Grouping.DEVICE not in self.groups.per and re.search(_ALL_DEVICES, self.reading.text)
+        if every and self.reading.conditions:
+            raise Refusal(unclear("What holds for all devices at once cannot be computed."))
         plans = self._kind()(plan)
         limits = (
             limit for plan in plans for limit in (plan.having, plan.fold.having if plan.fold is not None else None)
@@ -120,6 +130,8 @@ class Shape:
         if (intent.count or intent.how_often) and groups.counted is None:
             if intent.how_often and groups.each is not None and self.arranger.limit is not None:
                 groups.counted = groups.each
+            elif intent.count and not self._is_grouped and re.search(_COUNTED_TOO, self.reading.text):
+                return self._with_count
             else:
                 raise Refusal(two_things())
         if computed and not (len(computed) == len(intent.extremes) and self._amount()):
@@ -172,6 +184,19 @@ class Shape:
                 replace(plan, measure=measure, field=item.name, assumptions=(*plan.assumptions, note))
             ),
         )
+
+    @property
+    def _is_grouped(self) -> bool:
+        groups = self.groups
+        return bool(groups.per or groups.which or groups.each or groups.rank or groups.place or self.arranger.having)
+
+    def _with_count(self, plan: Plan) -> tuple[Plan, ...]:
+        """Measures, and how many readings there are beside them, in the order of the question."""
+        found = re.search(_COUNTED_TOO, self.reading.text)
+        assert found is not None
+        computed = self._computed(plan)
+        counted = self.arranger.arrange(plan)
+        return (counted, *computed) if found.start() < self.intent.words[0].start else (*computed, counted)
 
     def _folded_count(self, plan: Plan) -> tuple[Plan, ...]:
         """Computes something of numbers of readings: "the average number of readings per day"."""
@@ -230,9 +255,12 @@ class Shape:
         return self._of_each(plan, found, directions)
 
     def _of_each(self, plan: Plan, found: Roles, directions: tuple[int, ...]) -> tuple[Plan, ...]:
-        plans = []
+        plans: list[Plan] = []
+        devices = self._own_devices(list(found.values))
         folds: list[Measure | None] = [folded.measure for folded in found.folds] or [None]
-        for word, item in pairs(list(found.values), self.fields):
+        for index, (word, item) in enumerate(pairs(list(found.values), self.fields)):
+            if devices:
+                plan = replace(plan, scope=replace(plan.scope, device_ids=(devices[index],)))
             measure = word.measure
             each_before = self.groups.each is not None and word.start < self.groups.each_at
             if (
@@ -285,6 +313,26 @@ class Shape:
             return 1 if self.groups.upward else -1
         return self.intent.comparative if self.arranger.choosing else 0
 
+    def _own_devices(self, words: list[Word]) -> tuple[str, ...]:
+        """Returns the device of each measure where every measure has its own ("max at A and min at B"); else none."""
+        devices = self.reading.devices
+        paired = pairs(words, self.fields)
+        if (
+            len(devices) < 2
+            or len(paired) != len(devices)
+            or self._is_grouped
+            or self.groups.counted is not None
+            or self.intent.when
+        ):
+            return ()
+        starts = {named.field.name: named.start for named in self.fields}
+        spots = [found.start() for found in re.finditer(DEVICE, self.reading.sheet.visible)]
+        begins = [word.start if len(words) == len(devices) else starts[item.name] for word, item in paired]
+        if len(spots) != len(devices):
+            return ()
+        ordered = [place for pair in zip(begins, spots, strict=True) for place in pair]
+        return tuple(devices) if ordered == sorted(ordered) else ()
+
     def _adjective_alone(self, found: Roles) -> bool:
         """Whether groups are chosen by "warmest" alone, which may be their average or their extreme."""
         group = self.groups.which
@@ -328,10 +376,14 @@ class Shape:
     def _extremes(self, plan: Plan) -> tuple[Plan, ...]:
         unique = list({word.measure: word for word in self.intent.words}.values())
         check_list(unique, self.reading.text)
-        return tuple(
-            self._extreme(replace(plan, measure=word.measure, field=item.name))
-            for word, item in pairs(unique, self.fields)
-        )
+        devices = self._own_devices(unique)
+        plans = [replace(plan, measure=word.measure, field=item.name) for word, item in pairs(unique, self.fields)]
+        if devices:
+            return tuple(
+                replace(one, scope=replace(one.scope, device_ids=(device,)))
+                for one, device in zip(plans, devices, strict=True)
+            )
+        return tuple(self._extreme(one) for one in plans)
 
     def _extreme(self, plan: Plan) -> Plan:
         intent, groups = self.intent, self.groups
