@@ -89,6 +89,21 @@ QUESTIONS: Final = (
 """About the whole contract."""
 
 
+NAME_LIES: Final = (
+    "The average temp was 31337.25.",
+    "The highest temp was 31337.25 at noon.",
+    "It was the highest temp was 31337.25 at noon.",
+    "The average temp was 31337.25 °C.",
+    "There were 31337.25 readings.",
+    "The average temp was -1.",
+    "The average temp was 12 %.",
+    "The average temp on 2014-01-16 was {{0:0:1}}.",
+    "The average temp was 31337.25 according to {{0:0:0}}.",
+    *(f"The average temp was {{{{0:{row}:0}}}}." for row in range(len(DEVICES))),
+)
+"""What a model may say where devices call themselves numbers, times and sentences."""
+
+
 def device_questions() -> list[str]:
     """Returns questions that spell each device, in three ways."""
     ways = ("What was the average temp at {}?", 'How many readings did "{}" send?', "latest temp of {}")
