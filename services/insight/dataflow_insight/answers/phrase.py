@@ -36,7 +36,7 @@ def phrase(computed: "Computed", question: str = "", joined: Contract | None = N
     if is_empty(plan, table):
         return [Draft(nothing_stored().text)]
     told = Told(computed, question, joined)
-    lead = _lead(computed, question) if plan.focus is Focus.YES_NO else ""
+    lead = _lead(computed, question) if plan.focus in {Focus.YES_NO, Focus.NO_YES} else ""
     drafts = _body(told, lead)
     if table.truncated:
         drafts.append(Draft(" The table was cut at its row limit; narrow the question to see all of it."))

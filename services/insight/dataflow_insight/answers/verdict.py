@@ -8,7 +8,7 @@ from dataflow_insight.answers.facts import Facts
 from dataflow_insight.answers.letters import plain
 from dataflow_insight.answers.numbers import find_numbers
 from dataflow_insight.answers.words import DOWN_QUESTION, LIMITS, NEGATION, UP_QUESTION
-from dataflow_insight.plans.plan import Measure
+from dataflow_insight.plans.plan import Focus, Measure
 from dataflow_insight.queries.query import Role
 
 _OFF: Final = frozenset(["empty", "off", "closed", "vacant", "unoccupied", "inactive", "free"])
@@ -50,7 +50,7 @@ def verdict(facts: Facts, question: str) -> bool | None:
     if not isinstance(value, int | float):
         return None
     if facts.plan.measure is Measure.CHANGE:
-        return _by_direction(asked, value)
+        return _as_planned(facts, asked, value)
     if facts.plan.measure is Measure.CORRELATION:
         return abs(value) >= _CORRELATED
     limited = _against_limit(facts, asked, value)
@@ -67,7 +67,18 @@ def _compared(facts: Facts, asked: str) -> bool | None:
     if len(facts.rows) != 1:
         return None
     difference = facts.cell(0, Role.DIFFERENCE)
-    return _by_direction(asked, difference) if isinstance(difference, int | float) else None
+    return _as_planned(facts, asked, difference) if isinstance(difference, int | float) else None
+
+
+def _as_planned(facts: Facts, asked: str, value: float) -> bool | None:
+    """Returns whether a difference goes the way that the plan asks for, or else the question: "cleaner" is less of some fields."""
+    match facts.plan.focus:
+        case Focus.YES_NO:
+            return value > 0
+        case Focus.NO_YES:
+            return value < 0
+        case _:
+            return _by_direction(asked, value)
 
 
 def _by_direction(asked: str, value: float) -> bool | None:
