@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 from dataflow_insight.catalogue.units import unit_named
 from dataflow_insight.english.concepts import concept_of_name
@@ -128,6 +129,7 @@ class Catalogue:
         return next((item for item in self.contracts if item.name == name), None)
 
 
+@lru_cache(maxsize=16_384)
 def key_of(text: str) -> str:
     """Returns what is left of a name when case, spaces and punctuation do not count ("PM2.5" -> "pm25")."""
     folded = unicodedata.normalize("NFKC", text).casefold()

@@ -7,6 +7,7 @@ that later patterns can refer to; everything else leaves a blank that no pattern
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 BLANK: Final = "\uf8ff"
@@ -86,7 +87,7 @@ class Sheet:
 
     def find(self, pattern: str) -> re.Match[str] | None:
         """Returns the first visible match."""
-        return re.search(pattern, self._visible)
+        return _compiled(pattern).search(self._visible)
 
     def take(self, pattern: str, group: int | str = 0) -> re.Match[str] | None:
         """Covers the first visible match (or one group of it) and returns it."""
@@ -122,6 +123,12 @@ class Sheet:
     def after(self, position: int, length: int = 40) -> str:
         """Returns the text, covered or not, that stands after a position."""
         return self.low[position : position + length]
+
+
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Keeps more patterns than `re` does (512): a question is held against more of them, and compiling is most of the time."""
+    return re.compile(pattern)
 
 
 def mark_of(base: int, index: int) -> str:
