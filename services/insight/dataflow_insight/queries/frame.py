@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from dataflow_insight.catalogue.catalogue import Contract, Field, Kind
 from dataflow_insight.catalogue.units import SECONDS, Conversion, conversion
@@ -9,7 +10,7 @@ from dataflow_insight.plans.plan import Difference, Measure, Plan, Scope
 from dataflow_insight.queries.parameters import Parameters
 from dataflow_insight.queries.query import quoted
 
-SUBTRACTED = frozenset({Measure.RANGE, Measure.CHANGE})
+SUBTRACTED: Final = frozenset({Measure.RANGE, Measure.CHANGE})
 """Measures that subtract values: whole numbers must not leave the range of bigint on the way."""
 
 

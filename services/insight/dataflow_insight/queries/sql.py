@@ -1,7 +1,8 @@
 """From a checked plan to SQL: every identifier comes from the catalogue and is quoted, every value is a parameter.
 
-The parts, from the inside out: rows in scope (`source`, `where`), a value for each group (`measures`, `picked`, `runs`; `rollups` and
-`indexed` where these are exact and faster), folds and comparisons of these (`folded`), and here the limits, ranks and names of what remains.
+The parts, from the inside out: rows in scope (`source`, `where`), a value for each group (`measures`, `picked`, `runs`;
+`rollups`, `extremes` and `indexed` where these are exact and faster), folds and comparisons of these (`folded`), and here the
+limits, ranks and names of what remains.
 """
 
 # ruff: noqa: S608 - texts are quoted names of the catalogue, aliases of these modules, and numbers of parameters
