@@ -10,7 +10,7 @@ FAMILY_WORDS: Final = (
     r"surg(?:e|es|ed|ing)|plung(?:e|es|ed)|plummet(?:s|ed)?|dip(?:s|ped)?|slumps?|collapses?|leap(?:s|t|ed)?|soar(?:s|ed)?|movements?|moves?|moved|"
     r"upwards?|downwards?|shift(?:s|ed)?|steps?|upticks?|swung|sank|sunk|sinks?|gains?|gained|loss|losses|lost|loses|net|"
     r"coefficients?|pearson|related|relations?(?:hips?)?|associat\w+|connect\w+|linked|links?|depend\w*|dependen\w+|inverse(?:ly)?|linear(?:ly)?|"
-    r"per\s?cent|percents?|quotas?|frequenc(?:y|ies)|whereas|otherwise|elsewhere|else|remaining|rest|others?|factors?|exceed\w*|surpass\w*|"
+    r"per\s?cent|percents?|quotas?|frequenc(?:y|ies)|whereas|otherwise|elsewhere|else|remaining|rest|others?|polluted|contaminated|dusty|cleaner|dirtier|dustier|factors?|exceed\w*|surpass\w*|"
     r"opposed|relative|comparison\w*|contrast|windier|calmer|calm|brighter|darker|milder|chillier|louder|noisier|quieter|damper|humid|windy|dry|wet|rainy|"
     r"frost|frosty|froze|cold|mild|stormy|together|simultaneously|respectively|true|same|instead"
 )

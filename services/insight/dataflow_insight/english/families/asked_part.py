@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dataflow_insight.english.lexicon import DEVICE_NOUN
+from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.sheet import DEVICE, Sheet
 from dataflow_insight.plans.plan import Focus, Grouping
 
@@ -17,6 +18,7 @@ _WHICH_DEVICE: Final = (
     rf"\b(?:(?:at|in|from|on|for)\s+)?(?:which|what)(?:\s+(?:one\s+)?of\s+(?:the|these|all|our)(?:\s+\w+)?)?\s+{DEVICE_NOUN}\b|"
     rf"\b(?:and\s+)?where(?:abouts)?\b|\bwhich\s+of\s+(?={DEVICE})"
 )
+_SIDE_BY_SIDE: Final = rf"^\s*compare\b|\bcomparison\s+of\b|\bside\s+by\s+side\b|\b(?:versus|vs\.?)(?=\s+(?:at\s+|in\s+|that\s+(?:at|in|of)\s+)?{DEVICE})"
 _START: Final = r"\b(?:start(?:s|ed|ing)?|begin(?:s|ning)?|began|begun|set(?:s)?\s+in)\b"
 _END: Final = r"\b(?:end(?:s|ed|ing)?|stop(?:s|ped)?|finish(?:es|ed)?)\b"
 _WHEN: Final = (
@@ -47,6 +49,7 @@ class AskedPart:
 def read_asked_part(sheet: Sheet) -> AskedPart:
     """Covers the words that say which part is asked for, and those that ask for its length."""
     sheet.take_all(r"\b(?:saw|shows?|showed|experienced|faced|suffered)\b")
+    sheet.take_all(_SIDE_BY_SIDE)
     each = bool(sheet.take_all(_EACH_DEVICE))
     opening = _opening(sheet)
     length = bool(sheet.take_all(_LENGTH))
@@ -79,3 +82,13 @@ def _opening(sheet: Sheet) -> str:
     if value is not None:
         found.append((value.start(), "value"))
     return min(found)[1] if found else "value"
+
+
+def for_each(reading: Reading, asked: AskedPart) -> tuple[Grouping, ...]:
+    """Returns the grouping of an answer: each device where several are named, unless they are meant together."""
+    if asked.each_device or asked.focus is not Focus.VALUE or len(reading.devices) < 2:
+        return asked.group_by
+    if re.search(r"\b(?:together|combined|overall|altogether|in\s+total|either|any\s+of)\b", reading.text):
+        return ()
+    reading.assumptions.append("one answer for each device named")
+    return (Grouping.DEVICE,)

@@ -23,9 +23,7 @@ _OWN_FIELD: Final[tuple[tuple[str, str], ...]] = (
     (r"louder|noisier|quieter", "noise"),
     (r"(?:more|less)\s+humid|damper", "humidity"),
 )
-_ADJECTIVE: Final = (
-    rf"(?:(?:more|less)\s+(?:humid|windy)|windier|calmer|chillier|damper|wetter|drier|dryer|{COMPARATIVE})"
-)
+_ADJECTIVE: Final = rf"(?:(?:more|less)\s+(?:humid|windy|polluted|contaminated|dusty)|windier|calmer|chillier|damper|wetter|drier|dryer|{COMPARATIVE})"
 _COMPARES: Final = re.compile(
     rf"(?<!\bor\s)(?<!\band\s)(?<!\bno\s)(?<!\bnot\s)\b(?:{_ADVERB}\s+)*(?P<word>{_ADJECTIVE})\b(?!\s+than\s+(?:or\s+equal|(?:minus\s+)?-?(?:\d|zero\b|freezing\b)))"
 )

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from dataflow_insight.english.families.asked_part import read_asked_part
+from dataflow_insight.english.families.asked_part import for_each, read_asked_part
 from dataflow_insight.english.families.device_rank import read_device_rank
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, two_things, unclear
@@ -65,7 +65,7 @@ def plan(reading: Reading) -> Plan | None:
         field=fields[0].name,
         other_field=fields[1].name,
         scope=scope,
-        group_by=(Grouping.DEVICE,) if rank else asked.group_by,
+        group_by=(Grouping.DEVICE,) if rank else for_each(reading, asked),
         rank=rank,
         time_zone=reading.zone.key,
         focus=Focus.DEVICE if rank else asked.focus,

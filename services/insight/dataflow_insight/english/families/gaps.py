@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from dataflow_insight.english.families.asked_part import read_asked_part
+from dataflow_insight.english.families.asked_part import for_each, read_asked_part
 from dataflow_insight.english.lexicon import READING_NOUN
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, two_things, unclear
@@ -75,7 +75,7 @@ def plan(reading: Reading) -> Plan | None:
         measure=Measure.GAP,
         field=fields[0].name if fields else "",
         scope=scope,
-        group_by=asked.group_by,
+        group_by=for_each(reading, asked),
         time_zone=reading.zone.key,
         focus=asked.focus,
     )

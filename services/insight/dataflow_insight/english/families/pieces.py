@@ -82,7 +82,7 @@ _PATTERNS: Final[tuple[tuple[Kind, str], ...]] = (
     (Kind.RECURRING, rf"(?P<prep>(?:on|at|in|during|by|over|for|of)\s+)?{_THE}{_RECURRING}(?:\s*\((?=[^()]*[\d\ue000-\ue3ff])[^()]*\))?(?:{_TO}{RECURRING})?"),
     (Kind.TIME, rf"(?P<prep>(?:on|in|at|during|for|of|from|over|since|before|after|until|till|throughout|within)\s+)?{_THE}(?:(?:day|month|week|year|period|date)s?\s+(?:of\s+)?)?{MOMENT}(?:\s*\((?=[^()]*[\d\ue000-\ue3ff])[^()]*\))?(?:{_TO}{MOMENT})?(?:'s)?"),
     (Kind.DEVICE, rf"(?P<prep>(?:at|in|for|of|from|on|by|near)\s+)?{_THE}(?:{DEVICE_NOUN}\s+)?{DEVICE}(?:'s)?(?:\s+{DEVICE_NOUN}\b)?"),
-    (Kind.LIMIT, rf"(?P<prep>(?:(?:(?:in|during|for|on|over|of)\s+)?(?:the\s+|those\s+|all\s+)?(?:hours|readings|days|times|periods|values|measurements)\s+)?(?:when(?:ever)?|while|if|where|given(?:\s+that)?|with|without|under|as\s+long\s+as)\s+){_TO_BOUNDARY}"),
+    (Kind.LIMIT, rf"(?P<prep>(?:(?:(?:in|during|for|on|over|of)\s+)?(?:the\s+|those\s+|all\s+)?(?:hours|readings|days|times|periods|values|measurements)\s+)?(?:when(?:ever)?|while|if|where|given(?:\s+that)?|with(?!\s+(?:the\s+)?{FIELD}\s*(?:$|[?.,]|than\b|at\b|in\b|on\b|compared\b))|without|under|as\s+long\s+as)\s+){_TO_BOUNDARY}"),
     (Kind.LIMIT, rf"(?P<prep>(?:in|on|during|for|at|over|under|of)\s+(?:the\s+)?){_ADJECTIVE_HOURS}"),
     (Kind.LIMIT, rf"(?P<prep>(?:for|at|in|under|of)\s+){_FIELD_LIMIT}"),
 )  # fmt: skip

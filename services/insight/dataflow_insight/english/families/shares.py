@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from dataflow_insight.english.conditions import Found
-from dataflow_insight.english.families.asked_part import read_asked_part
+from dataflow_insight.english.families.asked_part import for_each, read_asked_part
 from dataflow_insight.english.families.device_rank import read_device_rank
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, needs_field, two_things, unclear
@@ -74,7 +74,7 @@ def plan(reading: Reading) -> Plan | None:
         return replace(plan, group_by=(Grouping.DEVICE,), rank=1 if top else -1, focus=Focus.DEVICE)
     if ranked is not None or asked.focus is not Focus.VALUE:
         raise Refusal(two_things())
-    return replace(plan, group_by=asked.group_by)
+    return replace(plan, group_by=for_each(reading, asked))
 
 
 def _missing(reading: Reading) -> Plan:

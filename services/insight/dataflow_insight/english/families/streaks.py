@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from dataflow_insight.english.families.asked_part import read_asked_part
+from dataflow_insight.english.families.asked_part import for_each, read_asked_part
 from dataflow_insight.english.families.device_rank import read_device_rank
 from dataflow_insight.english.families.neighbours import neighbour_limit
 from dataflow_insight.english.names import adds_up
@@ -96,7 +96,7 @@ def plan(reading: Reading) -> Plan | None:
         holding=holding,
         scope=replace(scope, conditions=()),
         neighbour_within=neighbour_limit(reading.contract),
-        group_by=(Grouping.DEVICE,) if rank else asked.group_by,
+        group_by=(Grouping.DEVICE,) if rank else for_each(reading, asked),
         rank=rank,
         time_zone=reading.zone.key,
         focus=Focus.DEVICE if rank else asked.focus,

@@ -19,7 +19,7 @@ from dataflow_insight.english.names import adds_up
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, two_things, unclear, unknown_field
 from dataflow_insight.english.sheet import FIELD
-from dataflow_insight.plans.plan import Focus, Grouping, Plan, Scope
+from dataflow_insight.plans.plan import Focus, Grouping, Measure, Plan, Scope
 
 _MEASURED: Final = re.compile(
     r"\b(?:averages?|averaged|mean|avg|medians?|maxim\w+|max|minim\w+|min|highest|lowest|peaks?|peaked|total|sum|how\s+many|number|counts?|"
@@ -84,6 +84,10 @@ def plan(reading: Reading) -> Plan | None:
         raise Refusal(unclear("The two sides of the comparison do not ask for the same."))
     if first.scope == second.scope:
         raise Refusal(unclear("Both sides of the comparison are the same."))
+    if first.measure is Measure.CORRELATION and asked.focus in {Focus.YES_NO, Focus.NO_YES}:
+        raise Refusal(
+            unclear("It is not clear whether the coefficients or their sizes are compared; please ask for both.")
+        )
     assumptions = tuple(dict.fromkeys([*first.assumptions, *second.assumptions]))
     reading.sheet.cover(0, len(text))
     if asked.which:
