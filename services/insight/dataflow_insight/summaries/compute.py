@@ -44,6 +44,9 @@ _HOUR: Final = timedelta(hours=1)
 Filled: TypeAlias = Mapping[str, list[Line]]
 """How many values each field has and has not, by name."""
 
+_LOOKED_AT: Final = 5
+"""Devices whose first readings rule out counters."""
+
 _WORDS: Final = frozenset({Kind.TEXT, Kind.BOOLEAN})
 
 
@@ -177,9 +180,7 @@ async def _numbers(
     days = await bench.split(
         statements.days(scope, fields), {name: plans.of(Measure.AVG, name, hours=True) for name in names}
     )
-    counters = await bench.split(
-        statements.counters(scope, fields), {name: plans.of(Measure.CHANGE, name) for name in names}
-    )
+    counters = await _counters(bench, plans, scope, fields)
     found = []
     for item in fields:
         trend = next(iter(trends.get(item.name, ())), None)
@@ -198,7 +199,7 @@ async def _numbers(
                 trend=_trend(trend) if trend is not None else None,
                 change=_change(level, deviation),
                 course=_course(bench, plans.of(Measure.CHANGE, item.name), days.get(item.name, []), deviation),
-                counter=next((line for line in counters.get(item.name, ()) if _counts(line)), None),
+                counter=counters.get(item.name),
             )
         )
     return tuple(found)
@@ -246,6 +247,19 @@ def _course(bench: Bench, step: Plan, hours: list[Line], deviation: float | None
     own = replace(table.query, columns=names, roles=(Role.HOUR_OF_DAY, Role.PREVIOUS, Role.NEXT, Role.VALUE))
     row = tuple(table.rows[judged.step][place] for place in places)
     return Course(tuple(hours), judged, Line(bench.keep(step, Table(own, (row,)))))
+
+
+async def _counters(bench: Bench, plans: _Plans, scope: Scope, fields: list[Field]) -> dict[str, Line]:
+    """Returns what counters rose by. Few fields are: the first readings of some devices rule out the others."""
+    looked = await bench.look(statements.rises(scope, fields, _devices(scope)[:_LOOKED_AT]))
+    falls = {str(name): count for name, count in looked.rows}
+    found = {}
+    for item in fields:
+        if not falls.get(item.name):
+            line = Line(await bench.run(statements.counter(scope, item), plans.of(Measure.CHANGE, item.name)))
+            if _counts(line):
+                found[item.name] = line
+    return found
 
 
 def _counts(line: Line) -> bool:

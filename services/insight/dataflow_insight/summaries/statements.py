@@ -25,6 +25,9 @@ MAX_WORD: Final = 80
 MAX_COUNTED: Final = 200_000
 """With more items of a contract in quarantine, those of one stretch of time are not counted."""
 
+_SAMPLED: Final = 200
+"""Readings of a device in which a field that falls is seen to be no counter."""
+
 _REFUSED: Final = ["REFUSED", "UNPARSABLE", "UNSTORABLE"]
 
 
@@ -163,28 +166,50 @@ def days(scope: Scope, fields: Sequence[Field]) -> Query:
     return Query(sql, where.parameters, columns, roles)
 
 
-def counters(scope: Scope, fields: Sequence[Field]) -> Query:
-    """How each field goes from reading to reading of a device, one row for each field.
+def rises(scope: Scope, fields: Sequence[Field], devices: Sequence[str]) -> Query:
+    """How fields go from reading to reading at three places of the period, for some devices: what falls is no counter."""
+    where = _Where(scope)
+    third = scope.period.length / 3
+    places = where.parameter([scope.period.start + number * third for number in range(3)], "timestamptz[]")
+    few = where.parameter(list(devices), "text[]")
+    counts = ", ".join(
+        f"count(*) FILTER (WHERE c{number} < b{number} AND c{number} >= b{number} / 2)" for number in range(len(fields))
+    )
+    cells = ", ".join(f"r.{quoted(item.column)}::double precision AS c{number}" for number, item in enumerate(fields))
+    before = ", ".join(
+        f"lag(c{number}) OVER (PARTITION BY device_id, place ORDER BY event_time) AS b{number}"
+        for number in range(len(fields))
+    )
+    own = ", ".join(f"c{number}" for number in range(len(fields)))
+    sql = (
+        f"WITH sample AS (SELECT d.device_id, p.place, s.* FROM unnest({few}) AS d (device_id)"
+        f" CROSS JOIN unnest({places}) AS p (place) CROSS JOIN LATERAL"
+        f" (SELECT r.event_time, {cells} FROM {scope.table} r WHERE r.device_id = d.device_id"
+        f" AND {where} AND r.event_time >= p.place ORDER BY r.event_time LIMIT {_SAMPLED}) s),"
+        f" step AS (SELECT {own}, {before} FROM sample)"
+        f" SELECT f.field, f.falls FROM (SELECT {counts} FROM step) x ({own}) CROSS JOIN LATERAL"
+        f" unnest({where.parameter([item.name for item in fields], 'text[]')}, ARRAY[{own}]::bigint[]) AS f (field, falls)"
+    )
+    return Query(sql, where.parameters, ("field", "falls"), (Role.GROUP, Role.VALUE))
+
+
+def counter(scope: Scope, item: Field) -> Query:
+    """How a field goes from reading to reading of a device.
 
     A restart is a fall to less than half; what a counter shows then was counted since.
     """
     where = _Where(scope)
+    column = f"r.{quoted(item.column)}"
     sql = (
-        "WITH step AS (SELECT f.number, f.value,"
-        " lag(f.value) OVER (PARTITION BY f.number, r.device_id ORDER BY r.event_time, r.message_id) AS before"
-        f" FROM {scope.table} r CROSS JOIN LATERAL (VALUES {_values(fields)}) AS f (number, value)"
-        f" WHERE {where} AND f.value IS NOT NULL),"
-        " grouped AS (SELECT number, sum(CASE WHEN value < before THEN value ELSE value - before END) AS counted,"
+        f"WITH step AS (SELECT {column}::double precision AS value, lag({column}::double precision)"
+        " OVER (PARTITION BY r.device_id ORDER BY r.event_time, r.message_id) AS before"
+        f" FROM {scope.table} r WHERE {where} AND {column} IS NOT NULL)"
+        " SELECT sum(CASE WHEN value < before THEN value ELSE value - before END) AS counted,"
         " count(*) FILTER (WHERE value > before) AS rises, count(*) FILTER (WHERE value < before) AS restarts,"
-        " count(*) FILTER (WHERE value < before AND value >= before / 2) AS falls, min(value) AS lowest"
-        " FROM step GROUP BY number)"
-        " SELECT f.field, g.counted, g.rises, g.restarts, g.falls, g.lowest"
-        f" FROM grouped g JOIN unnest({where.parameter([item.name for item in fields], 'text[]')})"
-        " WITH ORDINALITY AS f (field, number) ON f.number = g.number ORDER BY f.number"
+        " count(*) FILTER (WHERE value < before AND value >= before / 2) AS falls, min(value) AS lowest FROM step"
     )
-    columns = ("field", "counted", "rises", "restarts", "falls", "lowest")
-    roles = (Role.GROUP, Role.VALUE, Role.SUPPORT, Role.SUPPORT, Role.SUPPORT, Role.SUPPORT)
-    return Query(sql, where.parameters, columns, roles)
+    columns = ("counted", "rises", "restarts", "falls", "lowest")
+    return Query(sql, where.parameters, columns, (Role.VALUE, *[Role.SUPPORT] * 4))
 
 
 def words(scope: Scope, fields: Sequence[Field]) -> Query:
@@ -215,25 +240,33 @@ def words(scope: Scope, fields: Sequence[Field]) -> Query:
 def gaps(scope: Scope, until: datetime) -> Query:
     """The longest times without readings of a device, its first and last stretch included, and the usual step.
 
+    The usual step is that of the contract where readings keep one, else the median of all steps: that takes another pass.
+
     Args:
         scope: Which readings.
         until: Where the last stretch ends: the period's end, or the present.
     """
     where = _Where(scope)
     last = where.parameter(until, "timestamptz")
+    cadence = scope.contract.cadence
+    usual = (
+        f"SELECT {where.parameter(cadence, 'interval')} AS step"
+        if cadence is not None
+        else "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY stop - start) AS step FROM quiet WHERE own AND stop > start"
+    )
     sql = (
-        "WITH sent AS MATERIALIZED (SELECT r.device_id, r.event_time AS start,"
-        " lead(r.event_time) OVER (PARTITION BY r.device_id ORDER BY r.event_time) AS next"
-        f" FROM {scope.table} r WHERE {where}),"
-        " usual AS (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY EXTRACT(EPOCH FROM next - start)::double precision)"
-        " AS seconds FROM sent WHERE next > start),"
-        f" quiet AS (SELECT device_id, start, coalesce(next, greatest({last}, start)) AS stop FROM sent"
-        " UNION ALL SELECT device_id, $1, min(start) FROM sent GROUP BY device_id)"
-        ' SELECT q.device_id, q.start, q.stop AS "end", EXTRACT(EPOCH FROM q.stop - q.start)::double precision AS seconds,'
-        " (EXTRACT(EPOCH FROM q.stop - q.start) / 60)::double precision AS minutes,"
-        " (EXTRACT(EPOCH FROM q.stop - q.start) / 3600)::double precision AS hours,"
-        " (EXTRACT(EPOCH FROM q.stop - q.start) / 86400)::double precision AS days, u.seconds AS usual_seconds"
-        f" FROM quiet q CROSS JOIN usual u ORDER BY q.stop - q.start DESC, q.start, q.device_id LIMIT {MAX_GAPS}"
+        "WITH quiet AS (SELECT r.device_id, coalesce(lag(r.event_time) OVER w, $1) AS start, r.event_time AS stop,"
+        f" lag(r.event_time) OVER w IS NOT NULL AS own FROM {scope.table} r WHERE {where}"
+        " WINDOW w AS (PARTITION BY r.device_id ORDER BY r.event_time)"
+        f" UNION ALL SELECT r.device_id, max(r.event_time), greatest({last}, max(r.event_time)), false"
+        f" FROM {scope.table} r WHERE {where} GROUP BY r.device_id),"
+        f" usual AS ({usual}),"
+        " longest AS (SELECT device_id, start, stop, stop - start AS length FROM quiet"
+        f" ORDER BY stop - start DESC, start, device_id LIMIT {MAX_GAPS}),"
+        " told AS (SELECT q.*, EXTRACT(EPOCH FROM q.length)::double precision AS seconds FROM longest q)"
+        ' SELECT q.device_id, q.start, q.stop AS "end", q.seconds, q.seconds / 60 AS minutes, q.seconds / 3600 AS hours,'
+        " q.seconds / 86400 AS days, EXTRACT(EPOCH FROM u.step)::double precision AS usual_seconds"
+        " FROM told q CROSS JOIN usual u ORDER BY q.length DESC, q.start, q.device_id"
     )
     columns = ("device_id", "start", "end", "seconds", "minutes", "hours", "days", "usual_seconds")
     roles = (Role.DEVICE, Role.START, Role.END, Role.VALUE, Role.SECONDS, Role.SECONDS, Role.SECONDS, Role.SECONDS)
