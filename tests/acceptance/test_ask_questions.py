@@ -75,15 +75,11 @@ def published() -> list[dict[str, Any]]:
     return [json.loads(line) for line in (DATA / "ask_published.jsonl").read_text().splitlines()]
 
 
-LATER = {"d08", "d09", "d11", "d12", "d13"}
-"""Questions of later issues: they need a median, a spread, days or differences, and are declined until then."""
-
-
 @pytest.mark.parametrize("case", published(), ids=lambda case: case["id"])
 async def test_published_question_is_answered_or_declined(ask: Asker, case: dict[str, Any]) -> None:
     """Each published question is right within its tolerance, or declined without a number."""
     asked = await ask(case["question"])
-    if case["answer_type"] == "none" or case["id"] in LATER:
+    if case["answer_type"] == "none":
         assert asked.kinds == ["started", "text", "finished"]
         assert asked.finished.decline
         assert not any(letter.isdigit() for letter in asked.text)
@@ -113,7 +109,7 @@ def check_answer(asked: Asked, answer: Any, tolerance: float) -> None:
             shown = [float(binding.text) for binding in asked.bindings if is_number(binding.text)]
             assert any(abs(number - answer) <= max(tolerance, 1e-9) for number in shown), asked.text
         case str():
-            assert answer in asked.cells[0]
+            assert any(str(cell).startswith(answer) for cell in asked.cells[0]), asked.cells
             assert answer in asked.text
         case _:
             pytest.fail(f"no check for {answer!r}")
