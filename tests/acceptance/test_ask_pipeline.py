@@ -50,7 +50,7 @@ def loaded(stack: LocalStack, full_cases: Path) -> LocalStack:
 def test_published_questions_are_right_or_declined(loaded: LocalStack, questions: list[dict[str, Any]]) -> None:
     """Each that can be answered is right within tolerance; the others are declined without a number."""
     for case in questions:
-        done = loaded.command("ask", case["question"], "--json", check=False)
+        done = loaded.command("ask", case["question"], "--time-zone", "UTC", "--json", check=False)
         answer = json.loads(done.stdout)
         if case["answer_type"] == "none":
             assert answer["decline"], case["id"]
