@@ -17,6 +17,7 @@ from dataflow_insight.asking.stream import Tell, produced
 from dataflow_insight.catalogue.catalogue import Catalogue
 from dataflow_insight.engines.engine import Asked, Desk, EngineError, Fallback
 from dataflow_insight.plans.plan import Decline, Declined
+from dataflow_mesh.errors import QueryTooExpensiveError
 from dataflow_mesh.testing import in_process_server
 
 from tests.ask_client import Asked as Answer
@@ -106,6 +107,22 @@ async def test_text_is_replaced_where_the_model_breaks_off() -> None:
     assert answer.kinds[first:] == ["replaced", "plan", "result", "text", "finished"]
     assert [event.plan.index for event in answer.events if event.WhichOneof("event") == "plan"] == [0, 1]
     assert_local_answered(answer, pb.FALLBACK_UNAVAILABLE)
+
+
+async def test_a_plan_that_was_too_expensive_is_void() -> None:
+    """The asker was told of a plan without a result: it goes, and the local engine may know a cheaper one."""
+
+    class Expensive(Rows):
+        async def fetch_bounded(self, sql: str, *parameters: object, **more: Any) -> Sequence[Sequence[Any]]:
+            self.ran += 1
+            if self.ran == 1:
+                raise QueryTooExpensiveError
+            return [[24]]
+
+    async with asking(Scripted("gemini", counted), rows=Expensive()) as asker:
+        answer = await asker("How many readings are there?")
+    assert answer.kinds == ["started", "plan", "replaced", "plan", "result", "text", "finished"]
+    assert_local_answered(answer, pb.FALLBACK_LIMIT)
 
 
 async def test_text_without_any_support_is_replaced() -> None:

@@ -140,7 +140,7 @@ class Answering:
             "another engine answers",
             extra=fields("ask_fallback", engine=first.name, reason=failure.reason.name, detail=str(failure)),
         )
-        if attempt.text or desk.computed:
+        if attempt.text or desk.next_index:
             await tell(events.replaced(f"{first.name} failed: {failure}"))
         # The desk's catalogue may be newer than the question's.
         local = await self._local(desk.asked, tell, usage, desk.next_index)
