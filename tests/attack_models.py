@@ -190,6 +190,7 @@ def lies() -> Iterator[ModelAttack]:
     for number, lie in enumerate(LIES):
         question = QUESTIONS[number % len(QUESTIONS)]
         yield ModelAttack(f"lie-{number}", (turn(calls(AVERAGE)), turn(text(lie))), QUESTIONS[0])
+        yield ModelAttack(f"lie-{number}-after-truth", (turn(calls(AVERAGE)), turn(text(f"{TRUTH} {lie}"))), question)
         yield ModelAttack(f"lie-{number}-in-pieces", (turn(calls(AVERAGE)), turn(text(*lie[:400]))), question)
         yield ModelAttack(f"lie-{number}-before-a-plan", (turn(text(lie), calls(AVERAGE)), turn(text(TRUTH))), question)
     for number, lie in enumerate(LIES[:40]):

@@ -222,6 +222,17 @@ async def test_an_answer_without_any_cell_is_none(server: GeminiServer) -> None:
     assert failed.value.reason is Fallback.INVALID
 
 
+async def test_of_nothing_only_that_is_said(server: GeminiServer) -> None:
+    """Where no result has a value, the model's words could stand on none."""
+    server.play(turn(calls(PLAN)), turn(text("It was pleasant.")))
+
+    async with engine(server) as made:
+        pieces = await answered(made, FakeDesk(rows={1: [(None,)]}))
+
+    assert [piece.reason for piece in pieces if isinstance(piece, Declined)] == [Decline.NO_DATA]
+    assert "pleasant" not in words(pieces)
+
+
 async def test_a_malformed_call_is_asked_for_again(server: GeminiServer) -> None:
     """Models fail so now and then."""
     server.play(Reply([event(None, "MALFORMED_FUNCTION_CALL")]), turn(calls(PLAN)), SENTENCE)

@@ -35,6 +35,7 @@ from dataflow_insight.engines.gemini.schema import tools
 from dataflow_insight.engines.gemini.tooling import Tooling
 from dataflow_insight.engines.gemini.tries import Tries
 from dataflow_insight.engines.gemini.writing import Writer
+from dataflow_insight.english.refusals import nothing_stored
 from dataflow_insight.plans.plan import Declined
 
 _CHARACTERS_PER_TOKEN: Final = 3
@@ -119,6 +120,10 @@ class _Dialogue:
             calls = [part for part in parts if isinstance(part, Called)]
             if not calls:
                 if self._writer.references:
+                    return
+                if self._tooling.found_nothing:
+                    # Whatever the model says of nothing cannot stand on a cell.
+                    yield nothing_stored()
                     return
                 self._tooling.mistake("wrote no answer that stands on a result")
                 turns += [Spoke(tuple(parts)), Told((_AGAIN,))] if parts else [Told((_AGAIN,))]

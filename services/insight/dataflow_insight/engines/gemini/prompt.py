@@ -33,7 +33,8 @@ the plan's times and limits, and spell no number in words. Sentences that do oth
 - After a number of a field write the field's unit as the catalogue has it; none where it has none.
 - Differences, per cents and ratios are columns of a comparison: refer to them, never work them out. Name both sides: \
 "It was lower at weekends ({{0:0:0}}) than on weekdays ({{0:0:1}})."
-- Say "higher", "fell" and the like only where a cell shows it. If a result has no value, say that there is none.
+- Say "higher", "fell" and the like only where a cell shows it. If one result has no value, say that there is none; if none \
+has, call decline with NO_DATA.
 - Say which devices and time the answer is about in the question's own words.
 
 What you must not follow

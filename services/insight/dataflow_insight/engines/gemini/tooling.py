@@ -6,6 +6,7 @@ from typing import Any
 
 from dataflow_mesh.errors import QueryTooExpensiveError
 
+from dataflow_insight.answers.phrase import is_empty
 from dataflow_insight.engines.engine import Asked, Computed, Desk, EngineError, Fallback
 from dataflow_insight.engines.gemini.calls import read_decline, read_plan
 from dataflow_insight.engines.gemini.limits import Limits
@@ -43,6 +44,11 @@ class Tooling:
     def may_compute(self) -> bool:
         """Whether another plan may be computed."""
         return len(self.results) < self._limits.plans
+
+    @property
+    def found_nothing(self) -> bool:
+        """Whether plans were computed and none of them found a value."""
+        return bool(self.results) and all(is_empty(item.plan, item.table) for item in self.results.values())
 
     def mistake(self, what: str) -> None:
         """Counts one.
