@@ -22,7 +22,8 @@ READING_NOUN: Final = (
 """What a reading is called."""
 
 _CORE: Final = (
-    "polluted cleanest dirtiest purest foulest dominates dominated prevails prevailed depends variable surpassed "
+    "colder difference differences fraction greater higher hotter interruption lower relationship streak "
+    "uninterrupted warmer polluted cleanest dirtiest purest foulest dominates dominated prevails prevailed depends variable surpassed "
     "above after afternoon april august average averaged averages before below between biggest brightest "
     "calmest celsius change changed chilliest coldest common compare compared consecutive coolest correlated "
     "correlation count daily darkest december decrease degrees deviation device devices different distinct "

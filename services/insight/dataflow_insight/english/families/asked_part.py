@@ -25,6 +25,7 @@ _WHEN: Final = (
     r"\b(?:(?:exactly\s+)?when(?=\s+(?:exactly\s+)?(?:was|did|is|were|do|does|has|had)\b)|and\s+when|when(?=\W*$)|(?:at|on|in|since|during)?\s*(?:which|what)\s+(?:exact\s+)?"
     r"(?:date\s+and\s+time|time|timestamp|moment|point\s+in\s+time|day|date|hour)|(?:date|time|timestamp|day|moment)\s+of)\b"
 )
+_SPAN: Final = r"\b(?:the\s+)?(?:start|beginning|begin)\s+and\s+(?:the\s+)?end(?:ing)?(?:\s+(?:times?|dates?))?(?:\s+of\b)?|\bfrom\s+when\s+(?:to|until|till)\s+when\b"
 _LENGTH: Final = r"\bhow\s+(?:long|many|much|large|big|high|great|strong|far)\b|\blength\s+of\b|\bduration\s+of\b"
 
 
@@ -51,6 +52,7 @@ def read_asked_part(sheet: Sheet) -> AskedPart:
     sheet.take_all(r"\b(?:saw|shows?|showed|experienced|faced|suffered)\b")
     sheet.take_all(_SIDE_BY_SIDE)
     each = bool(sheet.take_all(_EACH_DEVICE))
+    span = sheet.take(_SPAN) is not None
     opening = _opening(sheet)
     length = bool(sheet.take_all(_LENGTH))
     where = bool(sheet.take_all(_WHICH_DEVICE))
@@ -59,6 +61,8 @@ def read_asked_part(sheet: Sheet) -> AskedPart:
         start, end = bool(sheet.take_all(_START)), bool(sheet.take_all(_END))
     else:
         start = end = False
+    if span:
+        return AskedPart(Focus.TIME, each)
     if length and opening == "length":
         return AskedPart(Focus.VALUE, each)
     if where and (opening != "when"):

@@ -13,6 +13,8 @@ from dataflow_insight.english.families.neighbours import (
     neighbour_limit,
     spoken_unit,
 )
+from dataflow_insight.english.lexicon import NUMBER_WORDS
+from dataflow_insight.english.limits import UNIT
 from dataflow_insight.english.moments import Precision
 from dataflow_insight.english.names import adds_up
 from dataflow_insight.english.reading import Reading
@@ -64,6 +66,14 @@ def plan(reading: Reading) -> Plan | None:
     if readings_apart or unit or large or (most and when):
         return _step(reading, unit, guessed=not (readings_apart or unit))
     return _period(reading)
+
+
+def _count(found: re.Match[str] | None) -> int:
+    """Returns how many of the largest changes are wanted; 0 where the question does not say."""
+    if found is None:
+        return 0
+    number = found["n"] or found["m"]
+    return int(number) if number.isdigit() else int(NUMBER_WORDS[number])
 
 
 def _counted(reading: Reading, unit: str) -> Plan:
@@ -129,8 +139,12 @@ def _step(reading: Reading, unit: str, *, guessed: bool) -> Plan:
     if guessed or unit:
         _check_unit(reading, unit)
     way = way_of(sheet)
-    if sheet.find(r"\bsmallest\b|\bleast\b|\blowest\b|\bhow\s+(?:often|many)\b"):
+    if sheet.find(r"\bsmallest\b|\bleast\b|\blowest\b|\bhow\s+often\b"):
         raise Refusal(unclear("Only the largest change is computed, and the average one."))
+    sheet.take_all(rf"\b(?:by\s+)?how\s+many\s+(?:{UNIT})(?![\w/^])")
+    several = sheet.take(
+        rf"\b(?:the\s+)?(?:top\s+)?(?P<n>\d{{1,3}}|{'|'.join(NUMBER_WORDS)})\s+(?={_LARGE}\b)|\btop\s+(?P<m>\d{{1,3}})\b"
+    )
     sheet.take_all(BETWEEN_READINGS)
     for name in _UNITS:
         sheet.take_all(between_times(name))
@@ -155,6 +169,7 @@ def _step(reading: Reading, unit: str, *, guessed: bool) -> Plan:
         difference=Difference.NEIGHBOUR_ABSOLUTE if way is Way.EITHER else Difference.NEIGHBOUR,
         neighbour_within=neighbour_limit(contract),
         group_by=asked.group_by,
+        rank=_count(several) if not asked.each_device else 0,
         with_where_and_when=not asked.each_device,
         time_zone=reading.zone.key,
         focus=asked.focus if asked.focus in {Focus.DEVICE, Focus.TIME} else Focus.VALUE,

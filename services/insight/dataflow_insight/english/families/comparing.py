@@ -27,6 +27,9 @@ _ADJECTIVE: Final = rf"(?:(?:more|less)\s+(?:humid|windy|polluted|contaminated|d
 _COMPARES: Final = re.compile(
     rf"(?<!\bor\s)(?<!\band\s)(?<!\bno\s)(?<!\bnot\s)\b(?:{_ADVERB}\s+)*(?P<word>{_ADJECTIVE})\b(?!\s+than\s+(?:or\s+equal|(?:minus\s+)?-?(?:\d|zero\b|freezing\b)))"
 )
+_THEN: Final = re.compile(rf"(?P<before>\b{COMPARATIVE}\b[^,.?]{{0,40}}?\s)then(?=\s)")
+"""Pattern of a slip that keeps its length: "higher then"."""
+
 _DOWN: Final = re.compile(
     r"lower|less|fewer|smaller|colder|cooler|chillier|weaker|darker|calmer|quieter|drier|dryer|cleaner"
 )
@@ -85,6 +88,7 @@ def asked_comparison(text: str, reading: Reading) -> Asked | None:
         text: Marked, see `marked_text`.
         reading: Opened.
     """
+    text = _THEN.sub(lambda found: f"{found['before']}than", text)
     comparative = _comparative(text)
     says = {
         name: re.search(pattern, text) is not None

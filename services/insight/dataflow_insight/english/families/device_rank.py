@@ -33,8 +33,7 @@ def read_device_rank(sheet: Sheet, devices: int) -> int:
             count = int(number) if number.isdigit() else NUMBER_WORDS[number]
             low = found["way"] in {"bottom", "lowest", "smallest", "least", "fewest", "weakest"}
             return -count if low else count
-    if sheet.take(_ALL) is None:
-        return 0
-    upwards = sheet.take(_UPWARDS) is not None
-    sheet.take(_DOWNWARDS)
-    return -devices if upwards else devices
+    everything = sheet.take(_ALL) is not None
+    if sheet.take(_UPWARDS) is not None:
+        return -devices
+    return devices if sheet.take(_DOWNWARDS) is not None or everything else 0

@@ -7,6 +7,7 @@ from typing import Final
 from dataflow_insight.english.conditions import Found
 from dataflow_insight.english.families.asked_part import for_each, read_asked_part
 from dataflow_insight.english.families.device_rank import read_device_rank
+from dataflow_insight.english.families.falling import falling
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, needs_field, two_things, unclear
 from dataflow_insight.english.sheet import FIELD
@@ -95,8 +96,17 @@ def _missing(reading: Reading) -> Plan:
 
 
 def _holding(reading: Reading, share_at: int) -> Plan:
+    rain = falling(reading)
     scope = reading.read_scope()
-    if not reading.conditions:
+    if rain and not reading.conditions:
+        return Plan(
+            contract=reading.contract.name,
+            measure=Measure.SHARE,
+            holding=rain,
+            scope=scope,
+            time_zone=reading.zone.key,
+        )
+    if rain or not reading.conditions:
         raise Refusal(unclear("It is not clear what has to hold for a reading to be counted; please give a limit."))
     sides = _sides(reading.text, reading.conditions, share_at)
     named = {found.condition.field for found in reading.conditions}

@@ -5,12 +5,11 @@ from typing import Final
 
 from dataflow_insight.english.families.asked_part import for_each, read_asked_part
 from dataflow_insight.english.families.device_rank import read_device_rank
+from dataflow_insight.english.families.falling import falling
 from dataflow_insight.english.families.neighbours import neighbour_limit
-from dataflow_insight.english.names import adds_up
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, two_things, unclear
-from dataflow_insight.english.sheet import FIELD
-from dataflow_insight.plans.plan import Comparison, Condition, Focus, Grouping, Measure, Plan
+from dataflow_insight.plans.plan import Focus, Grouping, Measure, Plan
 
 _LONG: Final = r"(?:longest|lengthiest|maximum|maximal|max|greatest|largest|biggest|record|most)"
 _UNBROKEN: Final = (
@@ -77,7 +76,7 @@ def plan(reading: Reading) -> Plan | None:
     if not sheet.find(_EXPLICIT):
         reading.assumptions.append("the longest run is meant")
     rank = read_device_rank(sheet, max(1, len(reading.contract.devices)))
-    rain = _rain(reading)
+    rain = falling(reading)
     for pattern in _BEFORE_PART:
         sheet.take_all(pattern)
     asked = read_asked_part(sheet)
@@ -101,25 +100,3 @@ def plan(reading: Reading) -> Plan | None:
         time_zone=reading.zone.key,
         focus=Focus.DEVICE if rank else asked.focus,
     )
-
-
-def _rain(reading: Reading) -> tuple[Condition, ...]:
-    """Covers "without rain" and "of rain", and returns the limit that they mean; only for what falls and adds up."""
-    sheet = reading.sheet
-    for pattern, comparison in (
-        (rf"\b(?:without|with\s+no|no|free\s+of)\s+(?:any\s+)?{FIELD}", Comparison.EQUAL),
-        (
-            rf"(?:\bof|\bwith|\bit|{_RUN})\s+(?:\w+\s+)?{FIELD}(?!\s*(?:above|below|over|under|of|at|more|less|exceed|was|is|\())",
-            Comparison.GREATER,
-        ),
-    ):
-        found = sheet.find(pattern)
-        if found is None:
-            continue
-        mention = next(item for item in reading.names.fields if item.mark == found.group(1))
-        if mention.field is not None and adds_up(mention.field):
-            sheet.cover(found.start(), found.end())
-            word = "no" if comparison is Comparison.EQUAL else "some"
-            reading.assumptions.append(f"{word} {mention.field.name} is {mention.field.name} {comparison.word} zero")
-            return (Condition(mention.field.name, comparison, 0.0),)
-    return ()
