@@ -7,8 +7,10 @@ from dataflow_insight.catalogue.catalogue import Kind
 from dataflow_insight.english.adjectives import Implied, implied_field
 from dataflow_insight.english.conditions import Found
 from dataflow_insight.english.families.standard_arrange import Arranger
-from dataflow_insight.english.families.standard_groups import GroupReader, Groups
-from dataflow_insight.english.families.standard_intent import Intent, IntentReader
+from dataflow_insight.english.families.standard_group_reader import GroupReader
+from dataflow_insight.english.families.standard_groups import Groups
+from dataflow_insight.english.families.standard_intent import Intent
+from dataflow_insight.english.families.standard_intent_reader import IntentReader
 from dataflow_insight.english.families.standard_limits import limit_on_all, limit_on_counts, limit_on_groups
 from dataflow_insight.english.families.standard_measures import (
     Word,
@@ -18,7 +20,8 @@ from dataflow_insight.english.families.standard_measures import (
     take_typical,
 )
 from dataflow_insight.english.families.standard_pairs import Named, check_list_of_fields
-from dataflow_insight.english.families.standard_shape import Shape
+from dataflow_insight.english.families.standard_question import Question
+from dataflow_insight.english.families.standard_shape import plans
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, which_of
 from dataflow_insight.plans.plan import Measure, Plan
@@ -81,7 +84,7 @@ def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
         coverage=intent.coverage,
     )
     arranger = Arranger(reading, intent, groups, limit, counted)
-    return Shape(reading, scope, intent, groups, fields, implied, arranger, universal).plans()
+    return plans(Question(reading, scope, intent, groups, fields, implied, arranger, universal))
 
 
 def _superlatives(reading: Reading, implied: Implied | None, intent: Intent) -> list[Named]:
