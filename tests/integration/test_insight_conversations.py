@@ -5,6 +5,7 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -220,6 +221,64 @@ async def test_of_two_questions_at_once_one_is_refused(pool: Pool) -> None:
         release.set()
         assert (await first).finished.kept
         assert (await viewer.ask("And then?", conversation_id)).finished.kept
+
+
+async def test_of_two_processes_only_one_answers_in_a_conversation(pool: Pool) -> None:
+    """Which process a question reaches makes no difference."""
+    begun, release = asyncio.Event(), asyncio.Event()
+    async with (
+        serving(pool, local=waiting(begun, release)) as first,
+        serving(pool) as second,
+        caller_of(first, "viewer-token") as here,
+        caller_of(second, "viewer-token") as there,
+    ):
+        conversation_id = await here.begin()
+        asked = asyncio.create_task(here.ask("Wait?", conversation_id))
+        await begun.wait()
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await there.ask("And then?", conversation_id)
+        assert code_of(refused) == "FAILED_PRECONDITION"
+        release.set()
+        await asked
+        assert (await there.ask("And then?", conversation_id)).finished.kept
+        assert (await here.get(conversation_id)).conversation.turn_count == 3
+
+
+async def test_a_dead_process_holds_a_conversation_for_a_while_only(viewer: Caller, pool: Pool) -> None:
+    """What nobody let go of is free when its answer could not come any more."""
+    conversation_id = await viewer.begin()
+    held = "UPDATE insight.conversation SET asking_id = gen_random_uuid(), asking_until = now() + $1::interval"
+    await pool.execute(held, timedelta(minutes=1))
+    with pytest.raises(grpc.aio.AioRpcError):
+        await viewer.ask("And then?", conversation_id)
+    await pool.execute(held, timedelta(seconds=-1))
+    assert (await viewer.ask("And then?", conversation_id)).finished.kept
+
+
+@pytest.mark.parametrize("new", [True, False])
+async def test_a_question_cancelled_while_it_takes_its_conversation_holds_nothing(
+    viewer: Caller, pool: Pool, postgres: str, new: bool
+) -> None:
+    """Whoever is cancelled while the claim is written may have written it, and lets go of it all the same."""
+    conversation_id = await viewer.begin()
+    blocker = await asyncpg.connect(postgres)
+    try:
+        async with blocker.transaction():
+            await blocker.execute("LOCK TABLE insight.conversation IN SHARE MODE")
+            request = pb.AskRequest(question="And then?")
+            if new:
+                request.new_conversation = True
+            else:
+                request.conversation_id = conversation_id
+            call = viewer.stub.Ask(request)
+            waits = "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            await until(pool, waits)
+            call.cancel()
+        await until(pool, "SELECT count(*) = 0 FROM insight.conversation WHERE asking_id IS NOT NULL")
+        assert (await viewer.ask("And then?", conversation_id)).finished.kept
+        assert len((await viewer.list()).conversations) == 1
+    finally:
+        await blocker.close()
 
 
 async def test_a_cancelled_question_lets_go_of_its_conversation(pool: Pool) -> None:
