@@ -4,7 +4,7 @@ from typing import Final
 
 from dataflow_insight.english.names import adds_up
 from dataflow_insight.english.reading import Reading
-from dataflow_insight.english.sheet import FIELD
+from dataflow_insight.english.sheet import BLANK, FIELD
 from dataflow_insight.plans.plan import Comparison, Condition
 
 _RUN: Final = r"(?:runs?|streaks?|stretch(?:es)?|spells?|periods?|phases?|episodes?|time|spans?)"
@@ -26,7 +26,7 @@ def falling(reading: Reading) -> tuple[Condition, ...]:
     for pattern, comparison in (
         (rf"\b(?:without|with\s+no|no|free\s+of)\s+(?:any\s+)?{FIELD}", Comparison.EQUAL),
         (
-            rf"(?:\bof|\bwith|\bit|{_RUN})\s+(?:\w+\s+)?{FIELD}(?!\s*(?:above|below|over|under|of|at\s+(?:least|most)|more|less|exceed|was|is|\(|values?|readings?|>|<|=))",
+            rf"(?:\bof|\bwith|\bit|{_RUN})\s+(?:\w+\s+)?{FIELD}(?!{BLANK})(?!\s*(?:above|below|over|under|of|at\s+(?:least|most)|more|less|exceed|was|is|\(|values?|readings?|>|<|=))",
             Comparison.GREATER,
         ),
     ):
