@@ -192,6 +192,10 @@ class GeminiServer:
         """Waits until no response is under way."""
         await self._until(lambda: self.open == 0)
 
+    async def left(self) -> None:
+        """Waits until no client has a connection."""
+        await self._until(lambda: not self._connections)
+
     async def asked(self, count: int) -> None:
         """Waits until so many requests have come."""
         await self._until(lambda: len(self.seen) >= count)
@@ -217,8 +221,9 @@ class GeminiServer:
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
-            del self._connections[task]
             writer.close()
+            del self._connections[task]
+            await self._note(0)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Takes one request; returns whether another one may follow on the connection."""

@@ -376,12 +376,13 @@ async def test_a_budget_of_tokens_ends_the_asking(server: GeminiServer) -> None:
 
 
 async def test_one_pool_serves_many_answers_and_is_closed(server: GeminiServer) -> None:
-    """Answers side by side; nothing is left under way."""
+    """Answers side by side; nothing is left under way, and with the engine go its connections."""
     server.play(lambda body: SENTENCE if len(body["contents"]) > 1 else turn(calls(PLAN)))
 
     async with engine(server) as made:
         texts = await asyncio.gather(*(answered(made, FakeDesk()) for _ in range(40)))
         await server.idle()
+    await server.left()
 
     assert {words(pieces) for pieces in texts} == {"The average was 104.57.\n"}
 

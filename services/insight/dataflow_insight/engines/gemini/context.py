@@ -42,15 +42,18 @@ def catalogue_json(asked: Asked, redactor: Redactor, limits: Limits, sample: Sam
     others: list[str] = []
     left = limits.context_characters
     for contract in ranked:
+        if left <= 0:
+            others.append(contract.name)
+            continue
         entry = _contract(contract, keys, mentioned, redactor, limits)
         if rows := sample.get(contract.name):
             entry["sample_readings"] = [dict(row) for row in rows]
         left -= len(quoted_json(entry))
         if left > 0:
             shown.append(entry)
-        elif len(others) < _MOST_NAMED:
+        else:
             others.append(contract.name)
-    return quoted_json({"contracts": shown, **({"more_contracts": others} if others else {})})
+    return quoted_json({"contracts": shown, **({"more_contracts": others[:_MOST_NAMED]} if others else {})})
 
 
 def turns_json(turns: Sequence[Turn], redactor: Redactor, limits: Limits) -> str:
