@@ -11,7 +11,7 @@ from dataflow_insight.english.names import Mention, NameReader
 from dataflow_insight.english.sheet import DEVICE, FIELD, Sheet
 from dataflow_insight.plans.plan import Comparison, Condition
 
-_BE: Final = r"(?:was|were|is|are|being|be|been|shows?|showed|shown|reads?|=|==|:|equals?)"
+_BE: Final = r"(?:was|were|is|are|being|be|been|shows?|showed|shown|reads?|=|:|equals?)"
 _AT: Final = DEVICE.replace("(", "(?:")
 _YES: Final = r"true|yes|on|opened|open|active|enabled|running|present|detected|triggered|occupied|wet|high|set"
 _NO: Final = r"false|no|off|closed|shut|inactive|disabled|stopped|absent|clear|unoccupied|vacant|empty|dry|low|unset"

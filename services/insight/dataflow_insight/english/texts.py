@@ -21,11 +21,11 @@ _DIRECTION: Final = rf"\b(?P<a>{_POINT})(?:[\s-]*(?P<b>{_POINT}))?(?:[\s-]*(?P<c
 _ABOUT_WIND: Final = r"\bwinds?\b|\bbl[oe]w|\bbreeze|\bgusts?\b|\bdirections?\b"
 _WIND_WORDS: Final = frozenset({"wind", "winds", "wind direction", "wind directions", "winddirection"})
 _VERBS: Final = (
-    r"was|were|is|are|being|be|equals?|equal|equalled|to|=|==|of|in|at|on|reads?|showed|shows?|said|says|set|that|which|"
+    r"was|were|is|are|being|be|equals?|equal|equalled|to|=|of|in|at|on|reads?|showed|shows?|said|says|set|that|which|"
     r"i\.?e\.?|namely|came|come|comes|coming|bl[oe]w|blows|blowing|blown|out|from|the|a|an|mostly|exactly|direction|directly|"
     r"either|one|value|state|status|did|does|do|has|had|with"
 )
-_JOINED: Final = r"(?:\s*(?:,|/|\bor\b|\band\b|\beither\b)\s*)+(?:(?:from|the|=)\s+)*"
+_JOINED: Final = r"(?:\s*(?:,|/|\bor\b|\band\b|\beither\b))+\s*(?:(?:from|the|=)\s+)*"
 _GROUP: Final = rf"{TEXT}(?:{_JOINED}{TEXT})*".replace("([\ue400", "(?:[\ue400")
 _NOT: Final = re.compile(
     r"(?:\bnot|n't|\bnever|!=|<>|≠|\bother\s+than|\banything\s+but|\bexcept)\s*(?:(?:from|in|to|the|equal|at)\s+)*$"
@@ -146,7 +146,7 @@ class TextReader:
 
     def _beside(self, item: Field, start: int, end: int) -> bool:
         """Whether the question names the field just before or behind a place."""
-        before = re.search(rf"{FIELD}(?:\s*(?:{_VERBS}|not)\b|[\s:='\"])*$", self._sheet.visible[:start])
+        before = re.search(rf"{FIELD}(?:\s*(?:(?:{_VERBS}|not)\b|[:='\"]))*\s*$", self._sheet.visible[:start])
         after = re.match(rf"[\s'\"-]*{FIELD}", self._sheet.visible[end:])
         return any(
             mention.field == item

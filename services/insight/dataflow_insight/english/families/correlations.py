@@ -15,11 +15,10 @@ _RELATION: Final = r"(?:relation(?:ship)?s?|associations?|connections?|links?|de
 _CLAIMS: Final = (
     rf"\b{_CORRELATION}\b",
     r"\bpearson(?:'s)?\b",
-    rf"\b{_RELATION}\b.*{FIELD}.*{FIELD}",
-    rf"{FIELD}.*{FIELD}.*\b{_RELATION}\b",
-    rf"{FIELD}.*\b{_RELATION}\b.*{FIELD}",
-    rf"{FIELD}\s*(?:\w+\s+)?depends?\s+(?:\w+\s+)?(?:up)?on\s+(?:the\s+)?{FIELD}|\bdoes\b.*{FIELD}.*\bdepend\b.*\bon\b.*{FIELD}",
 )
+_RELATES: Final = rf"\b{_RELATION}\b|\bdepends?\s+(?:\w+\s+)?(?:up)?on\b|\bdoes\b.*\bdepend\b"
+"""Words that claim a question with two fields, wherever those stand."""
+
 _MANNER: Final = (
     r"\b(?:(?:pearson(?:'s)?|linear(?:ly)?|statistical(?:ly)?|overall|correlation)\s+)*(?:coefficients?|correlation\s+r|pearson(?:'s)?(?:\s+r)?|linear(?:ly)?)\b|"
     r"\bhow\s+(?:strong(?:ly)?|close(?:ly)?|well|much|tight(?:ly)?|is|are|do|does|high)\b|\bhow\b|\bto\s+what\s+(?:extent|degree)\b|\bstrength\s+of\b|\bdegree\s+of\b|"
@@ -38,7 +37,8 @@ def plan(reading: Reading) -> Plan | None:
         ConditionError: A limit cannot be applied.
     """
     sheet = reading.sheet
-    if not any(sheet.find(pattern) for pattern in _CLAIMS):
+    relates = sheet.find(_RELATES) is not None and len(re.findall(FIELD, sheet.visible)) > 1
+    if not relates and not any(sheet.find(pattern) for pattern in _CLAIMS):
         return None
     rank = read_device_rank(sheet, max(1, len(reading.contract.devices)))
     asked = read_asked_part(sheet)
