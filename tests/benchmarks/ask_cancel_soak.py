@@ -1,6 +1,6 @@
 """Thousands of answers that nobody waits for: what do they leave behind?
 
-    .venv/bin/python -m tests.benchmarks.ask_cancel_soak [--count 10000] [--concurrency 16] [--warm-up 2000] [--model] [--json]
+    .venv/bin/python -m tests.benchmarks.ask_cancel_soak [--count 10000] [--concurrency 16] [--warm-up 10000] [--model] [--json]
 
 A Postgres with packaged readings and a real insight process; with --model also a server that speaks Gemini's format, slowly.
 Answers are left before the first event, after any event, while a query or the model works, by deadline, by closing the
@@ -183,7 +183,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--concurrency", type=int, default=16)
-    parser.add_argument("--warm-up", type=int, default=2_000)
+    parser.add_argument("--warm-up", type=int, default=10_000)
     parser.add_argument("--model", action="store_true", help="also with a model")
     parser.add_argument("--rows", type=int, default=_ROWS)
     parser.add_argument("--seed", type=int, default=1)
