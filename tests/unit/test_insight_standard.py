@@ -68,6 +68,10 @@ def several(question: str) -> list[Plan]:
             replace(TIANTAN, measure=Measure.MAX, with_where_and_when=True, rank=3),
         ),
         (
+            "top 3 PM2.5 readings at Tiantan with time",
+            replace(TIANTAN, measure=Measure.MAX, with_where_and_when=True, rank=3, focus=Focus.TIME),
+        ),
+        (
             "highest PM2.5 at Tiantan and its time",
             replace(TIANTAN, measure=Measure.MAX, with_where_and_when=True),
         ),

@@ -44,7 +44,7 @@ _PREFIXED: Final[tuple[tuple[str, Comparison], ...]] = (
     (rf"<=|=<|≤|\b{_LESS}\s+than\s+or\s+equal(?:\s+to)?|\bbelow\s+or\s+equal(?:\s+to)?", Comparison.LESS_OR_EQUAL),
     (rf"\b(?:(?:no|not)\s+{_LESS}\s+than|{_NOT}\s+(?:below|under)|at\s+least|(?:reach|hit)(?:es|ed|ing)?)", Comparison.GREATER_OR_EQUAL),
     (rf">=|=>|≥|\b{_MORE}\s+than\s+or\s+equal(?:\s+to)?|\babove\s+or\s+equal(?:\s+to)?", Comparison.GREATER_OR_EQUAL),
-    (rf">|\b(?:(?:strictly\s+|well\s+)?(?:above|over|beyond)|{_MORE}\s+than|{_EXCEED}|in\s+excess\s+of|went\s+over|crossed|crosses|topped|tops|top(?=\s+\d))", Comparison.GREATER),
+    (rf">|\b(?:(?:strictly\s+|well\s+)?(?:above|over|beyond)|{_MORE}\s+than|{_EXCEED}|in\s+excess\s+of|went\s+over|crossed|crosses|topped|tops|(?:(?<=average\s)|(?<=mean\s)|(?<=maximum\s)|(?<=median\s))top(?=\s+\d))", Comparison.GREATER),
     (rf"<|\b(?:(?:strictly\s+|well\s+)?(?:below|under|beneath)|{_LESS}\s+than|underneath)", Comparison.LESS),
     (rf"!=|<>|≠|\b(?:{_NOT}\s+(?:equal(?:\s+to)?|exactly)|(?:was|were|is|are)\s+not(?=\s+(?:minus\s+|-)?(?:\d|zero))|other\s+than(?=\s+(?:minus\s+|-)?(?:\d|zero))|different\s+from)", Comparison.NOT_EQUAL),
     (r"==?|(?<=[\ue100-\ue1ff\uf8ff]\s)of(?=\s+(?:exactly\s+)?(?:minus\s+|-)?\d)|\b(?:(?:was|were|is|be|being|are)\s+exactly|equal(?:s|ed)?(?:\s+to)?|exactly|(?:was|were|is|are|read|reads|showed|at)(?=\s+(?:minus\s+|-)?(?:\d|zero)))", Comparison.EQUAL),

@@ -23,7 +23,7 @@ from dataflow_insight.english.families.standard_pairs import Named, check_list_o
 from dataflow_insight.english.families.standard_question import Question
 from dataflow_insight.english.families.standard_shape import plans
 from dataflow_insight.english.reading import Reading
-from dataflow_insight.english.refusals import Refusal, which_of
+from dataflow_insight.english.refusals import Refusal, unclear, which_of
 from dataflow_insight.plans.plan import Measure, Plan
 
 _HOW_THE_AIR_WAS = (
@@ -54,6 +54,9 @@ def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
         intent.count = True
         way = Measure.MIN if "least" in often.group() else Measure.MAX
         intent.words.append(Word(often.start(), often.end(), way, adjective=True, amount=True))
+    if groups.rank and groups.which is None and groups.upward is not None and not intent.extremes:
+        way = Measure.MAX if groups.upward else Measure.MIN
+        intent.words.append(Word(0, 0, way, adjective=True))
     others = _superlatives(reading, implied, intent)
     universal = False
     if limit is None and (groups.which is not None or groups.counted is not None or intent.yes_no) and not intent.words:
@@ -123,6 +126,8 @@ def _fields(
         item = reading.reader.concept_field("temperature") if warmth is not None else None
         if item is not None:
             return [Named(item, 0)]
+    if implied is not None and found and implied.field.name not in found:
+        raise Refusal(unclear("It is not clear which of the fields is meant."))
     if implied is not None:
         found.setdefault(implied.field.name, Named(implied.field, implied.start, implied.end))
     if groups.value_field and not found and intent.words and intent.words[0].measure is Measure.MODE:

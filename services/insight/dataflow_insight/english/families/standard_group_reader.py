@@ -5,6 +5,7 @@
 
 import re
 from datetime import timedelta
+from typing import Final
 
 from dataflow_insight.catalogue.catalogue import Kind
 from dataflow_insight.english.families.standard_group_words import (
@@ -29,6 +30,8 @@ from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, two_things, which_of
 from dataflow_insight.english.sheet import FIELD
 from dataflow_insight.plans.plan import Grouping, Scope
+
+_COVERED_DAYS: Final = r"\b(?:what|which)\s+(?:dates|days)\b.*\b(?:cover(?:s|ed)?|span(?:s|ned)?|available|included?)\b|\b(?:what|which)\s+(?:dates|days)\s+(?:do|does|are|is)\s+(?:we|there|the)\s+(?:have\s+)?(?:data|readings)\b"
 
 
 class GroupReader:
@@ -105,6 +108,7 @@ class GroupReader:
         for pattern in (
             rf"\b(?:the\s+)?(?P<way>top|bottom|first|highest|lowest|best|worst)[\s-]+{NUMBER}\s+(?:of\s+(?:the\s+)?)?(?={self._noun}(?!\w))",
             rf"\b(?:the\s+)?(?P<way>top|bottom)[\s-]+{NUMBER}\b",
+            rf"\b(?:the\s+)?(?P<way>highest|lowest)[\s-]+{NUMBER}\b(?=\s+(?:{FIELD}|{READING_NOUN}))",
             rf"\b(?:which|what)\s+(?:are\s+|were\s+)?(?:the\s+)?{NUMBER}\s+(?={self._noun}(?!\w))",
             rf"\b(?:the\s+|any\s+|name\s+|list\s+)?{NUMBER}\s+(?={self._noun}\s+(?:with|that|which|having|where|on\s+which|when|of\s+(?:the\s+)?{either})\b)",
             rf"\b(?:the\s+)?{NUMBER}\s+(?=(?:{either})\s+(?:\w+\s+)?{self._noun}(?!\w))",
@@ -168,6 +172,8 @@ class GroupReader:
         if groups.which is not None or groups.some:
             return
         noun = self._noun
+        if re.search(_COVERED_DAYS, self._sheet.low):
+            return
         asked = self._sheet.find(
             rf"\b(?:(?:at|in|from|on|during|for|with|under|of)\s+)?(?:which|what|whose)[\s\uf8ff]+(?:(?:are|were)\s+(?=the\b))?(?:one\s+)?(?:of\s+)?(?:(?:the|these|all|two|three)\s+)*(?:particular\s+|exact\s+)?(?P<noun>{noun})(?!\w)(?!\s+and\s+(?:at\s+)?(?:(?:which|what)\s+)?(?:hour|time)\b)"
         )

@@ -13,7 +13,7 @@ from dataflow_insight.plans.plan import Comparison, GroupLimit
 
 _MEASURED: Final = (
     r"\b(?:averages?|averaged|averaging|avg|means?|medians?|maximums?|maxima|max|minimums?|minima|min|highest|lowest|peaks?|peaked|largest|smallest|"
-    r"(?<!in\s)totals?|totalled|totaled|sums?|standard\s+deviations?|std\s?dev|stdev|stddev|range|percentile|quartile|quantile|p\d\d)\b"
+    r"(?<!in\s)totals?(?!\s+(?:number|count|amount))|totalled|totaled|sums?|standard\s+deviations?|std\s?dev|stdev|stddev|range|percentile|quartile|quantile|p\d\d)\b"
 )
 _FILTER: Final = r"\b(?:when|while|whenever|if|with|having|for\s+which|in\s+which|during|hours?|but|or|where(?!\s+the\s+(?:average|mean|median|max|min|total|daily)))\b"
 _COUNTED: Final[tuple[tuple[str, Comparison], ...]] = (
