@@ -12,14 +12,14 @@ from zoneinfo import ZoneInfo
 
 from dataflow_insight.catalogue.catalogue import Catalogue, Contract
 from dataflow_insight.english.conditions import ConditionError
-from dataflow_insight.english.fragments import Fragment, opens_like_one, read_fragment, without_lead
+from dataflow_insight.english.fragments import Fragment, is_about_it, opens_like_one, read_fragment, without_lead
 from dataflow_insight.english.joins import meet, merged
 from dataflow_insight.english.moments import TimeError
 from dataflow_insight.english.planner import plan_question
 from dataflow_insight.english.reading import Reading
-from dataflow_insight.english.refusals import Refusal
+from dataflow_insight.english.refusals import Refusal, unclear
 from dataflow_insight.english.taken_over import put_together
-from dataflow_insight.plans.plan import Declined, Plan, TimeRange
+from dataflow_insight.plans.plan import Declined, Measure, Plan, TimeRange
 
 MAX_TURNS: Final = 8
 """Most earlier questions that are looked back at."""
@@ -59,7 +59,14 @@ def plan_in_conversation(
         if not isinstance(planned, Declined):
             note = f'this goes on from the question before: it was read as "{whole}"'
             return tuple(replace(plan, assumptions=(note, *plan.assumptions)) for plan in planned)
+    if not isinstance(alone, Declined) and _leans(question, alone):
+        return unclear("It is not clear how it goes on from the question before; please ask the whole question.")
     return alone
+
+
+def _leans(question: str, plans: tuple[Plan, ...]) -> bool:
+    """Returns whether a question that could stand alone would mean something else then: "and humidity?" is not the latest one."""
+    return is_about_it(question) or all(plan.measure in {Measure.LATEST, Measure.COVERAGE} for plan in plans)
 
 
 class _Talk:

@@ -6,7 +6,8 @@ from typing import Final
 
 from dataflow_insight.english.families.pieces import Kind, Piece, marked_text, pieces_of
 from dataflow_insight.english.fillers import FILLERS
-from dataflow_insight.english.lexicon import DEVICE_NOUN, READING_NOUN
+from dataflow_insight.english.lexicon import DEVICE_NOUN, ORDINALS, READING_NOUN
+from dataflow_insight.english.limits import UNIT
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.sheet import DEVICE, FIELD
 
@@ -22,8 +23,14 @@ _OPENS: Final = re.compile(
     r"|\b(?:instead|too|as\s+well)\W*$|\b(?:there|then|that\s+day|that\s+time)\W*$",
     re.IGNORECASE,
 )
+_PRONOUN: Final = re.compile(
+    r"^[\s,]*(?:when|where|which\s+\w+|how\s+(?:many|much|long)(?:\s+\w+)?|what)\s+(?:was|is|are|were|did|does)\s+(?:it|that|this|those|these|they)\b",
+    re.IGNORECASE,
+)
+"""Pattern of a question about "it": "when was that?", "when did it start?"."""
+
 _MEASURE: Final = (
-    r"(?:averages?|mean|avg|median|maximum|max|highest|largest|peak|minimum|min|lowest|smallest|total|sum|standard\s+deviation|stdev|std\s?dev|range|"
+    rf"(?:(?:(?:{'|'.join(ORDINALS)})[\s-]+)?(?:highest|lowest|largest|smallest)|averages?|mean|avg|median|maximum|max|highest|largest|peak|minimum|min|lowest|smallest|total|sum|standard\s+deviation|stdev|std\s?dev|range|"
     r"count|number\s+of\s+readings|how\s+many\s+readings|first|latest|newest|last\s+(?:value|reading))"
 )
 _SHIFT: Final = r"\b(?:the\s+)?(?:(?P<unit>day|week|month)\s+(?P<way>before|after|prior|earlier|later)|(?P<way2>previous|preceding|next|following|prior)\s+(?P<unit2>day|week|month))\b(?!\s+(?:yesterday|tomorrow))"
@@ -38,6 +45,10 @@ _EVERYWHERE: Final = rf"\b(?:(?:for|over|at|across|of|in|from)\s+)?(?:all|every)
 _NUMBER: Final = r"(?:above|below|over|under|at\s+least|at\s+most|more\s+than|less\s+than|higher\s+than|lower\s+than|exceeding|>=?|<=?)\s*(?:minus\s+|-)?\d+(?:[.,]\d+)?(?:\s*(?:%|°\s?[cf]|[a-zµμ]+/[a-z0-9³²]+|ppm|ppb|hpa|lux|mm|degrees?))?"
 _WHEN: Final = r"\b(?:(?:exactly\s+)?when|at\s+what\s+time|on\s+(?:which|what)\s+day)\b(?:\s+(?:was|did|is)\s+(?:that|it|this)(?:\s+(?:happen|occur|measured|be))?)?"
 _WHERE: Final = rf"\b(?:(?:at\s+)?(?:which|what)\s+{DEVICE_NOUN}|where)\b(?:\s+(?:was|did|is)\s+(?:that|it|this)(?:\s+(?:happen|occur|measured))?)?"
+_BORDER: Final = (
+    r"\b(?:and\s+)?when\s+(?:did|does)\s+(?:it|that|this)\s+(?:(?P<start>start|begin)|(?P<end>end|stop|finish))\b"
+)
+_IN_UNIT: Final = rf"\b(?:in|as)\s+(?:an?\s+)?(?:(?P<percent>per\s?cent(?:age)?|%)|(?P<unit>{UNIT}))(?![\w/^])"
 _EXCEPT: Final = rf"\b(?:without|except(?:\s+for)?|excluding|leaving\s+out|not\s+counting)\s+(?:the\s+)?(?:{DEVICE_NOUN}\s+)?{DEVICE}(?:\s*(?:,|and|or)\s*{DEVICE})*"
 _FILLING: Final = frozenset(
     {
@@ -52,6 +63,11 @@ _FILLING: Final = frozenset(
         "be",
         "look",
         "compare",
+        "compared",
+        "than",
+        "versus",
+        "vs",
+        "against",
         "other",
         "about",
         "if",
@@ -71,7 +87,9 @@ class Fragment:
         limit: A limit without its field ("above 300").
         everywhere: All devices.
         without: Devices that are left out.
-        asks: "when" or "where" of the value before.
+        asks: "when", "where", "start" or "end" of the value or run before.
+        unit: What the answer is to be given in ("in percent").
+        against: It is the second side of a comparison, or the second field ("than at B", "with temperature").
         time: A time that was counted from that of the question before.
         shift: "day", "week" or "month": a time to be counted; with `direction` -1 or 1.
         direction: See `shift`.
@@ -85,6 +103,8 @@ class Fragment:
     everywhere: bool = False
     without: str = ""
     asks: str = ""
+    unit: str = ""
+    against: bool = False
     time: str = ""
     shift: str = ""
     direction: int = 0
@@ -92,7 +112,12 @@ class Fragment:
 
 def opens_like_one(question: str) -> bool:
     """Returns whether a question begins or ends as one that goes on from another, even if it could stand alone."""
-    return _OPENS.search(question) is not None
+    return _OPENS.search(question) is not None or is_about_it(question)
+
+
+def is_about_it(question: str) -> bool:
+    """Returns whether a question asks about "it" or "that"."""
+    return _PRONOUN.match(question) is not None
 
 
 def without_lead(question: str) -> str:
@@ -121,8 +146,10 @@ def read_fragment(reading: Reading) -> Fragment | None:
     without = take(_EXCEPT)
     everywhere = take(_EVERYWHERE)
     group = take(_GROUP)
-    when = take(_WHEN)
-    where = None if when else take(_WHERE)
+    border = take(_BORDER)
+    when = None if border else take(_WHEN)
+    where = None if when or border else take(_WHERE)
+    unit_asked = take(_IN_UNIT)
     pieces: list[Piece] = []
     for kind in (Kind.LIMIT, Kind.RECURRING, Kind.TIME, Kind.DEVICE):
         for piece in pieces_of(text, kind):
@@ -139,7 +166,9 @@ def read_fragment(reading: Reading) -> Fragment | None:
         for word in re.findall(r"[^\W_]+", left)
         if word not in FILLERS and word not in _FILLING and not re.fullmatch(READING_NOUN, word)
     ]
-    found_any = pieces or any((shift, without, everywhere, group, when, where, limit, measure, field))
+    found_any = pieces or any(
+        (shift, without, everywhere, group, border, when, where, unit_asked, limit, measure, field)
+    )
     if words or not found_any or more is not None:
         return None
     written = reading.sheet.case
@@ -152,10 +181,24 @@ def read_fragment(reading: Reading) -> Fragment | None:
         limit=written[slice(*limit.span())] if limit is not None else "",
         everywhere=everywhere is not None,
         without=written[slice(*without.span())] if without is not None else "",
-        asks="when" if when is not None else "where" if where is not None else "",
+        asks=_asks(border) or ("when" if when is not None else "where" if where is not None else ""),
+        unit=_unit(unit_asked),
+        against=re.match(r"[\s,]*(?:than|with|to|versus|vs\.?|against|compared\s+(?:to|with))\b", text) is not None,
         shift=unit,
         direction=way,
     )
+
+
+def _asks(border: re.Match[str] | None) -> str:
+    if border is None:
+        return ""
+    return "start" if border["start"] else "end"
+
+
+def _unit(found: re.Match[str] | None) -> str:
+    if found is None:
+        return ""
+    return "in percent" if found["percent"] else f"in {found['unit']}"
 
 
 def _shift(found: re.Match[str] | None) -> tuple[str, int]:

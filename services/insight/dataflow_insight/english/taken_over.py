@@ -6,18 +6,25 @@ from typing import Final
 
 from dataflow_insight.english.families.pieces import Kind, Piece, marked_text, pieces_of
 from dataflow_insight.english.fragments import Fragment
+from dataflow_insight.english.lexicon import ORDINALS
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.sheet import FIELD
 
 _MEASURES: Final = re.compile(
     r"\b(?:averages?|mean|avg|medians?|maximum|max|highest|largest|peak|minimum|min|lowest|smallest|total|sum|standard\s+deviation|stdev|std\s?dev|range|latest|newest|first)\b"
 )
+_EXTREMES: Final = re.compile(
+    rf"\b(?:(?:{'|'.join(ORDINALS)})[\s-]+)?(?:maximum|max|highest|largest|peak|minimum|min|lowest|smallest|latest|newest|first)\b"
+)
+_MEANS: Final = re.compile(r"\b(?:averages?|mean|avg|medians?|total|sum|standard\s+deviation|stdev|std\s?dev|range)\b")
+_ADJECTIVE: Final = re.compile(r"\bhow\s+(?:warm|hot|cold|cool|windy|humid|bright)\s+(?:was|is)\s+it\b")
 _NUMBER: Final = re.compile(
     r"(?:above|below|over|under|at\s+least|at\s+most|more\s+than|less\s+than|higher\s+than|lower\s+than|exceed(?:s|ed|ing)?|>=?|<=?)\s*(?:minus\s+|-)?\d+(?:[.,]\d+)?(?:\s*(?:%|°\s?[cf]|[a-zµμ]+/[a-z0-9³²]+|ppm|ppb|hpa|lux|mm|degrees?))?"
 )
 _HEAD: Final = re.compile(
-    r"^\W*(?:(?:and|so)\s+)?(?:(?:what|how\s+(?:high|low|large|strong|big))\s+(?:was|is|were|are)|(?:please\s+)?(?:show|give|tell)\s+me|find)\s+"
+    r"^\W*(?:(?:and|so)\s+)?(?:(?:what|when|how\s+(?:high|low|large|strong|big|long))\s+(?:was|is|were|are)|(?:please\s+)?(?:show|give|tell)\s+me|find)\s+"
 )
+_COMPARED: Final = re.compile(r"\b(?:than|versus|vs|compared|difference|exceed\w*|minus|ratio)\b")
 _ALL_PIECES: Final = (Kind.LIMIT, Kind.RECURRING, Kind.TIME, Kind.DEVICE)
 _ALL_WORDS: Final = re.compile(
     r"\b(?:over|at|of|for|across|from|in)\s+all\s+(?:the\s+)?(?:stations|sensors|devices|sites|rooms|locations)\b|\boverall\b"
@@ -40,7 +47,12 @@ def put_together(base: Reading, part: Reading, fragment: Fragment) -> Iterator[s
     kinds = {piece.kind for piece in fragment.pieces} | ({Kind.TIME} if fragment.time else set())
     own = {kind: _pieces(text, kind) for kind in _ALL_PIECES}
     for piece in fragment.pieces:
-        _place(own.get(piece.kind, []), part.sheet.case[piece.start : piece.end], piece, edits, tail)
+        places = own.get(piece.kind, [])
+        if fragment.against and len(places) > 1:
+            places = places[-1:]
+        elif len(places) > 1 and piece.kind is Kind.DEVICE and _COMPARED.search(text):
+            return  # which of the two sides is meant?
+        _place(places, part.sheet.case[piece.start : piece.end], piece, edits, tail)
     if fragment.time:
         _replace(own[Kind.TIME], fragment.time, edits, tail)
     if fragment.everywhere and Kind.DEVICE not in kinds:
@@ -53,16 +65,18 @@ def put_together(base: Reading, part: Reading, fragment: Fragment) -> Iterator[s
             edits += [(piece.start, piece.end, "") for piece in own[Kind.DEVICE]]
     if fragment.limit and not _swap(_NUMBER, text, fragment.limit, edits):
         return
+    if fragment.unit:
+        tail.append(fragment.unit)
     if fragment.asks:
         head = _HEAD.match(text)
-        if head is None:
+        start, end = head.span() if head is not None else (0, 0)
+        if fragment.asks in {"start", "end"}:
+            edits.append((start, end, "when did "))
+            tail.append(fragment.asks)
+        elif head is None:
             return
-        edits.append(
-            (
-                *head.span(),
-                f"{'when' if fragment.asks == 'when' else 'which station had'} {'was ' if fragment.asks == 'when' else ''}",
-            )
-        )
+        else:
+            edits.append((start, end, "when was " if fragment.asks == "when" else "which station had "))
     if (
         (fragment.measure and fragment.field)
         or "how many" in fragment.measure.lower()
@@ -79,7 +93,7 @@ def put_together(base: Reading, part: Reading, fragment: Fragment) -> Iterator[s
             [lead, fragment.field, *kept, *new, *([fragment.time] if fragment.time else []), fragment.group]
         ).strip()
         return
-    if fragment.measure and not _swap(_MEASURES, text, fragment.measure, edits):
+    if fragment.measure and not _swap_measure(text, fragment.measure, edits):
         return
     if fragment.field:
         fields = [
@@ -87,9 +101,13 @@ def put_together(base: Reading, part: Reading, fragment: Fragment) -> Iterator[s
             for found in re.finditer(FIELD, text)
             if not any(piece.start <= found.start() < piece.end for piece in own[Kind.LIMIT])
         ]
-        if len(fields) != 1:
+        adjective = _ADJECTIVE.search(text)
+        if not fields and adjective is not None:
+            edits.append((*adjective.span(), f"what was the {fragment.field}"))
+        elif len(fields) == 1 or (fields and fragment.against):
+            edits.append((*fields[-1].span(), fragment.field))
+        else:
             return
-        edits.append((*fields[0].span(), fragment.field))
     yield _written(base.sheet.case, edits, tail)
 
 
@@ -112,6 +130,14 @@ def _replace(own: list[Piece], written: str, edits: list[tuple[int, int, str]], 
         return
     edits.append((own[0].start, own[0].end, written))
     edits += [(piece.start, piece.end, "") for piece in own[1:]]
+
+
+def _swap_measure(text: str, written: str, edits: list[tuple[int, int, str]]) -> bool:
+    """Puts a measure in the place of its like: of "highest average" an extreme takes the first, a mean the second."""
+    if _swap(_MEASURES, text, written, edits):
+        return True
+    like = _EXTREMES if _EXTREMES.fullmatch(written.lower()) else _MEANS
+    return _swap(like, text, written, edits)
 
 
 def _swap(pattern: re.Pattern[str], text: str, written: str, edits: list[tuple[int, int, str]]) -> bool:
