@@ -348,6 +348,14 @@ async def test_gap_and_silent_device_are_told(stub: Stub) -> None:
     assert "1 device was silent: three." in summary.text
 
 
+async def test_gap_at_the_beginning_counts_from_the_start(stub: Stub) -> None:
+    """A device that is quiet when the time begins has a gap from there to its first reading."""
+    begin = GAP_START + timedelta(hours=1)
+    summary = await summarise(stub, "shapes", start=begin, end=begin + timedelta(hours=8))
+    gap = summary.gaps.longest[0]
+    assert (gap.device_id, gap.start_time.ToDatetime(UTC), gap.end_time.ToDatetime(UTC)) == ("two", begin, GAP_END)
+
+
 async def test_refusals_are_those_of_the_time(stub: Stub) -> None:
     """Items count by event time, or by receive time where they have none; those of the day before do not."""
     summary = await summarise(stub, "shapes", start=LAST_DAY[0], end=LAST_DAY[1])
