@@ -111,7 +111,9 @@ class _Dialogue:
 
     async def run(self, sample: Sample) -> AsyncGenerator[Draft | Declined, None]:
         """Takes turns with the model until there is an answer."""
-        turns: list[Told | Spoke | Returned] = [opening(self._asked, self._redactor, self._limits, sample)]
+        # In a thread: hundreds of contracts with thousands of devices take a tenth of a second, which nobody else should wait for.
+        first = await asyncio.to_thread(opening, self._asked, self._redactor, self._limits, sample)
+        turns: list[Told | Spoke | Returned] = [first]
         for _ in range(self._limits.model_calls):
             parts: list[Said | Called] = []
             async with aclosing(self._turn(tuple(turns), parts)) as drafts:
