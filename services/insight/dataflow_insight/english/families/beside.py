@@ -30,8 +30,8 @@ _ADJECTIVES: Final = {
 }  # fmt: skip
 
 
-def plan(reading: Reading) -> Plan | None:
-    """Returns the plan of a question for one field at the moment of another one's extreme.
+def plan(reading: Reading) -> tuple[Plan, ...] | None:
+    """Returns the plans of a question for fields at the moment of another one's extreme.
 
     Raises:
         Refusal: It is not clear which field is asked for.
@@ -63,16 +63,21 @@ def plan(reading: Reading) -> Plan | None:
     asked = [
         item for item in dict.fromkeys(others) if item.name not in {condition.field for condition in scope.conditions}
     ]
-    if len(asked) != 1:
-        raise Refusal(unclear("It is not clear which value is asked for at that moment; please name one field."))
-    reading.cover_unit(asked[0])
+    if not asked:
+        raise Refusal(unclear("It is not clear which value is asked for at that moment; please name its field."))
     high = clause["high"] is not None
-    return Plan(
-        contract=reading.contract.name,
-        measure=Measure.MAX if high else Measure.MIN,
-        field=extreme.field.name,
-        other_field=asked[0].name,
-        scope=scope,
-        with_where_and_when=True,
-        time_zone=reading.zone.key,
-    )
+    plans = []
+    for item in asked:
+        reading.cover_unit(item)
+        plans.append(
+            Plan(
+                contract=reading.contract.name,
+                measure=Measure.MAX if high else Measure.MIN,
+                field=extreme.field.name,
+                other_field=item.name,
+                scope=scope,
+                with_where_and_when=True,
+                time_zone=reading.zone.key,
+            )
+        )
+    return tuple(plans)

@@ -72,7 +72,9 @@ class IntentReader:
             ) and not re.search(r"\b(?:total|sum|overall|together|combined)\b", text):
                 self._per_device()
             intent.plural = True
-        if self._take(
+        # Values that are compared are those of devices only where devices are spoken of.
+        several = len(re.findall(DEVICE, self._sheet.visible)) > 1 or re.search(rf"\b{DEVICE_NOUN}\b", text)
+        if several and self._take(
             r"^how\s+(?:do|does|did)\b(?=.*\bcompare)|\b(?:compare|comparison\s+of|versus|vs\.?|compared\s+(?:to|with))"
         ):
             self._per_device()
