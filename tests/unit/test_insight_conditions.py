@@ -112,7 +112,15 @@ def test_a_unit_that_no_contract_says_is_assumed_aloud() -> None:
 
 @pytest.mark.parametrize(
     ("words", "unit"),
-    [("in °F", "°F"), ("in degrees Fahrenheit", "°F"), ("in kelvin", "K"), ("in °C", ""), ("in degrees", ""), ("", "")],
+    [
+        ("in °F", "°F"),
+        ("in degrees Fahrenheit", "°F"),
+        ("in F", "°F"),
+        ("in kelvin", "K"),
+        ("in °C", ""),
+        ("in degrees", ""),
+        ("", ""),
+    ],
 )
 def test_answers_come_in_the_unit_asked_for(words: str, unit: str) -> None:
     """Another unit is asked of the plan; the field's own needs nothing."""

@@ -98,6 +98,7 @@ def test_times_that_lean_on_the_present_end_there(text: str) -> None:
         ("at 18:00Z on 16 January 2014", "Asia/Shanghai", "2014-01-16T18:00", "2014-01-16T18:01"),
         ("on 16 January 2014, Beijing time", "UTC", "2014-01-15T16:00", "2014-01-16T16:00"),
         ("on 16 January 2014 (Europe/Berlin)", "UTC", "2014-01-15T23:00", "2014-01-16T23:00"),
+        ("on 16 January 2014, New York time", "UTC", "2014-01-16T05:00", "2014-01-17T05:00"),
         ("in January", "Pacific/Auckland", "2013-12-31T11:00", "2014-01-31T11:00"),
     ],
 )

@@ -67,7 +67,7 @@ CONCEPTS: Final[tuple[Concept, ...]] = (
     Concept(("so2",), ("so2", "sulphur dioxide", "sulfur dioxide"), _DUST),
     Concept(("no2",), ("no2", "nitrogen dioxide"), _DUST),
     Concept(("co",), ("co", "carbon monoxide"), _DUST),
-    Concept(("o3", "ozone"), ("o3", "ozone"), _DUST),
+    Concept(("o3", "ozone"), ("o3", "ozone", "ozon"), _DUST),
     Concept(
         ("rain", "rainfall", "precipitation", "precip"),
         ("rain", "rainfall", "precipitation", "rain fall", "rain amount", "amount of rain"),

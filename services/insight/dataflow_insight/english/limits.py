@@ -218,11 +218,13 @@ def asked_unit(sheet: Sheet, item: Field, assumptions: list[str]) -> str:
     patterns = (
         rf"\b(?:in|as|to|into)\s+(?P<unit>{UNIT})(?![\w/^])|\(\s*(?:in\s+)?(?P<other>{UNIT})\s*\)",
         rf"\bhow\s+many\s+(?P<unit>{UNIT})(?P<other>)(?![\w/^])(?!\s+of\b)",
+        *([r"\bin\s+(?P<unit>[fck])(?P<other>)\b(?!\w)"] if item.source_unit[:1] in {"°", "K"} else []),
         r"(?:(?<=\?)|,|^)\s*(?P<unit>°\s?[cf]|fahrenheit|celsius|kelvin|km/h|mph|knots)(?P<other>)\s*[?.!]?\s*$",
     )
     for pattern in patterns:
         while match := sheet.take(pattern):
             given = match["unit"] or match["other"]
+            given = {"f": "°f", "c": "°c", "k": "k"}.get(given, given)
             if _own(item, given):
                 continue
             if not item.source_unit or _factor(given, item.source_unit) is None:

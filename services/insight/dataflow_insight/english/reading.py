@@ -14,7 +14,7 @@ from dataflow_insight.catalogue.catalogue import Contract, Field
 from dataflow_insight.english.brackets import without_brackets
 from dataflow_insight.english.clock import Clock
 from dataflow_insight.english.conditions import Found, asked_unit, read_conditions
-from dataflow_insight.english.fillers import FILLERS
+from dataflow_insight.english.fillers import CHAT, FILLERS
 from dataflow_insight.english.lexicon import DEVICE_NOUN, READING_NOUN, protected
 from dataflow_insight.english.moments import Moment
 from dataflow_insight.english.names import NameReader, Names
@@ -117,12 +117,12 @@ class Reading:
         """
         sheet = self.sheet
         self._cover_phrases()
-        self.zone = read_zone(sheet, self.zone, self.assumptions)
-        self.clock = replace(self.clock, zone=self.zone)
         name = re.escape(self.contract.name)
         sheet.take_all(rf"\b(?:in\s+|of\s+|from\s+)?(?:the\s+)?(?:contract\s+{name}|{name}\s+contract)\b")
         self.names = self.reader.read(sheet, self.assumptions)
         self._refuse_early()
+        self.zone = read_zone(sheet, self.zone, self.assumptions)
+        self.clock = replace(self.clock, zone=self.zone)
         self._texts = TextReader(sheet, self.names.fields, self.reader, self.assumptions)
         self._texts.mark()
         self.times = read_times(sheet, self.clock, self.assumptions)
@@ -233,6 +233,7 @@ class Reading:
     def _cover_phrases(self) -> None:
         """Covers phrases whose words would mean something else one by one."""
         sheet = self.sheet
+        sheet.take_all(CHAT)
         sheet.take_all(
             r"\b(?:since|from)\s+the\s+(?:very\s+)?(?:beginning|start)(?:\s+of\s+(?:the\s+)?(?:data\s?set|data|records?|recordings?))?"
             r"(?:\s+(?:to|until|till)\s+the\s+(?:very\s+)?end)?\b"

@@ -1,5 +1,6 @@
 """In whose time a question speaks: the asker's, unless it names another."""
 
+import re
 from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
@@ -14,7 +15,7 @@ _UTC: Final = r"\(?\s*\b(?:(?:all\s+)?(?:times?\s+)?in\s+)?(?:utc|gmt|(?:coordin
 _ZULU: Final = r"(?<![-\d]\d[t\s])\b(?:\d\d?:\d\d(?::\d\d)?)\s?(?P<zone>z)\b"
 _OFFSET: Final = r"\b(?:utc|gmt)\s*[+-]\s*\d"
 _LETTERS: Final = r"\b(?:cet|cest|eet|eest|est|edt|cdt|mst|mdt|pst|pdt|bst|ist|jst|aest|msk|(?:eastern|central|pacific|mountain)\s+(?:standard\s+|daylight\s+)?time)\b"
-_PLACE: Final = r"\(?\s*\b(?:in\s+)?(?P<name>[a-z]+(?:[/_][a-z]+){0,3})\s+(?:local\s+)?time(?:\s?zone)?\b\s*\)?"
+_PLACE: Final = r"\(?\s*\b(?:in\s+)?(?P<name>[a-z]+(?:[/_\s][a-z]+){0,%d})\s+(?:local\s+)?time(?:\s?zone)?\b\s*\)?"
 _SLASHED: Final = r"\(?\s*\b(?:in\s+)?(?P<name>[a-z]+/[a-z]+(?:[/_][a-z]+){0,2})\b\s*\)?"
 _OTHER_CITIES: Final = {"beijing": "Asia/Shanghai", "munich": "Europe/Berlin", "delhi": "Asia/Kolkata"}
 
@@ -35,14 +36,21 @@ def read_zone(sheet: Sheet, zone: ZoneInfo, assumptions: list[str]) -> ZoneInfo:
             assumptions.append("times are in UTC, as the question says")
         return UTC_ZONE
     sheet.take_all(_OWN)
-    for pattern in (_SLASHED, _PLACE):
-        found = sheet.find(pattern)
-        key = _zones().get(found["name"]) if found is not None else None
+    for pattern in (_SLASHED, *(_PLACE % more for more in (2, 1, 0))):
+        found = next(
+            (item for item in re.finditer(rf"(?={pattern})", sheet.visible) if _zone(item["name"]) is not None), None
+        )
+        found = re.compile(pattern).match(sheet.visible, found.start()) if found is not None else None
+        key = _zone(found["name"]) if found is not None else None
         if found is not None and key is not None:
             sheet.cover(found.start(), found.end())
             assumptions.append(f"times are those of {key}, as the question says")
             return ZoneInfo(key)
     return zone
+
+
+def _zone(name: str) -> str | None:
+    return _zones().get("_".join(name.split()))
 
 
 @cache
