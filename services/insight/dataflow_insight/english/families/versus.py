@@ -84,6 +84,8 @@ def plan(reading: Reading) -> Plan | None:
         raise Refusal(unclear("The two sides of the comparison do not ask for the same."))
     if first.scope == second.scope:
         raise Refusal(unclear("Both sides of the comparison are the same."))
+    if _counts_moments(first, asked):
+        raise Refusal(unclear("How often one side is above the other cannot be computed; only values are compared."))
     if first.measure is Measure.CORRELATION and asked.focus in {Focus.YES_NO, Focus.NO_YES}:
         raise Refusal(
             unclear("It is not clear whether the coefficients or their sizes are compared; please ask for both.")
@@ -99,6 +101,13 @@ def plan(reading: Reading) -> Plan | None:
         focus=asked.focus,
         assumptions=assumptions,
     )
+
+
+def _counts_moments(plan: Plan, asked: Asked) -> bool:
+    """Returns whether days or readings would be counted that nothing was asked of but to be higher: "on how many days was …"."""
+    if plan.fold is not None and plan.fold.measure is Measure.COUNT:
+        return plan.fold.having is None
+    return plan.measure is Measure.COUNT and not plan.field and not plan.scope.conditions and not asked.counts
 
 
 def _read_again(reading: Reading, question: str) -> Plan | None:
