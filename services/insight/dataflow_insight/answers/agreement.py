@@ -28,6 +28,13 @@ from dataflow_insight.queries.table import Value
 _THAN: Final = re.compile(r"(?<!\w)(?:than|compared\s+(?:to|with)|against|over|versus|vs)(?!\w)", re.IGNORECASE)
 _TIED: Final = re.compile(r"(?<!\w)(?:same|equal|identical|level\s+with)(?!\w)", re.IGNORECASE)
 _DATA: Final = re.compile(r"(?<!\w)(?:readings?|values?|data|measurements?|records?|rows?)(?!\w)", re.IGNORECASE)
+_TELLING: Final = {
+    Measure.AVG: Tag.MEAN,
+    Measure.MEDIAN: Tag.MEDIAN,
+    Measure.PERCENTILE: Tag.PERCENTILE,
+    Measure.STDDEV: Tag.DEVIATION,
+    Measure.CORRELATION: Tag.CORRELATION,
+}
 _STEADY_PERCENT: Final = 5.0
 """A change of up to so many per cent may be called stable."""
 
@@ -48,6 +55,7 @@ def disagreement(reach: Reach, evidence: Evidence, *, denied: bool) -> str | Non
         or _directions(reach)
         or _correlation(reach)
         or _overall(facts, found)
+        or _ratio(facts, found)
     )
 
 
@@ -105,6 +113,8 @@ def _has_null(facts: Facts) -> bool:
 def _extremes(reach: Reach) -> str | None:
     facts, found = reach.facts, reach.found
     for tag in found.tags:
+        if tag.tag in {Tag.FIRST, Tag.LATEST} and facts and not any(tag.tag in item.tags for item in facts):
+            return f"{found.text[tag.start : tag.end]!r} is not borne out"
         if tag.tag not in {Tag.HIGH, Tag.LOW, Tag.EXTREME, Tag.LONG}:
             continue
         if not any(_extreme(item, tag.tag, tag.start, reach) for item in facts):
@@ -115,8 +125,12 @@ def _extremes(reach: Reach) -> str | None:
 def _extreme(facts: Facts, tag: Tag, position: int, reach: Reach) -> bool:
     """Returns whether a superlative is what the plan asked for, or true of the row that is spoken of."""
     columns = facts.columns(Role.VALUE)
+    if tag in {Tag.HIGH, Tag.LOW} and not _measure_is_said(facts, reach):
+        return False
     if tag in facts.tags and (not facts.plan.rank or reach.found.text.rstrip().endswith(":")):
         return True
+    if tag in {Tag.HIGH, Tag.LOW} and not facts.plan.group_by and tag not in facts.tags:
+        return False
     keys = reach.keys_at(position)
     named = bool(keys.names or keys.times)
     rows = reach.rows(facts, keys, Role.VALUE) if named else list(range(len(facts.rows)))
@@ -145,6 +159,13 @@ def _extreme(facts: Facts, tag: Tag, position: int, reach: Reach) -> bool:
     return any(facts.rows[row][column] in wanted for row in rows)
 
 
+def _measure_is_said(facts: Facts, reach: Reach) -> bool:
+    """Returns whether "highest" is said of the average, where it is one: the highest value would be another one."""
+    wanted = {_TELLING[measure] for measure in (facts.plan.measure,) if measure in _TELLING}
+    said = {tag.tag for mentions in (reach.found, reach.before) if mentions is not None for tag in mentions.tags}
+    return not facts.plan.rank or wanted <= said
+
+
 def _directions(reach: Reach) -> str | None:
     facts, found = reach.facts, reach.found
     for match in DIRECTION.finditer(found.rest):
@@ -170,6 +191,8 @@ def _sign(reach: Reach, match: re.Match[str]) -> int | None:
     """Returns 1 where the subject of a direction word is above its object, -1 below, 0 level; None where nothing says so."""
     facts, found = reach.facts, reach.found
     subject, other = _parties(found, match)
+    if subject is not None and other is not None and _says(found, subject) == _says(found, other):
+        return None
     for item in facts:
         if item.compares and Role.DIFFERENCE in item.roles:
             keys = reach.keys_at(match.start())
@@ -200,6 +223,10 @@ def _signum(cell: Value) -> int | None:
     if not isinstance(cell, int | float):
         return None
     return 0 if cell == 0 else 1 if cell > 0 else -1
+
+
+def _says(found: Mentions, key: Name | Time) -> str:
+    return key.text if isinstance(key, Name) else found.text[key.start : key.end]
 
 
 def _sign_of(facts: Facts, row: int, match: re.Match[str]) -> int | None:
@@ -288,4 +315,16 @@ def _overall(facts: Sequence[Facts], found: Mentions) -> str | None:
         return None
     if facts and all(item.plan.group_by and len(item.rows) > 1 and not item.plan.rank for item in facts):
         return f"{match.group()!r} of the values of groups"
+    return None
+
+
+def _ratio(facts: Sequence[Facts], found: Mentions) -> str | None:
+    """A ratio is that of the first side to the other one, in this order."""
+    if not any(figure.unit.lower() == "times" for figure in found.figures):
+        return None
+    keys: list[Name | Time] = sorted([*found.names, *found.times], key=lambda item: item.start)
+    for item in facts:
+        sides = [side for key in keys if item.compares and (side := _side(item, key)) is not None]
+        if sides and sides[:2] not in ([1], [1, -1]):
+            return "the ratio is the other way round"
     return None

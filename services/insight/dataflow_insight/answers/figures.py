@@ -11,7 +11,7 @@ from dataflow_insight.answers.facts import NAMES, Facts
 from dataflow_insight.answers.mentions import Figure
 from dataflow_insight.answers.numbers import find_numbers
 from dataflow_insight.answers.quantities import matches, unit_fits
-from dataflow_insight.answers.reach import Keys, Reach
+from dataflow_insight.answers.reach import EMPTY, Keys, Reach
 from dataflow_insight.answers.rows import fits_cell, name_of
 from dataflow_insight.answers.words import DIRECTION, UNSIGNED, Tag
 from dataflow_insight.plans.plan import Measure
@@ -23,9 +23,6 @@ _NUMBERS: Final = frozenset(
         Role.SECONDS, Role.PREVIOUS, Role.NEXT, Role.DEVICES, Role.GROUP,
     }
 )  # fmt: skip
-_EMPTY: Final = "(empty)"
-"""How a group without a value is written."""
-
 _OPERATORS: Final[dict[str, Callable[[float, float], bool]]] = {
     ">": lambda value, limit: value > limit,
     ">=": lambda value, limit: value >= limit,
@@ -93,6 +90,8 @@ class Figures:
             keys, facts, role
         ):
             return None
+        if not self._limits_fit(figure, facts, role):
+            return None
         rows = self._claimed(facts, keys, role, claim)
         if rows is None:
             rows = self._reach.rows(facts, keys, role)
@@ -117,7 +116,7 @@ class Figures:
         cells = facts.rows[claim.row]
         for column, own in enumerate(facts.roles):
             named = any(name_of(cells[column], own) == name.text for name in keys.names)
-            named = named or (cells[column] is None and _EMPTY in self._reach.found.text)
+            named = named or (cells[column] is None and EMPTY in self._reach.found.text)
             timed = any(fits_cell(time.when, cells[column], own, facts.zone) for time in keys.times)
             if own in {*NAMES, Role.BUCKET, Role.HOUR_OF_DAY, Role.WEEKDAY} and not (named or timed):
                 return None
@@ -152,6 +151,15 @@ class Figures:
                 name.key in facts.field_keys for name in keys.fields
             )
         return all(name.key in measured for name in keys.fields)
+
+    def _limits_fit(self, figure: Figure, facts: Facts, role: Role) -> bool:
+        """Returns whether a column's values are under every limit that the number's clause names."""
+        limits = set(facts.limits(role))
+        return all(
+            (item.operator, item.number.value) in limits
+            for item in self._reach.near(self._reach.found.figures, figure.clause)
+            if item is not figure and item.operator in {">", "<", ">=", "<="} and self._is_limit(item)
+        )
 
     def _is_limit(self, figure: Figure) -> bool:
         """Returns whether the plan has this very limit."""

@@ -129,7 +129,7 @@ def _leading(told: Told, lead: str) -> Draft:
     for row in range(len(told.rows)):
         keys(told, text.say(" and " if row else ""), row, sentence=True)
     have = "have" if len(told.rows) > 1 else "has"
-    text.say(f" {have} the {_way(told)} {_name(told)}{_named_limit(told)}{_where(told)}: ")
+    text.say(f" {have} the {f'{_way(told)} {_name(told)}'.strip()}{_named_limit(told)}{_where(told)}: ")
     row_value(told, text, 0)
     return text.draft("." if len(told.rows) == 1 else " each.")
 

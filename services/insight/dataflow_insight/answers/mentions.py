@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from dataflow_insight.answers.letters import masked, plain
 from dataflow_insight.answers.numbers import Number, find_numbers
+from dataflow_insight.answers.shown import shown_name
 from dataflow_insight.answers.times import When, find_times
 from dataflow_insight.answers.words import LIMITS, TAG, Tag
 from dataflow_insight.catalogue.catalogue import key_of
@@ -162,8 +163,9 @@ class Vocabulary:
     def __init__(
         self, names: Iterable[str], fields: Iterable[str], units: Iterable[str], columns: Iterable[str]
     ) -> None:
-        known = {name for name in names if name.strip()}
-        self._exact = frozenset(known)
+        # As answers write them: what cannot be printed is escaped.
+        self._exact = {shown_name(name): name for name in names if name.strip()}
+        known = set(self._exact)
         self._folded = {
             name.casefold(): name
             for name in sorted(known, reverse=True)
@@ -178,9 +180,8 @@ class Vocabulary:
         # "M" is not "m", and "A" not "a".
         self._unit = re.compile(rf"\s?(?P<unit>(?i:{long})|{short})(?![\w/\u00b2\u00b3])")
         powered = [unit for unit in spelled if any(letter.isnumeric() for letter in unit)]
-        self._powered = (
-            re.compile("|".join(re.escape(plain(unit)) for unit in powered), re.IGNORECASE) if powered else None
-        )
+        joined = "|".join(re.escape(plain(unit)) for unit in powered)
+        self._powered = re.compile(rf"(?<!\w)(?:{joined})(?!\w)", re.IGNORECASE) if powered else None
 
     def names(self, text: str) -> list[tuple[int, int, str]]:
         """Returns the known names in a text: exactly spelled, or longer ones with other capitals."""
@@ -194,10 +195,13 @@ class Vocabulary:
             return found
         for match in _alternatives(sorted(near, key=len, reverse=True)).finditer(text):
             name = match.group()
+            quoted = text[match.start() - 1 : match.start()] == '"' == text[match.end() : match.end() + 1]
+            if not quoted and not any(letter.isalpha() for letter in name):
+                continue  # A device may call itself "42"; without quotes, that is a number.
             if name in self._exact:
-                found.append((*match.span(), name))
+                found.append((*match.span(), self._exact[name]))
             elif (known := self._folded.get(name.casefold())) is not None:
-                found.append((*match.span(), known))
+                found.append((*match.span(), self._exact[known]))
         return found
 
     def fields(self, text: str) -> Iterator[tuple[int, int, str]]:

@@ -13,6 +13,9 @@ from dataflow_insight.answers.words import EXCLUDING, Tag
 from dataflow_insight.queries.query import Role
 
 _EXTREMES: Final = frozenset({Tag.HIGH, Tag.LOW, Tag.EXTREME, Tag.LONG})
+EMPTY: Final = "(empty)"
+"""How a group without a value is written."""
+
 _EVERYTHING: Final = "over everything"
 _Kind = TypeVar("_Kind", bound=Span)
 
@@ -107,7 +110,8 @@ class Reach:
             for kind in ("date", "clock", "weekday", "weekdays")
             for time in self.near([item for item in found.times if item.when.kind == kind], clause, reach=True)
         )
-        if self.before is not None and len({name.text for name in self.before.names}) == 1:
+        compares = any(facts.compares for facts in self.facts)
+        if self.before is not None and not compares and len({name.text for name in self.before.names}) == 1:
             # Of several, each line would be about another one.
             names = names or tuple(self.before.names[-1:])
         return Keys(names, times, fields, tags)
@@ -137,6 +141,8 @@ class Reach:
             scope.device_ids or scope.times or scope.weekdays or scope.day_times for scope in facts.scopes(role)
         ):
             return ()
+        if rows is None and EMPTY in self.found.text:
+            rows = facts.index_of_rows.unnamed
         if rows is None:
             return range(len(facts.rows))
         for time in keys.times if len(rows) > 1 else ():

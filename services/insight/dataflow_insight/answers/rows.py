@@ -37,6 +37,14 @@ class RowIndex:
         """Returns the rows with a cell that is the name."""
         return self._names.get(name, frozenset())
 
+    @cached_property
+    def unnamed(self) -> frozenset[int]:
+        """The rows whose group is no value."""
+        columns = [column for column, role in enumerate(self._roles) if role is Role.GROUP]
+        return frozenset(
+            row for row, cells in enumerate(self._rows) if any(cells[column] is None for column in columns)
+        )
+
     def timed(self, when: When) -> frozenset[int]:
         """Returns the rows with a cell that is the time."""
         key = replace(when, start=0, end=0)

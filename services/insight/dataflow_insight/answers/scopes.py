@@ -18,7 +18,10 @@ def limit_names(condition: Condition) -> tuple[str, ...]:
 
 
 def scope_says(when: When, scope: Scope, zone: ZoneInfo) -> str | None:
-    """Returns how a time stands to a plan's times: "all", "start", "end", "around" (it holds them), or None."""
+    """Returns how a time stands to a plan's times; None where it has nothing to do with them.
+
+    "all", "start" and "end" are what they say, "around" holds the times, "limit" is the day behind their end.
+    """
     if when.words:
         return "all" if scope.times else None
     if when.weekdays and not when.has_date:
@@ -47,7 +50,9 @@ def _range_says(when: When, item: TimeRange, zone: ZoneInfo) -> str | None:
             return "around"
         if item.start == first:
             return "start"
-        return "end" if item.end is not None and item.end in {first, last} else None
+        if item.end == last:
+            return "end"
+        return "limit" if item.end == first else None
     for moment, said in ((item.start, "start"), (item.end, "end")):
         if moment is not None and when.fits(moment, zone):
             return said

@@ -17,6 +17,10 @@ from dataflow_insight.answers.words import EXCLUDING, NEGATION
 from dataflow_insight.queries.query import Role
 
 _MOMENTS: Final = frozenset({Role.TIME, Role.START, Role.END})
+_START: Final = re.compile(r"(?<!\w)(?:from|since|start\w*|beg[aiu]n\w*|first|earliest)(?!\w)", re.IGNORECASE)
+_END: Final = re.compile(r"(?<!\w)(?:until|till|end(?:s|ed|ing)?|stopped|last\w*|latest)(?!\w)", re.IGNORECASE)
+_TO: Final = re.compile(r"(?<!\w)(?:to|and|-)(?!\w)", re.IGNORECASE)
+_UNTIL: Final = re.compile(r"(?:before|until|till|up\s+to|earlier\s+than)\s+(?:the\s+)?$", re.IGNORECASE)
 _SINCE: Final = re.compile(r"(?:since|from|after|starting(?:\s+\w+)?|later\s+than)\s+(?:the\s+)?$", re.IGNORECASE)
 _BEFORE: Final = re.compile(r"(?:before|until|till|up\s+to|through|earlier\s+than|to)\s+(?:the\s+)?$", re.IGNORECASE)
 _ENDS: Final = re.compile(
@@ -68,6 +72,7 @@ class Support:
         self.says_nothing_found = self.says_nothing_found or figures.says_nothing_found
         found += [(figure.start, bound) for figure, bound in figures.bound]
         self._check_open_ranges()
+        self._check_fields()
         return tuple(bound for _, bound in sorted(found, key=lambda item: item[0]))
 
     def _name(self, name: Name) -> Iterator[Bound]:
@@ -140,6 +145,12 @@ class Support:
                 continue  # "On 2014-01-16" repeats the plan's day, of which the reading's time is a part.
             if (role is Role.START and _ENDS.search(before)) or (role is Role.END and _STARTS.search(before)):
                 continue
+            clause = self._reach.found.clause_text(time.clause)
+            starts, ends = _START.search(clause), _END.search(clause)
+            if (role is Role.START and ends and not starts) or (
+                role is Role.END and starts and not ends and not _TO.search(clause)
+            ):
+                continue
             return column
         return None
 
@@ -160,9 +171,9 @@ class Support:
         for facts in self._reach.facts:
             for number, scope in enumerate(facts.scopes(Role.DIFFERENCE)):
                 said = scope_says(time.when, scope, facts.zone)
-                if said is None:
+                if said is None or (said == "limit" and not _UNTIL.search(before)):
                     continue
-                known = True
+                known, said = True, "end" if said == "limit" else said
                 ended = noted.setdefault((facts.index, number), set())
                 ended.add(said)
                 hull = scope.hull
@@ -176,6 +187,13 @@ class Support:
         told = [ended | self._also.get(key, set()) for key, ended in self._ended.items()]
         if told and not any("all" in ended or {"start", "end"} <= ended for ended in told):
             raise Unsupported("a part of the time that was computed is named for the whole")
+
+    def _check_fields(self) -> None:
+        """Other quantities than those that were computed are not spoken of."""
+        known = {key for facts in self._reach.facts for key in facts.field_keys}
+        for name in self._reach.found.fields:
+            if name.key not in known:
+                raise Unsupported(f"the field {name.key!r}")
 
     def _is_year(self, figure: Figure) -> bool:
         """Returns whether a number is a year that was computed."""

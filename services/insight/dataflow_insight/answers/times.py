@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -24,7 +24,7 @@ WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Satu
 _MONTH: Final = "(?P<month>" + "|".join(rf"{name}|{name[:3]}\.?" for name in _MONTHS) + r"|sept\.?)(?![\w])"
 _DAY: Final = r"(?<![\w.:/-])(?P<day>0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?(?![\w/]|[:.,]\d)"
 _YEAR: Final = r"(?P<year>(?:19|20)\d\d)(?![\w/]|[:.,]\d)"
-_OFFSET: Final = r"(?:\s?(?P<offset>Z|UTC|GMT|[+-]\d\d:?\d\d)(?!\w|:\d))?"
+_OFFSET: Final = r"(?:\s?(?P<offset>Z|UTC|GMT|[+-](?:0\d|1[0-4]):?[0-5]\d)(?!\w|:\d))?"
 _CLOCK: Final = (
     r"(?<![\w:.,/+-])(?:(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d)(?P<fraction>\.\d{1,9})?)?(?:\s?(?P<half>[ap])\.?m\b\.?)?"
     r"|(?P<lone>1[0-2]|0?\d)\s?(?P<lonehalf>[ap])\.?m\b\.?|(?P<hour24>[01]?\d|2[0-4])\s?(?:o'clock|uhr)\b|(?P<word>noon|midday|midnight)\b)"
@@ -206,6 +206,8 @@ def _calendar(span: tuple[int, int], parts: dict[str, str]) -> When:
     if "lone" in parts or "hour24" in parts:
         minutes = "0"
     fraction = parts.get("fraction")
+    if not _is_date(parts):
+        return When(*span, words="a date that does not exist")
     return When(
         *span,
         int(parts["year"]) if "year" in parts else None,
@@ -219,10 +221,19 @@ def _calendar(span: tuple[int, int], parts: dict[str, str]) -> When:
     )
 
 
+def _is_date(parts: dict[str, str]) -> bool:
+    """Returns whether year, month and day, as far as they are given, are a date."""
+    try:
+        date(int(parts.get("year", "2000")), _month(parts.get("month", "1")), int(parts.get("day", "1")))
+    except ValueError:
+        return False
+    return True
+
+
 def _numeric(span: tuple[int, int], a: str, b: str, c: str) -> When | None:
     """Reads 2014/01/16, 16.01.2014 and 01/16/2014; a date that could be two days is none."""
     if len(a) == 4:
-        return When(*span, int(a), int(b), int(c))
+        return _calendar(span, {"year": a, "month": b, "day": c})
     if len(c) != 4:
         return None
     first, second = int(a), int(b)
