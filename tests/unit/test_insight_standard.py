@@ -281,6 +281,7 @@ def test_values_of_groups(question: str, plan: Plan) -> None:
                 focus=Focus.DEVICE,
             ),
         ),
+        ("What is the best station by average PM2.5?", replace(MEAN, group_by=BY_DEVICE, rank=-1, focus=Focus.DEVICE)),
         ("runner-up in mean PM2.5", replace(MEAN, group_by=BY_DEVICE, rank=2, place=2, focus=Focus.DEVICE)),
         ("Top 3 days by average PM2.5 at Tiantan", replace(TIANTAN, group_by=BY_DAY, rank=3, focus=Focus.TIME)),
         (
@@ -329,6 +330,21 @@ def test_several_measures_are_several_plans(question: str, parts: list[tuple[Mea
     assert all(plan.scope == at("Tiantan") for plan in plans)
 
 
+@pytest.mark.parametrize(
+    "lead",
+    [
+        "Would you be so kind as to tell me the ",
+        "Hi there, I'm looking for the ",
+        "For my report I need the ",
+        "Any idea what the ",
+        "roughly, ",
+    ],
+)
+def test_polite_words_change_nothing(lead: str) -> None:
+    """What is said around a question is no part of it."""
+    assert planned(f"{lead}average PM2.5 at Tiantan") == TIANTAN
+
+
 def test_each_measure_may_have_a_device_of_its_own() -> None:
     """Where devices stand behind their measures, each is computed for its own."""
     first, second = several("max PM2.5 at Tiantan and min PM2.5 at Dongsi")
@@ -353,6 +369,7 @@ def test_a_number_of_readings_can_stand_beside_a_measure() -> None:
         "What is the typical PM2.5 at Tiantan?",
         "When was the average PM2.5 at Tiantan lowest?",
         "What is the sum of PM2.5 and PM10 at Tiantan?",
+        "Which station has the best temperature?",
     ],
 )
 def test_what_has_several_meanings_is_asked_back(question: str) -> None:

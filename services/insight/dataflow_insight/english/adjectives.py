@@ -85,6 +85,8 @@ def implied_field(reading: Reading, *, superlatives: bool = False) -> Implied | 
             raise Refusal(unknown_field(reading.contract))
         reading.assumptions.append(f'"{found.group()}" is about the field {item.name}')
         word = found.group()
+        if measure is not None:
+            reading.sheet.take(r"\bhow\s+(?:hot|warm|cold|cool|windy|humid|bright|dark|loud)\b(?=\s+(?:was|is|were)\b)")
         comparative = 1 if word in _UPWARD else -1 if word in _DOWNWARD else 0
         return Implied(item, measure, found.start(), found.end(), comparative)
     return None

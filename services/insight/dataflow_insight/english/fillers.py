@@ -46,3 +46,12 @@ _THINGS: Final = (
 
 FILLERS: Final = frozenset(f"{_GRAMMAR}{_ASKING}{_REPORTING}{_WHOLE}{_THINGS}".split())
 """All of them."""
+
+CHAT: Final = (
+    r"\b(?:any\s+idea|(?:i\s+am|i'm|we\s+are|we're)\s+(?:looking|searching)\s+for|(?:be\s+)?(?:so|as)\s+(?:kind|good)(?:\s+as)?\s+to|in\s+short|in\s+a\s+nutshell|"
+    r"in\s+brief|briefly|to\s+be\s+(?:precise|exact)|by\s+the\s+way|if\s+(?:possible|you\s+(?:can|could|don't\s+mind|please))|out\s+of\s+curiosity|"
+    r"as\s+far\s+as\s+you\s+know|do\s+you\s+happen\s+to\s+know|would\s+you\s+mind(?:\s+telling\s+me)?|can\s+you\s+help\s+me(?:\s+(?:find|with))?|"
+    r"at\s+a\s+glance|roughly|approximately|approx\.?|good\s+(?:morning|afternoon|evening|day)(?=\W)|i\s+wonder(?:ed)?|it\s+would\s+be\s+nice\s+to\s+know|"
+    r"remind\s+me|talk\s+me\s+through|(?:hey|hi|hello)\s+there)\b"
+)
+"""Turns of phrase that change nothing, though their words might."""

@@ -22,6 +22,7 @@ from dataflow_insight.english.families.standard_measures import (
 from dataflow_insight.english.families.standard_pairs import Named, check_list_of_fields
 from dataflow_insight.english.families.standard_question import Question
 from dataflow_insight.english.families.standard_shape import plans
+from dataflow_insight.english.names import concept_of
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, unclear, which_of
 from dataflow_insight.plans.plan import Measure, Plan
@@ -69,6 +70,7 @@ def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
         rest = tuple(found.condition for found in reading.conditions if found is not limit)
         scope = replace(scope, conditions=rest)
     fields = _fields(reading, implied, intent, groups, limit)
+    _read_best(reading, intent, fields)
     for item in {named.field for named in fields}:
         reading.cover_unit(item)
     fields += [named for named in others if named.field not in {other.field for other in fields}]
@@ -88,6 +90,20 @@ def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
     )
     arranger = Arranger(reading, intent, groups, limit, counted)
     return plans(Question(reading, scope, intent, groups, fields, implied, arranger, universal))
+
+
+def _read_best(reading: Reading, intent: Intent, fields: list[Named]) -> None:
+    """Takes "best" for the lowest of something in the air that is better away; asks back elsewhere."""
+    best = reading.sheet.find(r"\b(?:the\s+)?best\b")
+    if best is None:
+        return
+    concepts = [concept_of(named.field) for named in fields]
+    if not concepts or any(concept is None or concept.units[:1] != ("µg/m3",) for concept in concepts):
+        raise Refusal(which_of("the highest", "the lowest"))
+    reading.sheet.cover(*best.span())
+    reading.assumptions.append("the best is the lowest")
+    intent.words.append(Word(best.start(), best.end(), Measure.MIN, adjective=True))
+    intent.words.sort(key=lambda word: word.start)
 
 
 def _superlatives(reading: Reading, implied: Implied | None, intent: Intent) -> list[Named]:

@@ -27,7 +27,7 @@ from dataflow_insight.english.families.standard_group_words import (
 from dataflow_insight.english.families.standard_groups import YES_NO, Groups
 from dataflow_insight.english.lexicon import DEVICE_NOUN, NUMBER_WORDS, ORDINALS, READING_NOUN
 from dataflow_insight.english.reading import Reading
-from dataflow_insight.english.refusals import Refusal, two_things, which_of
+from dataflow_insight.english.refusals import Refusal, two_things
 from dataflow_insight.english.sheet import FIELD
 from dataflow_insight.plans.plan import Grouping, Scope
 
@@ -121,12 +121,10 @@ class GroupReader:
             number = found["n"]
             groups.rank = int(number) if number.isdigit() else NUMBER_WORDS[number]
             way = found.groupdict().get("way") or ""
-            if way:
+            if way and way != "best":
                 groups.upward = way in {"top", "highest", "first", "worst"}
-            if way == "best":
-                raise Refusal(which_of("the highest", "the lowest"))
             asks = re.match(r"which|what", found.group())
-            sheet.cover(*(found.span("n") if asks else found.span()))
+            sheet.cover(*(found.span("n") if asks or way == "best" else found.span()))
             if not asks:
                 noun = re.compile(rf"(?P<noun>{self._noun})(?!\w)").match(sheet.visible, found.end())
                 if noun is None:
@@ -197,6 +195,9 @@ class GroupReader:
             rf"\b(?:rank(?:ing)?|sort(?:ed)?|order(?:ed)?)\s+(?:of\s+)?(?:all\s+)?(?:the\s+)?(?P<noun>{_without_devices()})(?!\w)",
         ):
             found = self._sheet.find(pattern)
+            if found is not None and _is_hour(found["noun"]) and not found.group().endswith(" "):
+                self._choose_hour(found)
+                return
             if found is None or _is_hour(found["noun"]):
                 continue
             if found.group().endswith(" ") and not re.search(BEFORE_NOUN, self._sheet.low[: found.start()]):
@@ -204,6 +205,16 @@ class GroupReader:
             self._choose(found["noun"])
             self._sheet.cover(*found.span("noun"))
             return
+
+    def _choose_hour(self, found: re.Match[str]) -> None:
+        """Takes "the hottest hour" for a reading where there is one an hour, unless averages are asked for."""
+        if re.search(r"\b(?:average|mean|median|avg)\b", self._sheet.low):
+            self._choose(found["noun"])
+        elif self._reading.contract.cadence != timedelta(hours=1):
+            return
+        else:
+            self._groups.assumptions.append("there is one reading an hour")
+        self._sheet.cover(*found.span("noun"))
 
     def _choose(self, noun: str) -> None:
         self._groups.which = self._grouping(noun)

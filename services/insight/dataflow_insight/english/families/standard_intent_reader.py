@@ -57,7 +57,7 @@ class IntentReader:
         sheet, groups, intent = self._sheet, self._groups, self._intent
         text = sheet.low
         if self._take(
-            r"\bindividually\b|\bseparately\b|\brespectively\b|\beach\b(?=\W*(?:$|[,;]))|\b(?:for|of|at|from)\s+each\b(?=\W*(?:$|[,;]))|\beach\b(?=\s+(?:have|has|had|send|sent|report|reported|deliver|delivered|record|recorded)\b)"
+            r"\bone\s+by\s+one\b|\bindividually\b|\bseparately\b|\brespectively\b|\beach\b(?=\W*(?:$|[,;]))|\b(?:for|of|at|from)\s+each\b(?=\W*(?:$|[,;]))|\beach\b(?=\s+(?:have|has|had|send|sent|report|reported|deliver|delivered|record|recorded)\b)"
         ):
             self._per_device()
         if self._take(
@@ -247,7 +247,7 @@ class IntentReader:
         """Reads "ranked", "highest first" and what is asked beside."""
         intent, groups = self._intent, self._groups
         if self._take(
-            rf"\b(?:rank(?:ing)?|sort(?:ed)?|order(?:ed)?)\s+(?:of\s+)?(?:all\s+)?(?:the\s+)?(?:{DEVICE_NOUN}|\uf8ff+)(?:\s+by)?\b|\branking\b|\branked\b(?:\s+by\b)?|\bsorted\b(?:\s+by\b)?|\border\s+by\b|\brank\b(?:\s+by\b)?|\bsort\b(?:\s+by\b)?"
+            rf"\b(?:rank(?:ing)?|sort(?:ed)?|order(?:ed)?)\s+(?:of\s+)?(?:all\s+)?(?:the\s+)?(?:{DEVICE_NOUN}|\uf8ff+)(?:\s+by)?\b|\branking\b|\bleague\s+table(?:\s+of)?\b|\bleader\s?board(?:\s+of)?\b|\branked\b(?:\s+by\b)?|\bsorted\b(?:\s+by\b)?|\border\s+by\b|\brank\b(?:\s+by\b)?|\bsort\b(?:\s+by\b)?"
         ):
             intent.ranked = True
         for pattern, upward in (

@@ -108,12 +108,12 @@ _EXTREMES: Final[tuple[tuple[str, Measure, bool], ...]] = (
     ),
     (r"\b(?:all[- ]time\s+|record\s+)?(?:lowest|minimal|smallest|weakest|lightest|bottom)\b", Measure.MIN, True),
     (
-        r"\b(?:all[- ]time\s+|absolute\s+)?(?:maximums?|maxima|max\b\.?|peaks?|peaked|peaking|record\s+high|highs)(?:\s+value)?\b",
+        r"\b(?:all[- ]time\s+|absolute\s+)?(?:maximums?|maxima|max\b\.?|peaks?|peaked|peaking|record\s+high|all[- ]time\s+high|highs)(?:\s+value)?\b",
         Measure.MAX,
         False,
     ),
     (
-        r"\b(?:all[- ]time\s+|absolute\s+)?(?:minimums?|minima|min\b\.?|record\s+low|lows|trough|bottomed)(?:\s+value)?\b",
+        r"\b(?:all[- ]time\s+|absolute\s+)?(?:minimums?|minima|min\b\.?|record\s+low|all[- ]time\s+low|lows|trough|bottomed)(?:\s+value)?\b",
         Measure.MIN,
         False,
     ),
