@@ -135,6 +135,8 @@ def _adjective_alone(question: Question, found: Roles) -> bool:
         return False
     if vague and group not in {None, Grouping.DEVICE} and question.implied is not None:
         return all(word.start == question.implied.start for word in found.values)
+    if group is not None and group.is_calendar and re.search(r"\b(?:best|worst)\b", question.reading.text):
+        return all(word.adjective for word in found.values)
     return group in {Grouping.HOUR_OF_DAY, Grouping.WEEKDAY} and all(word.adjective for word in found.values)
 
 

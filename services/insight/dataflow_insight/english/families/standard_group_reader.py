@@ -191,7 +191,7 @@ class GroupReader:
             return
         for pattern in (
             rf"\b(?P<noun>{noun})\s+(?=(?:with|having|on\s+which|in\s+which|when|where|that|which|whose)\b)",
-            rf"\b(?!(?:most|least|fewest)\s+(?!polluted))(?:{HIGHER}|{LOWER})(?:[\s-]+(?:average|mean|median|{FIELD}))*[\s-]+(?P<noun>{noun})(?!\w)(?!\s+(?:average|mean|max|min|reading|value|total|median|sum|{FIELD}))",
+            rf"\b(?!(?:most|least|fewest)\s+(?!polluted))(?:{HIGHER}|{LOWER}|best)(?:[\s-]+(?:average|mean|median|{FIELD}))*[\s-]+(?P<noun>{noun})(?!\w)(?!\s+(?:average|mean|max|min|reading|value|total|median|sum|{FIELD}))",
             rf"\b(?:rank(?:ing)?|sort(?:ed)?|order(?:ed)?)\s+(?:of\s+)?(?:all\s+)?(?:the\s+)?(?P<noun>{_without_devices()})(?!\w)",
         ):
             found = self._sheet.find(pattern)
