@@ -1,12 +1,17 @@
 """Conditions in questions: values of text fields, states, limits in other units, devices that are left out, names of fields."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from dataflow_insight.catalogue.catalogue import Catalogue, Contract, Field, Kind
 from dataflow_insight.english.planner import plan_question
+from dataflow_insight.plans.check import check_plan
 from dataflow_insight.plans.plan import Comparison, Condition, Decline, Declined, Plan
+from hypothesis import given
+from hypothesis import strategies as st
 
 NOW = datetime(2024, 3, 20, 12, 0, tzinfo=UTC)
 WIND = ("NE", "ENE", "E", "NNE", "N", "SW", "S", "SSW", "ESE", "NNW", "WNW", "SE", "NW", "W", "WSW", "SSE")
@@ -190,3 +195,26 @@ def test_a_word_for_several_fields_is_asked_back_unless_one_is_named() -> None:
 def test_a_description_names_a_field_that_its_name_does_not() -> None:
     """The field t2 is the dew point, since its description says so."""
     assert planned("average dew point in the kitchen").field == "t2"
+
+
+WORDS = st.text(alphabet=st.characters(codec="ascii"), max_size=3) | st.sampled_from(
+    re.findall(
+        r"\S+",
+        """average highest how many readings humidity wind wd state door motion heating occupancy light kitchen sensor 1 hall NW N
+    north-west southerly from idle running 'boost' open closed on off not no with without when while was = or and , ( ) above
+    below between 5 10 °F km/h kW in except excluding but all sensors at night in the mornings on Mondays weekends 16 January
+    2024-03-05 22:00 06:00 to until since last yesterday first week of UTC Berlin time noon occupied nobody there it rained""",
+    )
+)
+CATALOGUE = Catalogue((HOUSE,))
+
+
+@given(st.lists(WORDS, max_size=20).map(" ".join), st.sampled_from(["UTC", "Europe/Berlin", "Asia/Shanghai"]))
+def test_any_words_are_planned_or_declined(question: str, zone: str) -> None:
+    """No order of these words raises, and every plan passes its check."""
+    outcome = plan_question(question, CATALOGUE, NOW, zone=ZoneInfo(zone))
+    if isinstance(outcome, Declined):
+        assert not any(letter.isdigit() for letter in outcome.text)
+        return
+    for plan in outcome:
+        check_plan(plan, CATALOGUE)

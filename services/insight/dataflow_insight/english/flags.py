@@ -6,6 +6,7 @@ from typing import Final
 from dataflow_insight.catalogue.catalogue import Field, Kind
 from dataflow_insight.english.concepts import concept_of_name
 from dataflow_insight.english.found import Found
+from dataflow_insight.english.lexicon import READING_NOUN
 from dataflow_insight.english.limits import limit_in
 from dataflow_insight.english.names import Mention, NameReader
 from dataflow_insight.english.sheet import DEVICE, FIELD, Sheet
@@ -86,6 +87,8 @@ class FlagReader:
         taken = {found.mention.mark for found in self._found if found.mention is not None}
         for mention in self._mentions:
             if mention.field is None or mention.field.kind is not Kind.BOOLEAN or mention.mark in taken:
+                continue
+            if re.match(rf"\s*(?:{READING_NOUN})\b", self._sheet.visible[mention.start + len(mention.text) :]):
                 continue
             before = self._sheet.visible[: mention.start]
             had = re.search(

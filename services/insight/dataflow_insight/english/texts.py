@@ -139,7 +139,9 @@ class TextReader:
             return None
         beside = [(item, value) for item, value in holders if self._beside(item, start, end)]
         item, value = (beside or holders)[0]
-        ordinary = protected(text.lower()) or len(text) < _SHORT or FLAG_WORD.fullmatch(text.lower()) is not None
+        low = text.lower()
+        telling = len(text) >= _SHORT and any(letter.isalpha() for letter in text)
+        ordinary = not telling or protected(low) or FLAG_WORD.fullmatch(low) is not None
         if not beside and len(holders) > 1:
             return None
         return _Value(item, value, spoken=False, sure=bool(beside) or not (ordinary or _holds_directions(item)))
