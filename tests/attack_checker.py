@@ -47,6 +47,10 @@ def objection(asked: Asked, zone: str = "UTC", known: Collection[str] = ()) -> s
     told = shown + asked.finished.fallback_detail + "".join(event.replaced.reason for event in asked.events)
     cells = [value_of(cell) for result in asked.results for row in result.rows for cell in row.cells]
     named = {cell for cell in cells if isinstance(cell, str)} | set(_named_devices(asked)) | set(known)
+    # What cannot be printed is shown escaped.
+    named |= {
+        "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in name) for name in named
+    }
     names = sorted(named - {""}, key=len, reverse=True)
     bare = told
     for name in names:
