@@ -19,6 +19,7 @@ from dataflow_mesh.settings import load
 from dataflow_mesh.telemetry import observe, telemetry
 
 from dataflow_insight.asking.service import AskService
+from dataflow_insight.asking.turns import CallerTurns
 from dataflow_insight.catalogue.survey import Survey
 from dataflow_insight.conversations.store import ConversationStore
 from dataflow_insight.conversations.taking_part import Conversations
@@ -65,7 +66,10 @@ async def serve(process: Process, settings: InsightSettings, *, key: str = "") -
         store = None if own is None else ConversationStore(own, settings.conversation_limits)
         if store is not None:
             process.spawn(keep_clean(store, process.stopping), name="conversations")
-        queries = CallerQueries(reader, settings.caller_budget(), lambda: current_caller().name)
+        # The last connection is for others: no caller has all of them.
+        queries = CallerTurns(
+            CallerQueries(reader, settings.caller_budget(), _caller), max(1, settings.read_connections - 1), _caller
+        )
         service = AskService(
             LocalEngine(),
             survey,
@@ -103,6 +107,10 @@ def summary_service(service: SummaryService) -> Service:
         service,
         "dataflow.insight.v1.SummaryService",
     )
+
+
+def _caller() -> str:
+    return current_caller().name
 
 
 def _tune_garbage_collection() -> None:
