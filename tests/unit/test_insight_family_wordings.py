@@ -83,7 +83,6 @@ def test_devices_are_ranked_by_any_measure(question: str, rank: int) -> None:
         "Were January's first ten days colder than the last ten days on average?",
         "Do PM2.5 and humidity correlate?",
         "correlation matrix of all fields",
-        "Did PM2.5 at Tiantan stay above 200 for more than 24 hours in a row?",
     ],
 )
 def test_what_would_have_to_be_guessed_is_declined(question: str) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from dataflow_insight.plans.plan import Comparison, Condition, Focus, Grouping, Measure, Plan
+from dataflow_insight.plans.plan import Comparison, Condition, Focus, Grouping, GroupLimit, Measure, Plan
 
 from tests.ask_catalogue import HOUR, at, days, declined, planned
 
@@ -51,6 +51,26 @@ GAP = Plan("air", Measure.GAP)
 def test_longest_runs(question: str, plan: Plan) -> None:
     """What must hold, where, and what to say first are read from any wording."""
     assert planned(question) == plan
+
+
+@pytest.mark.parametrize(
+    ("question", "length", "focus"),
+    [
+        (
+            "Did PM2.5 at Tiantan stay above 200 for more than 24 hours in a row?",
+            GroupLimit(Comparison.GREATER, 24.0),
+            Focus.YES_NO,
+        ),
+        (
+            "Was PM2.5 at Tiantan above 200 for at least ten consecutive hours?",
+            GroupLimit(Comparison.GREATER_OR_EQUAL, 10.0),
+            Focus.YES_NO,
+        ),
+    ],
+)
+def test_a_run_may_have_to_be_long(question: str, length: GroupLimit, focus: Focus) -> None:
+    """Hours become readings by the cadence, and a device counts only with such a run."""
+    assert planned(question) == replace(TIANTAN, group_by=(Grouping.DEVICE,), having=length, focus=focus)
 
 
 @pytest.mark.parametrize(

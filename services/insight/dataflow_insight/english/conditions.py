@@ -12,7 +12,7 @@ from dataflow_insight.english.texts import TextReader
 __all__ = ["ConditionError", "Found", "asked_unit", "read_conditions"]
 
 _WHEN: Final = (
-    r"\b(?:in|during|for|at|over|on)\s+(?:the\s+|those\s+|all\s+)*(?:hours|times|periods|moments|phases|conditions|weather)\s+"
+    r"\b(?:in|during|for|at|over|on|among|amongst)\s+(?:the\s+|those\s+|all\s+)*(?:hours|times|periods|moments|phases|conditions|weather)\s+"
     rf"(?=(?:(?:with|when|where|while|that\s+had|in\s+which|during\s+which)\s+)?(?:{FIELD}|{BLANK}))"
     rf"|(?<={BLANK})\s*\b(?:hours|times|periods|moments|phases|conditions|weather)\b"
 )

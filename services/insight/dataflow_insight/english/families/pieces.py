@@ -51,9 +51,9 @@ COMPARATIVE: Final = (
 
 _BOUNDARY: Final = (
     r"(?:\s*(?:[,;:?!]|\.(?:\s|$)|$)"
-    r"|\s+(?:than|versus|vs\.?|compared|in\s+comparison|relative|against|as\s+opposed|on\s+average|respectively|on\s+the\s+one|on\s+the\s+other|together)\b"
+    r"|\s+(?:than(?!\s+(?:minus\s+)?(?:-?\d|zero\b|freezing\b|or\s+equal))|versus|vs\.?|compared|in\s+comparison|relative|against|as\s+opposed|on\s+average|respectively|on\s+the\s+one|on\s+the\s+other|together)\b"
     r"|\s+(?:and|or|to|with|from|minus)\s+(?:that|those|the\s+one|when|while|with|without|in|if|on|at|during|for|under|otherwise|elsewhere|not|hours|readings|days|times|periods)\b"
-    rf"|\s+(?:significantly\s+|much\s+|any\s+)?{COMPARATIVE}\s+(?:than|compared|when|in|on|at|or|if)\b"
+    rf"|\s+(?:significantly\s+|much\s+|any\s+)?{COMPARATIVE}\s+(?:than(?!\s+(?:minus\s+)?(?:-?\d|zero\b|freezing\b|or\s+equal))|compared|when|in|on|at|or|if)\b"
     rf"|\s+(?:at|in|from|of)\s+(?:the\s+)?(?:{DEVICE_NOUN}\s+)?{DEVICE}"
     rf"|\s+(?:on|in|during|at|since|for)\s+(?:the\s+)?(?:{MOMENT}|{RECURRING}))"
 )
