@@ -1,5 +1,6 @@
 """One spelling for what looks alike: digits of all scripts, dashes, full-width letters; positions do not move."""
 
+import re
 import unicodedata
 from functools import lru_cache
 from typing import Final
@@ -8,6 +9,9 @@ MASK: Final = "\uf8ff"
 """Stands for a character that was already understood. From the private use area: no letter, no digit, no space."""
 
 _DASHES: Final = frozenset("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d")
+_COMBINED: Final = re.compile("[\ufe00-\ufe0f\u20d0-\u20f0]|(?<=\\d)[\u0300-\u036f]")
+"""Marks that change a figure: keycaps, circles, strokes."""
+
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})
 
 
@@ -43,7 +47,9 @@ def is_numeral(letter: str) -> bool:
 
 def has_invisible(text: str) -> bool:
     """Returns whether the text holds control, format or private characters, which could hide or reorder others."""
-    return any(letter not in "\n\t" and unicodedata.category(letter) in _INVISIBLE for letter in text)
+    return any(letter not in "\n\t" and unicodedata.category(letter) in _INVISIBLE for letter in text) or bool(
+        _COMBINED.search(text)
+    )
 
 
 def masked(text: str, start: int, end: int) -> str:

@@ -127,6 +127,8 @@ def _counts(figure: Figure, facts: Facts, role: Role, text: str, question: str) 
     each = set(fold.each) if fold is not None and fold.measure is Measure.COUNT else set()
     noun = figure.unit.lower()
     if figure.seconds is not None:
+        if role in _SUPPORTS and plan.fold is not None:
+            return _CALENDAR.get(text[figure.number.end : figure.end].strip().lower()[:1]) in plan.fold.each
         word = text[figure.number.end : figure.end].strip().lower()
         group = _CALENDAR.get(word[:1])
         return (group in each or f"{word.rstrip('s')}" in question.lower()) and role not in _SUPPORTS | {Role.DEVICES}
@@ -135,7 +137,8 @@ def _counts(figure: Figure, facts: Facts, role: Role, text: str, question: str) 
     )
     if role in _SUPPORTS:
         folded = plan.fold is not None and Grouping.DEVICE in plan.fold.each
-        return noun in {"", "pairs", *NOUNS} or (folded and noun in PLACES)
+        # "24" alone would be taken for the value.
+        return noun in {"pair", "pairs", *NOUNS} or (folded and noun in PLACES)
     if noun in PLACES:
         return of_devices
     if noun in NOUNS:

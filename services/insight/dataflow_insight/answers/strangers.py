@@ -9,6 +9,9 @@ from dataflow_insight.answers.mentions import Mentions
 from dataflow_insight.answers.numbers import vague_quantity
 
 _CAPITAL: Final = re.compile(r"(?<![\w\uf8ff])[^\W\d_a-z][\w'\u2019-]*")
+_FIRST: Final = re.compile(r"[^\w\uf8ff]*(?P<word>[^\W\d_][\w'\u2019-]*)")
+"""What a sentence is about may be an invented name without a capital, too."""
+
 _OPENER: Final = re.compile(r"^[\W_]*$|[:\u2022|]\s*[\"'(*]*$")
 _SNAKE: Final = re.compile(r"(?<![\w\uf8ff])[a-zA-Z]\w*_\w+")
 _PLACE: Final = re.compile(
@@ -30,7 +33,7 @@ _AFTER_PLACE: Final = frozenset((
     "different", "device", "devices", "list", "data",
 ))  # fmt: skip
 _OPENERS: Final = frozenset((
-    "calendar",
+    "calendar", "empty", "averages", "let", "maximums", "minimums", "medians", "peaks", "concentration", "concentrations", "temperatures", "key", "likewise", "here's", "if", "because", "few", "many", "more", "best", "worst", "details", "again", "next", "then", "computed", "measured", "stored", "value", "means", "totals", "shares", "runs", "gaps", "changes", "correlations", "ranking", "rank", "place", "top", "bottom", "yours", "dear", "sure", "okay", "certainly", "course", "apart", "aside", "back", "earlier", "later", "meanwhile", "whatever", "wherever", "whenever", "namely", "roughly",
     "a", "about", "above", "according", "across", "additionally", "after", "again", "all", "although", "altogether",
     "among", "an", "and", "another", "any", "approximately", "are", "as", "at", "average", "based", "because",
     "before", "below", "besides", "between", "both", "by", "compared", "comparing", "comparison", "contrast",
@@ -57,6 +60,11 @@ _OPENERS: Final = frozenset((
 ))  # fmt: skip
 
 
+def _is_opener(text: str, known: frozenset[str]) -> bool:
+    word = text.lower().replace("\u2019", "'").removesuffix("'s")
+    return word in _OPENERS or word in _KNOWN_CAPITALS or word in known or word.endswith(("ly", "est", "ing", "ed"))
+
+
 def stranger(found: Mentions, known: frozenset[str]) -> str | None:
     """Returns what in a sentence is not known; None where there is nothing.
 
@@ -74,6 +82,9 @@ def stranger(found: Mentions, known: frozenset[str]) -> str | None:
         return f"a number that is not exact ({word!r})"
     for match in _SNAKE.finditer(rest):
         return f"the name {match.group()!r}"
+    first = _FIRST.match(rest)
+    if first is not None and not _is_opener(first["word"], known):
+        return f"the name {first['word']!r}"
     for match in _CAPITAL.finditer(rest):
         word = match.group().lower().replace("\u2019", "'")
         word = word.removesuffix("'s")
