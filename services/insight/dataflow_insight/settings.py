@@ -37,7 +37,7 @@ class InsightSettings(GeminiSettings):
     answer_seconds: float = field(default=60.0, metadata={"help": "How long an answer may take, over all engines."})
     answer_queries: int = field(default=12, metadata={"help": "Queries that an engine may run for one answer."})
     asks_per_caller: int = field(
-        default=16, metadata={"help": "Answers that a caller may have in the making at a time."}
+        default=64, metadata={"help": "Answers that a caller may have in the making at a time."}
     )
     caller_cost: float = field(
         default=100_000_000.0,

@@ -23,4 +23,4 @@ class AskLimits:
     pieces: int = 2_000
     answer_seconds: float = 60.0
     reserved_seconds: float = 15.0
-    asks_per_caller: int = 16
+    asks_per_caller: int = 64
