@@ -15,6 +15,9 @@ _OFF: Final = frozenset(["empty", "off", "closed", "vacant", "unoccupied", "inac
 _FRAME: Final = re.compile(r"\b(?:than|when|while|with|if|where)\b")
 """What follows says of which readings: "higher when it rained than when it did not" is not negated."""
 
+_UNBROKEN: Final = re.compile(r"\bwithout\s+(?:an?\s+|any\s+)?(?:breaks?|interruptions?|pauses?|gaps?|stopping)\b")
+"""Says that a run goes on, and negates nothing."""
+
 _CORRELATED: Final = 0.1
 _OPERATORS: Final[dict[str, Callable[[float, float], bool]]] = {
     ">": lambda value, limit: value > limit,
@@ -32,7 +35,7 @@ def verdict(facts: Facts, question: str) -> bool | None:
         facts: The result.
         question: As asked: whether it asks for "higher" or "lower", or gives a limit.
     """
-    asked = plain(question).lower()
+    asked = _UNBROKEN.sub(" ", plain(question).lower())
     if NEGATION.search(_FRAME.split(asked, maxsplit=1)[0]):
         return None
     if facts.compares:
