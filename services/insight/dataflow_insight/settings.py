@@ -65,6 +65,7 @@ class InsightSettings(GeminiSettings):
         """Bounds of an answer and of a caller."""
         return AskLimits(
             queries=self.answer_queries,
+            steps=2 * self.answer_queries,
             answer_seconds=self.answer_seconds,
             asks_per_caller=self.asks_per_caller,
         )
