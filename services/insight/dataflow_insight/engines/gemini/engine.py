@@ -203,7 +203,7 @@ class _Dialogue:
         return shown
 
     def _judge(self, stop: Stop | None, parts: list[Said | Called]) -> None:
-        """Raises, or counts a mistake, where the turn did not end well."""
+        """Raises where the turn did not end well; a call that cannot be read is taken out of it."""
         match stop:
             case Stop.DONE:
                 return
@@ -212,8 +212,8 @@ class _Dialogue:
             case Stop.TOO_LONG:
                 raise EngineError(Fallback.LIMIT, "the model used up its tokens before the end of the answer")
             case Stop.MALFORMED if not self._writer.references:
+                # A turn without a call and without an answer: counted as such.
                 parts[:] = [part for part in parts if isinstance(part, Said)]
-                self._tooling.mistake("called a tool in a form that cannot be read")
             case _:
                 raise EngineError(Fallback.INVALID, "the model stopped for a reason that is not known")
 
