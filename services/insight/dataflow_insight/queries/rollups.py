@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from dataflow_insight.catalogue.catalogue import Kind, Rollup
+from dataflow_insight.catalogue.catalogue import Contract, Kind, Rollup
 from dataflow_insight.plans.plan import Difference, Grouping, Measure, Scope, TimeRange
 from dataflow_insight.queries.frame import Frame
 from dataflow_insight.queries.keys import Key, key_sql
@@ -59,8 +59,7 @@ def longest_rollup(frame: Frame, scope: Scope, keys: Sequence[Key]) -> timedelta
     zone, span = ZoneInfo(plan.time_zone), Scope(times=merged(scope.times)).hull
     if daily and (not local or whole_offsets(zone, DAY, span.start, span.end)):
         return DAY
-    sparse = contract.cadence is not None and contract.cadence * _FEWEST_READINGS > HOUR
-    return HOUR if not sparse and (not local or whole_offsets(zone, HOUR, span.start, span.end)) else None
+    return HOUR if not is_sparse(contract) and (not local or whole_offsets(zone, HOUR, span.start, span.end)) else None
 
 
 def rolled_up(frame: Frame, scope: Scope, keys: tuple[Key, ...], longest: timedelta) -> Measured:
@@ -163,11 +162,37 @@ def _rollup_branch(
         cells.append("NULL::bigint AS present")
     else:
         cells.append(f"CASE WHEN t.field <> {every} THEN t.count END AS present")
-    kind = item.kind if item is not None else Kind.OTHER
-    cells += _value_cells(frame, _kept(kind, "min"), _kept(kind, "max"), _kept(kind, "sum"), present="t.count")
+    cells += _kept_cells(frame)
     where = [f"t.field = ANY ({fields})", *device_conditions(frame.parameters, scope, "t.device_id")]
     where += [*times, *calendar_conditions(frame, scope, "t.start")]
     return f"SELECT {', '.join(cells)} FROM {source} WHERE {' AND '.join(where)}"
+
+
+def _kept_cells(frame: Frame) -> list[str]:
+    item = frame.measured
+    kind = item.kind if item is not None else Kind.OTHER
+    return _value_cells(frame, _kept(kind, "min"), _kept(kind, "max"), _kept(kind, "sum"), present="t.count")
+
+
+def hours_within(frame: Frame, outer: str) -> str:
+    """Returns a SELECT of the hours of a device and day that were not changed: `starts`, `ends`, `lowest`, `highest`, `total`.
+
+    Args:
+        frame: The query.
+        outer: The row beside it, with `device_id`, `starts` and `ends` of the day.
+    """
+    assert frame.measured is not None
+    cells = ", ".join(["t.start AS starts", "t.start + interval '1 hour' AS ends", *_kept_cells(frame)])
+    field = frame.parameters.add(frame.measured.column, "text")
+    return (
+        f"SELECT {cells} FROM rollup.{quoted(f'{frame.contract.name}:hour')} AS t WHERE t.device_id = {outer}.device_id"
+        f" AND t.start >= {outer}.starts AND t.start < {outer}.ends AND t.field = {field}"
+    )
+
+
+def is_sparse(contract: Contract) -> bool:
+    """Returns whether hours have so few readings that their rollups save nothing."""
+    return contract.cadence is not None and contract.cadence * _FEWEST_READINGS > HOUR
 
 
 def _kept(kind: Kind, part: str) -> str:
