@@ -180,6 +180,24 @@ def test_limits_on_groups(question: str, plan: Plan) -> None:
             ),
         ),
         (
+            "Which station never dropped below 100 PM2.5?",
+            replace(
+                MEAN,
+                measure=Measure.MIN,
+                group_by=BY_DEVICE,
+                having=GroupLimit(Comparison.GREATER_OR_EQUAL, 100),
+                focus=Focus.LIST,
+            ),
+        ),
+        (
+            "On how many days did PM2.5 at Tiantan not exceed 100?",
+            replace(
+                TIANTAN,
+                measure=Measure.MAX,
+                fold=Fold(BY_DAY, Measure.COUNT, GroupLimit(Comparison.LESS_OR_EQUAL, 100)),
+            ),
+        ),
+        (
             "Did the daily average PM2.5 at Tiantan ever exceed 100?",
             replace(TIANTAN, fold=Fold(BY_DAY, Measure.COUNT, ABOVE_100), focus=Focus.YES_NO),
         ),
@@ -282,6 +300,10 @@ def test_values_of_groups(question: str, plan: Plan) -> None:
             ),
         ),
         ("What is the best station by average PM2.5?", replace(MEAN, group_by=BY_DEVICE, rank=-1, focus=Focus.DEVICE)),
+        (
+            "On which day and at which station was the average PM2.5 highest?",
+            replace(MEAN, group_by=(Grouping.DAY, Grouping.DEVICE), rank=1, focus=Focus.TIME),
+        ),
         ("runner-up in mean PM2.5", replace(MEAN, group_by=BY_DEVICE, rank=2, place=2, focus=Focus.DEVICE)),
         ("Top 3 days by average PM2.5 at Tiantan", replace(TIANTAN, group_by=BY_DAY, rank=3, focus=Focus.TIME)),
         (

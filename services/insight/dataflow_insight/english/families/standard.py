@@ -22,9 +22,10 @@ from dataflow_insight.english.families.standard_measures import (
 from dataflow_insight.english.families.standard_pairs import Named, check_list_of_fields
 from dataflow_insight.english.families.standard_question import Question
 from dataflow_insight.english.families.standard_shape import plans
+from dataflow_insight.english.lexicon import DEVICE_NOUN
 from dataflow_insight.english.names import concept_of
 from dataflow_insight.english.reading import Reading
-from dataflow_insight.english.refusals import Refusal, unclear, which_of
+from dataflow_insight.english.refusals import Refusal, two_things, unclear, which_of
 from dataflow_insight.plans.plan import Measure, Plan
 
 _HOW_THE_AIR_WAS = (
@@ -67,7 +68,7 @@ def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
         # "Is it above 100 now?" is not about the latest reading that is.
         limit = reading.conditions[0]
     if limit is not None:
-        rest = tuple(found.condition for found in reading.conditions if found is not limit)
+        rest = tuple(found.condition for found in reading.conditions if found.start != limit.start)
         scope = replace(scope, conditions=rest)
     fields = _fields(reading, implied, intent, groups, limit)
     _read_best(reading, intent, fields)
@@ -75,6 +76,8 @@ def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
         reading.cover_unit(item)
     fields += [named for named in others if named.field not in {other.field for other in fields}]
     check_list_of_fields(reading.sheet, fields)
+    if reading.sheet.find(rf"\b(?:which|what|whose)\s+(?:of\s+the\s+)?{DEVICE_NOUN}\b") is not None:
+        raise Refusal(two_things())
     reading.refuse_not_yet()
     if asks_spread(reading.sheet):
         raise Refusal(which_of("the standard deviation", "the range from the lowest to the highest value"))
@@ -126,7 +129,11 @@ def _fields(
     reading: Reading, implied: Implied | None, intent: Intent, groups: Groups, limit: Found | None
 ) -> list[Named]:
     """Returns what is measured; a field that only stands in a limit or names groups is not."""
-    bound = {found.mention.mark for found in reading.conditions if found.mention is not None and found is not limit}
+    bound = {
+        found.mention.mark
+        for found in reading.conditions
+        if found.mention is not None and (limit is None or found.start != limit.start)
+    }
     if limit is not None and limit.mention is not None:
         bound.discard(limit.mention.mark)
     found: dict[str, Named] = {}

@@ -136,6 +136,8 @@ class Arranger:
             return replace(plan, rank=self._rank(direction)) if direction and groups.rank else plan
         if others and groups.which is not None:
             raise Refusal(unclear("The best of each group cannot be computed; please ask for one group."))
+        if groups.also is not None and groups.also is not group:
+            return self._ranked(plan, (group, groups.also), direction)
         return self._ranked(plan, (group,), direction)
 
     def _ranked(self, plan: Plan, group_by: tuple[Grouping, ...], direction: int) -> Plan:

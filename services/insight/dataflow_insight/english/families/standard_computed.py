@@ -23,8 +23,6 @@ def computed(question: Question, plan: Plan) -> tuple[Plan, ...]:
         raise Refusal(needs_field("An average, a highest value and their like are of one field"))
     if intent.latest or intent.first:
         raise Refusal(two_things())
-    if any(word.measure is Measure.SUM for word in intent.words) and len(question.fields) > 1:
-        raise Refusal(which_of("the sum of each field", "the fields added to each other"))
     counted = groups.counted is not None
     words = [word for word in intent.words if not (counted and word.amount)]
     found = roles(
@@ -58,6 +56,8 @@ def of_each(question: Question, plan: Plan, found: Roles, directions: tuple[int,
     Raises:
         Refusal: The groups do not fit together.
     """
+    if sum(1 for word, _ in pairs(list(found.values), question.fields) if word.measure is Measure.SUM) > 1:
+        raise Refusal(which_of("the sum of each field", "the fields added to each other"))
     plans: list[Plan] = []
     devices = own_devices(question, list(found.values))
     folds: list[Measure | None] = [folded.measure for folded in found.folds] or [None]
@@ -75,7 +75,11 @@ def of_each(question: Question, plan: Plan, found: Roles, directions: tuple[int,
             and not directions[0]
         ):
             raise Refusal(which_of("the highest or lowest of the averages", "the highest or lowest single value"))
-        if (each_before or question.is_per_day) and measure in _OF_SUMS and not found.folds and adds_up(item):
+        if (
+            ((each_before and measure is Measure.SUM) or ((each_before or question.is_per_day) and measure in _OF_SUMS))
+            and not found.folds
+            and adds_up(item)
+        ):
             note = (
                 f"daily {item.name} is the sum of a day"
                 if question.groups.each is Grouping.DAY

@@ -48,7 +48,10 @@ class Counter:
     @property
     def limits(self) -> tuple[Condition, ...]:
         """Limits on single readings."""
-        return tuple(found.condition for found in self.reading.conditions if found is not self.arranger.limit)
+        limit = self.arranger.limit
+        return tuple(
+            found.condition for found in self.reading.conditions if limit is None or found.start != limit.start
+        )
 
     def missing(self, plan: Plan) -> Plan:
         """Counts readings without a value."""

@@ -188,6 +188,12 @@ class GroupReader:
         if asked is not None:
             self._choose(asked["noun"])
             self._sheet.cover(*asked.span())
+            also = self._sheet.find(
+                rf"(?:,|\band)\s+(?:(?:at|in|on|for|during)\s+)?(?:(?:which|what)\s+)(?P<noun>{noun})(?!\w)"
+            )
+            if also is not None:
+                groups.also = self._grouping(also["noun"])
+                self._sheet.cover(*also.span())
             return
         for pattern in (
             rf"\b(?P<noun>{noun})\s+(?=(?:with|having|on\s+which|in\s+which|when|where|that|which|whose)\b)",

@@ -16,6 +16,7 @@ class Groups:
     Attributes:
         per: One row for each of these, in the order of the question.
         which: What is chosen from, where the question asks "which …".
+        also: What is chosen from besides ("which day and which station").
         counted: What is counted, where the question asks "how many …".
         each: Finer groups of which something is computed again ("daily").
         each_open: "Hourly" over a long time, which may be each single hour or each hour of the day.
@@ -33,6 +34,7 @@ class Groups:
 
     per: list[Grouping] = field(default_factory=list)
     which: Grouping | None = None
+    also: Grouping | None = None
     counted: Grouping | None = None
     each: Grouping | None = None
     each_open: bool = False

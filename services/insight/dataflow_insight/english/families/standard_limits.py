@@ -1,6 +1,7 @@
 """Tells limits on groups ("days whose average exceeded 150") from limits on single readings ("readings above 150")."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -29,9 +30,16 @@ _OR: Final = {
 }
 _ALWAYS: Final = (
     r"\b(?:all\s+day(?:\s+long)?|(?:for\s+|during\s+|throughout\s+)?the\s+(?:whole|entire|full)\s+(?:day|time)|throughout(?:\s+the\s+day)?|all\s+the\s+time|at\s+all\s+times|"
-    r"always|constantly|permanently|without\s+exception|at\s+every\s+hour|round\s+the\s+clock|around\s+the\s+clock|never|every\s+single\s+hour)\b"
+    r"always|constantly|completely|entirely|permanently|without\s+exception|at\s+every\s+hour|round\s+the\s+clock|around\s+the\s+clock|never|every\s+single\s+hour)\b"
 )
 _STAYED: Final = r"\b(?:stay(?:s|ed|ing)?|remain(?:s|ed)?|kept|keeps?)\b"
+_NEGATED: Final = r"(?:not|never|no|\w+n't)\b"
+_OPPOSITES: Final = {
+    Comparison.GREATER: Comparison.LESS_OR_EQUAL,
+    Comparison.GREATER_OR_EQUAL: Comparison.LESS,
+    Comparison.LESS: Comparison.GREATER_OR_EQUAL,
+    Comparison.LESS_OR_EQUAL: Comparison.GREATER,
+}
 _ON_AVERAGE: Final = r"\uf8ff*[\s,]*(?:(?:µg/m3|%|degrees?|°c)\s*)?(?:,\s*)?(?:on\s+average|in\s+the\s+mean|on\s+a\s+daily\s+average|averaged)\b"
 
 
@@ -95,9 +103,17 @@ def limit_on_all(reading: Reading) -> Found | None:
     if len(reading.conditions) != 1:
         return None
     found = reading.conditions[0]
-    if not re.search(rf"{_ALWAYS}|{_STAYED}|\b(?:not|never|no)\b|n't\b", reading.text):
+    sheet = reading.sheet
+    negated = re.match(_NEGATED, reading.text[found.start :]) is not None
+    if not (negated or sheet.find(_ALWAYS) or re.search(_STAYED, reading.text)):
         return None
-    reading.sheet.take_all(_ALWAYS)
+    if sheet.find(r"\bnever\b") is not None:
+        # "Never dropped below": the word stands apart from the comparison, which says the opposite.
+        opposite = _OPPOSITES.get(found.condition.comparison)
+        if opposite is None:
+            return None
+        found = replace(found, condition=replace(found.condition, comparison=opposite))
+    sheet.take_all(_ALWAYS)
     return found
 
 
