@@ -27,6 +27,9 @@ _OTHER_DAY: Final = rf"(?P<other>{DAY_NUMBER}){SUFFIX}(?![:.]\d)"
 _TO: Final = r"\s*(?:-|\bto\b|\bthrough\b|\bthru\b|\buntil\b|\btill\b|\bup\s+to\b)\s*(?:and\s+including\s+)?(?:the\s+)?"
 _WEEKDAY: Final = rf"(?P<weekday>{word_pattern(WEEKDAYS)}|mon|tues?|wed|thur?s?|fri|sat|sun)"
 _MARKED: Final = MOMENT.replace("(", "(?P<date>")
+_ORDINALS: Final = (
+    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth",
+)  # fmt: skip
 _HOLIDAYS: Final = {
     "new year's day": (1, 1), "new years day": (1, 1), "new year's eve": (12, 31), "new years eve": (12, 31),
     "valentine's day": (2, 14), "christmas eve": (12, 24), "christmas day": (12, 25), "boxing day": (12, 26),
@@ -81,14 +84,16 @@ class Dates:
             (rf"\b(?:between|from)\s+(?:the\s+)?{_DAY}(?:{_TO}|\s+and\s+(?:the\s+)?){_OTHER_DAY}(?:\s+of)?\s+{MONTH}{year}", self._days),
             (rf"\b(?:the\s+)?{_DAY}{_TO}{_OTHER_DAY}(?:\s+of)?\s+{MONTH}{year}", self._days),
             (rf"\bbetween\s+{MONTH}\s+(?:the\s+)?{_DAY}(?:{_TO}|\s+and\s+(?:the\s+)?){_OTHER_DAY}(?!\s*(?:of\s+)?(?:{MONTH_NAMES})\b){year}", self._days),
-            (rf"\b{MONTH}\s+(?:the\s+)?{_DAY}{_TO}{_OTHER_DAY}(?!\s*(?:of\s+)?(?:{MONTH_NAMES})\b)(?!\s*(?:am|pm|a\.m|p\.m)){year}", self._days),
+            (rf"\b{MONTH}\s+(?:the\s+)?{_DAY}{_TO}{_OTHER_DAY}(?!\s*(?:of\s+)?(?:{MONTH_NAMES})\b)(?!\s*(?:[ap]\.?m\b|o'clock\b)){year}", self._days),
             # "3, 5 and 7 January": each day but the last, which is left to stand with its month.
             (rf"\b(?P<keep>{_DAY})(?=(?:{rest_of_list})+\s+(?:of\s+)?{MONTH}{year})", self._named_day),
             # "January 3, 5 and 7": the last day takes the month's place.
-            (rf"\b(?P<keep>{MONTH}\s+(?:the\s+)?{_DAY})(?=(?:{rest_of_list}(?![:.]\d|\s*(?:am|pm|o'clock)\b|\s+(?:of\s+)?(?:{MONTH_NAMES})\b))+{year})", self._first_of_list(year)),
+            (rf"\b(?P<keep>{MONTH}\s+(?:the\s+)?{_DAY})(?=(?:{rest_of_list}(?![:.]\d|\s*(?:[ap]\.?m\b|o'clock\b|h\b)|\s+(?:of\s+)?(?:{MONTH_NAMES})\b))+{year})", self._first_of_list(year)),
             (rf"\b{_DAY}-{MONTH}-{YEAR}", self._named_day),
             (rf"\b(?:the\s+)?{_DAY}\.?(?:\s+of\s+|\s+(?:in\s+)?|(?<=\.)){MONTH}{year}", self._named_day),
-            (rf"\b{MONTH}\s*(?:the\s+)?{_DAY}(?![:.]\d)(?!\s*(?:am|pm|o'clock)\b){year}", self._named_day),
+            (rf"\b{MONTH}\s*(?:the\s+)?{_DAY}(?![:.]\d)(?!\s*(?:[ap]\.?m\b|o'clock\b|h\b)){year}", self._named_day),
+            (rf"\b(?:the\s+)?(?P<ordinal>{'|'.join(_ORDINALS)})(?:\s+day)?\s+of\s+{MONTH}{year}", self._ordinal_day),
+            (rf"\b{MONTH}\s+(?:the\s+)?(?P<ordinal>{'|'.join(_ORDINALS)})\b{year}(?!\s+(?:week|half|day|hour))", self._ordinal_day),
             (rf"\b(?P<holiday>{'|'.join(_HOLIDAYS)})\b(?:,?\s*(?:of\s+|in\s+)?{YEAR})?", self._holiday),
         )  # fmt: skip
 
@@ -164,7 +169,7 @@ class Dates:
         def make(found: re.Match[str]) -> Moment | None:
             sheet = self._board.sheet
             tail = re.match(
-                rf"(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s*&\s*|\s+or\s+)(?:on\s+)?(?:the\s+)?{DAY_NUMBER}{SUFFIX}(?![:.]\d|\s*(?:am|pm|o'clock)\b))+{year}",
+                rf"(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s*&\s*|\s+or\s+)(?:on\s+)?(?:the\s+)?{DAY_NUMBER}{SUFFIX}(?![:.]\d|\s*(?:[ap]\.?m\b|o'clock\b|h\b)))+{year}",
                 sheet.visible[found.end("keep") :],
             )
             assert tail is not None
@@ -196,6 +201,12 @@ class Dates:
 
     def _named_month(self, found: re.Match[str]) -> Moment:
         return self._clock.month(*self._months.of(found, 1))
+
+    def _ordinal_day(self, found: re.Match[str]) -> Moment:
+        """Reads "the first of January", in words."""
+        day = _ORDINALS.index(found["ordinal"]) + 1
+        year, month = self._months.of(found, day)
+        return self._clock.day(self._clock.at(year, month, day))
 
     def _next_in_list(self, found: re.Match[str]) -> Moment | None:
         """Gives the second day in "the 15th and 16th" the month of the first."""

@@ -121,7 +121,13 @@ def week_forms(board: Board) -> Iterable[RecurringForm]:
         return make
 
     def week_days(found: re.Match[str]) -> Recurring:
-        return Recurring(weekdays=tuple(sorted({_weekday(name) for name in re.findall(_DAY_NAME, found.group())})))
+        return Recurring(
+            weekdays=tuple(
+                sorted(
+                    {_weekday(name) for name in re.findall(_DAY_NAME, found.groupdict().get("keep") or found.group())}
+                )
+            )
+        )
 
     def week_range(found: re.Match[str]) -> Recurring:
         first, last = _weekday(found["first"]), _weekday(found["last"])
@@ -144,6 +150,10 @@ def week_forms(board: Board) -> Iterable[RecurringForm]:
         (rf"{beside}(?P<keep>(?:an?\s+)?week-?end\b(?:\s*{sat_and_sun})?)(?!\s+of\b)", rest),
         (rf"(?:{on})?\(?\s*\b(?P<first>{_DAY_NAME})s?\s*(?:-|to|through|thru|until|till)\s*(?P<last>{_DAY_NAME})s?\b\s*\)?", week_range),
         (rf"(?:{on})?{not_group}\b{one}(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s*&\s*|\s+or\s+)(?:on\s+)?{one})*\b", week_days),
+        # "Friday evenings" come every week; "Friday evening" is the latest one.
+        (rf"(?:{on})?\b(?P<keep>{'|'.join(WEEKDAYS)})(?=\s+(?:mornings|afternoons|evenings|nights)\b)", week_days),
+        (rf"(?:{on})?\b(?P<keep>weekend)s?(?=\s+(?:morning|afternoon|evening|night)s?\b)", rest),
+        (rf"(?:{on})?\b(?P<keep>weekday)s?(?=\s+(?:morning|afternoon|evening|night)s?\b)", work),
         (rf"{on}(?:every|each|any|an?)\s+(?:{'|'.join(WEEKDAYS)})\b", week_days),
     )  # fmt: skip
 

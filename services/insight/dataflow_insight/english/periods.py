@@ -53,6 +53,9 @@ class Periods:
             (rf"\b{YEAR}[\s/-]*q(?P<which>[1-4])\b", self._quarter),
             (r"\bq(?P<which>[1-4])\b", self._quarter),
             (rf"\b(?:calendar\s+|iso\s+)?week\s+(?P<week>[1-9]|[1-4]\d|5[0-3]),?\s+(?:of\s+)?{YEAR}", self._iso_week),
+            (rf"\b(?:since|from|after)\s+(?P<keep>(?:the\s+)?(?:start|beginning){of_month})", self._month_of),
+            (rf"\b(?:until|till|to|through|by|up\s+to|before)\s+(?P<keep>(?:the\s+)?end{of_month})", self._month_of),
+            (rf"\b(?:since|from)\s+(?P<keep>(?:the\s+)?(?:start|beginning){of_the_month})", self._month_of_data),
             (rf"\b(?:the\s+)?(?P<vague>beginning|start|end|middle|early|late|mid)(?:\s+of|\s+in|-)?\s+{MONTH}(?!\s+{DAY_NUMBER}\b)", self._vague),
         )  # fmt: skip
 

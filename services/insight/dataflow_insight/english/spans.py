@@ -8,7 +8,7 @@ from typing import Final
 
 from dataflow_insight.english.clock import Clock, utc
 from dataflow_insight.english.joining import EXCLUSIVE, INCLUSIVE, TO, A, B, matches
-from dataflow_insight.english.moments import Board, Moment, Precision, TimeError, VagueTimeError
+from dataflow_insight.english.moments import COUNT, Board, Moment, Precision, TimeError, VagueTimeError, number
 from dataflow_insight.english.sheet import MOMENT, MOMENT_BASE, Sheet, mark_of
 from dataflow_insight.plans.plan import TimeRange
 
@@ -54,6 +54,7 @@ class Ranges:
         Raises:
             TimeError: A range ends before it starts.
         """
+        self._counted()
         self._closed()
         self._open()
         self._single()
@@ -63,6 +64,35 @@ class Ranges:
             self._sheet.cover(bounds.position, bounds.position + 1, mark_of(MOMENT_BASE, index))
             ranges.append(self._range(bounds))
         return ranges
+
+    def _counted(self) -> None:
+        """Reads "the day after 16 January", "24 hours from 12:00 on …" and "the week ending 19 January"."""
+        many = (
+            rf"(?:(?:the\s+)?(?:(?:first|next|following|last|previous)\s+)?{COUNT}\s+(?P<unit>minute|hour|day|week)s?"
+            r"|the\s+(?P<one>hour|day|week))"
+        )
+        way = (
+            r"(?P<way>after|following|from|starting(?:\s+(?:on|at|from|with))?|beginning(?:\s+(?:on|at|with))?|before|"
+            r"preceding|prior\s+to|ending(?:\s+(?:on|at|with))?|leading\s+up\s+to)"
+        )
+        # "The top 3 days after …" are days to choose from, and no length of time.
+        chosen = "".join(rf"(?<!\b{word}\s)" for word in ("top", "bottom", "many", "which", "what", "best", "worst"))
+        lead = rf"(?:\b(?:for|in|on|during|over|within|of)\s+)?{chosen}"
+        behind = r"(?!\s*(?:-|to|until|till|through)\s*[\ue000-\ue0ff])"
+        for found in matches(self._board, rf"{lead}\b{many}\s+{way}\s+(?:the\s+)?{A}{behind}"):
+            moment, way_word = self._board.moment(found["a"]), found["way"].split()[0]
+            if found["one"] and way_word == "from":
+                continue
+            length = timedelta(**{f"{found['unit'] or found['one']}s": number(found["count"] or "1")})
+            instant = moment.precision is Precision.INSTANT
+            if way_word in {"after", "following"}:
+                start = moment.start if instant else moment.end
+                self._add(found, start, start + length, relative=moment.relative)
+            elif way_word in {"from", "starting", "beginning"}:
+                self._add(found, moment.start, moment.start + length, relative=moment.relative)
+            else:
+                end = moment.end if way_word == "ending" and not instant else moment.start
+                self._add(found, end - length, end, relative=moment.relative)
 
     def _closed(self) -> None:
         ends = INCLUSIVE + EXCLUSIVE

@@ -8,7 +8,7 @@ from dataflow_insight.english.clock import Clock
 from dataflow_insight.english.dates import Dates, Form
 from dataflow_insight.english.hours import RecurringForm, clock_forms, part_forms, refuse_unnamed, week_forms
 from dataflow_insight.english.joining import Joiner
-from dataflow_insight.english.moments import Board, Moment, Recurring
+from dataflow_insight.english.moments import Board, Moment, Recurring, TimeError
 from dataflow_insight.english.months import Months
 from dataflow_insight.english.periods import Periods
 from dataflow_insight.english.relative import Relative
@@ -51,6 +51,16 @@ def read_times(sheet: Sheet, clock: Clock, assumptions: list[str]) -> Times:
     board = Board(sheet)
     refuse_unnamed(board)
     sheet.take_all(r"^good\s+(?:morning|afternoon|evening)\b")
+    try:
+        ranges = _ranges(board, clock)
+    except OverflowError as error:
+        raise TimeError("That lies outside the time that can be stored.") from error
+    sheet.take_all(rf"\b(?:(?:over\s+)?the\s+course\s+of|(?:in|during)\s+the\s+hours?)\s+(?=(?:{MOMENT}|{RECURRING}))")
+    assumptions += board.notes
+    return Times(tuple(ranges), tuple(board.recurring), tuple(board.moments))
+
+
+def _ranges(board: Board, clock: Clock) -> list[TimeRange]:
     months = Months(board, clock)
     dates = Dates(board, clock, months)
     _mark(board, dates.days())
@@ -61,12 +71,7 @@ def read_times(sheet: Sheet, clock: Clock, assumptions: list[str]) -> Times:
     _mark(board, clock_forms(board))
     _mark(board, part_forms())
     day = Joiner(board, clock).join()
-    ranges = Ranges(board, clock, day).read()
-    sheet.take_all(
-        rf"(?<!each\s)(?<!every\s)(?<!per\s)(?<!by\s)(?<!many\s)(?<!which\s)\b(?:over\s+)?(?:the\s+)?(?:course\s+of|hours?\s+(?:of|from|between)|hours?)\s+(?=(?:{MOMENT}|{RECURRING}))(?<!\bper\s)"
-    )
-    assumptions += board.notes
-    return Times(tuple(ranges), tuple(board.recurring), tuple(board.moments))
+    return Ranges(board, clock, day).read()
 
 
 def scope_times(sheet: Sheet, times: Times) -> tuple[tuple[TimeRange, ...], tuple[DayTime, ...], tuple[int, ...]]:
