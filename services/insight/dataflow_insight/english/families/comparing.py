@@ -5,16 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from dataflow_insight.english.concepts import UNITS
 from dataflow_insight.english.families.change_words import CHANGE_NOUN, CHANGE_VERB, DOWN, UP
 from dataflow_insight.english.families.pieces import COMPARATIVE, Kind, Piece, pieces_of
 from dataflow_insight.english.families.sides import AND, EXCEEDS, MINUS, THAN, Sides, several, sides_around
 from dataflow_insight.english.lexicon import DEVICE_NOUN
+from dataflow_insight.english.limits import UNIT
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.sheet import MOMENT, RECURRING
 from dataflow_insight.plans.plan import Focus
 
-_UNIT: Final = "|".join(re.escape(unit) for unit in sorted(UNITS, key=len, reverse=True) if unit not in {"%", "percent", "per cent"})  # fmt: skip
+_UNIT: Final = rf"(?!%|per\s?cent)(?:{UNIT})"
 _ADVERB: Final = r"(?:significantly|much|clearly|generally|considerably|substantially|noticeably|even|far|typically|usually|any|slightly|a\s+lot|a\s+little|bit)"
 _OWN_FIELD: Final[tuple[tuple[str, str], ...]] = (
     (r"warmer|hotter|milder|colder|cooler|chillier", "temperature"),
@@ -46,10 +46,10 @@ _RATIO: Final = (
     + _ADJECTIVE
     + r"\b))|\bby\s+(?:what|which)\s+(?:factor|multiple)\b|\b(?:the\s+)?ratios?\s+(?:of|between)\b|\bratios?\b|\bas\s+(?:high|large|big|great|strong|much|many|warm|cold)\s+(?=as\b)"
 )
-_DIFFERENCE: Final = r"\b(?:the\s+|an?\s+)?(?:absolute\s+)?differences?\b(?:\s+(?:in|of|for)\b)?|\bdiffer(?:s|ed)?\b(?:\s+in\b)?|\bgap(?=\s+between)|\bminus\b"
+_DIFFERENCE: Final = r"\b(?:the\s+|an?\s+)?(?:absolute\s+)?differences?\b(?:\s+(?:in|of|for)\b)?|\bdiffer(?:s|ed)?\b(?:\s+in\b)?|\bhow\s+far\s+apart\b|\bgap(?=\s+between)|\bminus\b"
 _HOW_MUCH: Final = rf"(?:\b(?:and\s+)?by\s+)?\bhow\s+much\b|\b(?:and\s+)?by\s+how\s+many\s+(?:{_UNIT})(?!\w)|\bhow\s+many\s+(?:{_UNIT})(?=\s+(?:{_ADVERB}\s+)*(?:{_ADJECTIVE}\b|did|does|was))"
 _COMPARE: Final = r"\bcompar(?:e|es|ed|ing)\b|\b(?:an?\s+|the\s+)?comparisons?\s+(?:of|between)\b|\bcontrast\b|\bside\s+by\s+side\b|\bhow\s+(?=(?:do|does|did)\b)"
-_WHICH: Final = rf"^[\s,.:;!?-]*(?:(?:at|in|on|during)\s+)?which\s+(?:one\s+)?(?:of\s+)?(?:the\s+(?:two|both)\s+|these\s+(?:two\s+)?)?(?:{DEVICE_NOUN}|day|month|week|period|time|part\s+of\s+the\s+day|half|year)?\b|\bwhere\b(?=.*\bor\b)|\bof\s+the\s+two\b"
+_WHICH: Final = rf"^[\s,.:;!?-]*(?:(?:at|in|on|during)\s+)?which\s+(?:one\s+)?(?:of\s+)?(?:the\s+(?:two|both)\s+|these\s+(?:two\s+)?)?(?:{DEVICE_NOUN}|day|month|week|period|time|part\s+of\s+the\s+day|half|year)?\b|\bwhere\b(?=.*\bor\b)|(?<=:\s)where\b|\bof\s+the\s+two\b"
 _REMARKS: Final = r"[,:(]?\s*\(?\b(?:in\s+(?:this|that|the\s+given)\s+order|[a-z]+\s+first|in\s+the\s+order\s+given|respectively|in\s+each\s+case)\b\)?"
 _TRUE: Final = r"\bin\s+terms\s+of\b|\b(?:is\s+it\s+true\s+that|true|whether)\b"
 _YES_NO: Final = r"^[\s,.:;!?-]*(?:and\s+|so\s+|on\s+average,?\s+|(?:as\s+)?(?:compared|relative|in\s+comparison|in\s+contrast)\s+(?:to|with)[^,]{1,60},\s*|[^:?]{1,40}:\s*)?(?:did|was|were|is|are|has|have|does|do)\b|\bwhether\b"
@@ -106,7 +106,7 @@ def asked_comparison(text: str, reading: Reading) -> Asked | None:
     sides = _sides(text, reading, says, compares=comparative is not None)
     if sides is None:
         return None
-    exceeds = re.search(EXCEEDS, text[: sides.connector[1]] if sides.connector[1] else text)
+    exceeds = re.compile(EXCEEDS).match(text, sides.connector[0])
     which = comparative is not None and (
         says["which"] or (says["yes_no"] and re.search(r"\bor\b", text[slice(*sides.connector)]) is not None)
     )

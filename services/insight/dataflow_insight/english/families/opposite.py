@@ -1,5 +1,6 @@
 """All that one side of a comparison leaves out: other devices, other days, the limit the other way round."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -20,12 +21,13 @@ _MIDNIGHT: Final = 24 * 60
 _DAY: Final = timedelta(days=1)
 
 
-def opposite(scope: Scope, kind: Kind) -> Scope:
+def opposite(scope: Scope, kind: Kind, words: str = "") -> Scope:
     """Returns the scope that differs in one kind only, and leaves out what the given one has.
 
     Args:
         scope: The first side.
         kind: What the sides differ in.
+        words: What the question calls the other side: "the rest of the month" stays within the month.
 
     Raises:
         Refusal: What is left out cannot be said in one scope.
@@ -33,6 +35,8 @@ def opposite(scope: Scope, kind: Kind) -> Scope:
     match kind:
         case Kind.DEVICE:
             return replace(scope, device_ids=(), excluded_device_ids=scope.device_ids)
+        case Kind.TIME if len(scope.times) == 1 and re.search(r"\b(?:day|week|month|year)\b", words):
+            return replace(scope, times=_rest_of_month(scope.times[0], words))
         case Kind.TIME if len(scope.times) == 1:
             return replace(scope, times=_around(scope.times[0]))
         case Kind.RECURRING if scope.weekdays and not scope.day_times:
@@ -65,6 +69,20 @@ def earlier(scope: Scope, unit: str) -> Scope:
     if span.end - span.start > length:
         raise Refusal(unclear("It is not clear which time is meant by the one before; please name both."))
     return replace(scope, times=(TimeRange(span.start - length, span.end - length),))
+
+
+def _rest_of_month(span: TimeRange, words: str) -> tuple[TimeRange, ...]:
+    if "month" not in words or span.start is None or span.end is None:
+        raise Refusal(unclear("It is not clear which time is meant by the rest; please name it."))
+    first = span.start.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    last = (first + 32 * _DAY).replace(day=1)
+    if span.end > last:
+        raise Refusal(unclear("It is not clear which month is meant; please name both times."))
+    before = (TimeRange(first, span.start),) if first < span.start else ()
+    after = (TimeRange(span.end, last),) if span.end < last else ()
+    if not (*before, *after):
+        raise Refusal(unclear("The month has no rest to compare with."))
+    return (*before, *after)
 
 
 def _around(span: TimeRange) -> tuple[TimeRange, ...]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
+from dataflow_insight.catalogue.catalogue import Field
 from dataflow_insight.english.claims import plans_of
 from dataflow_insight.english.families import changes, correlations, gaps, shares, standard, streaks
 from dataflow_insight.english.families.comparing import Asked, asked_comparison
@@ -41,6 +42,13 @@ _FIRST_AND_SECOND: Final = re.compile(
 )
 """Pattern of "the first and the second week of January"."""
 
+_SHORT: Final = re.compile(
+    rf"\b(?P<first>{_ORDINAL})\s+(?P<rest>(?:week|half)\s+of\s+[a-z]+(?:\s+\d{{4}})?)(?P<middle>.{{1,60}}?\b(?:than|versus|vs\.?|to|with|and)\s+"
+    rf"(?:(?:in|on|during|of|that\s+of|that\s+in)\s+)?the\s+)(?P<second>{_ORDINAL})(?=\W*$|\s+(?:at|in|on)\b)",
+    re.IGNORECASE,
+)
+"""Pattern of "the last week of January higher than in the first"."""
+
 _DAY: Final = timedelta(days=1)
 _FAMILIES: Final = (gaps.plan, changes.plan, streaks.plan, correlations.plan, shares.plan, standard.plan)
 
@@ -56,6 +64,8 @@ def plan(reading: Reading) -> Plan | None:
     text = marked_text(reading.sheet)
     if _DAY_AND_NIGHT.search(text) is not None:
         return _read_again(reading, _NIGHT.sub("at night", _DAYTIME.sub("during the day", reading.sheet.case)))
+    if _SHORT.search(reading.sheet.low) is not None:
+        return _read_again(reading, _SHORT.sub(r"\g<first> \g<rest>\g<middle>\g<second> \g<rest>", reading.sheet.case))
     if _FIRST_AND_SECOND.search(reading.sheet.low) is not None:
         return _read_again(
             reading, _FIRST_AND_SECOND.sub(r"the \g<first> \g<rest> and the \g<second> \g<rest>", reading.sheet.case)
@@ -71,7 +81,7 @@ def plan(reading: Reading) -> Plan | None:
         rest = asked.sides.second[0]
         before = re.fullmatch(BEFORE, text[rest.start : rest.end])
         scope = (
-            opposite(first.scope, asked.sides.kind)
+            opposite(first.scope, asked.sides.kind, text[rest.start : rest.end])
             if before is None
             else earlier(first.scope, before["unit"] or before["unit2"])
         )
@@ -115,7 +125,7 @@ def _read_again(reading: Reading, question: str) -> Plan | None:
     again = Reading(question, reading.contract, reading.now, reading.zone)
     again.open()
     text = marked_text(again.sheet)
-    if _DAY_AND_NIGHT.search(text) is not None or _FIRST_AND_SECOND.search(text) is not None:
+    if _DAY_AND_NIGHT.search(text) is not None or _FIRST_AND_SECOND.search(text) or _SHORT.search(text):
         return None
     planned = plan(again)
     if planned is not None:
@@ -140,10 +150,12 @@ def _texts(reading: Reading, text: str, asked: Asked) -> tuple[str, str]:
     )
     free = [found for found in re.finditer(FIELD, text) if outside(found.start())]
     words, at = "", -1
-    if asked.implied and not free:
-        item = reading.reader.concept_field(asked.implied)
-        if item is None:
-            raise Refusal(unknown_field(reading.contract))
+    item = reading.reader.concept_field(asked.implied) if asked.implied else None
+    if asked.implied and item is None:
+        raise Refusal(unknown_field(reading.contract))
+    if item is not None and free and item not in _fields_at(reading, free):
+        raise Refusal(unclear("The comparison is of another quantity than the field that is named."))
+    if item is not None and not free:
         reading.assumptions.append(f"the comparison is about the field {item.name}")
         words, at = item.name, asked.at
     elif free:
@@ -157,6 +169,11 @@ def _texts(reading: Reading, text: str, asked: Asked) -> tuple[str, str]:
             reading.assumptions.append("the averages are compared")
         words = f"average {words}".strip()
     return two_texts(reading.sheet.case, asked.sides, deleted, (at, words))
+
+
+def _fields_at(reading: Reading, found: list[re.Match[str]]) -> list[Field | None]:
+    marks = {match.group(1) for match in found}
+    return [mention.field for mention in reading.names.fields if mention.mark in marks]
 
 
 def _plan_of(reading: Reading, question: str) -> Plan:
