@@ -236,6 +236,23 @@ def test_limits_on_groups(question: str, plan: Plan) -> None:
         ),
         ("Which day did it rain most?", Plan("air", Measure.SUM, "rain", group_by=BY_DAY, rank=1, focus=Focus.TIME)),
         (
+            "How many hours on average per day did PM2.5 exceed 100 at Tiantan?",
+            Plan(
+                "air",
+                Measure.COUNT,
+                scope=replace(at("Tiantan"), conditions=(Condition("pm25", Comparison.GREATER, 100.0),)),
+                fold=Fold(BY_DAY, Measure.AVG),
+            ),
+        ),
+        (
+            "lowest PM2.5 above 5 at Tiantan",
+            replace(
+                TIANTAN,
+                measure=Measure.MIN,
+                scope=replace(at("Tiantan"), conditions=(Condition("pm25", Comparison.GREATER, 5.0),)),
+            ),
+        ),
+        (
             "average daily rainfall at Tiantan",
             Plan("air", Measure.SUM, "rain", scope=at("Tiantan"), fold=Fold(BY_DAY, Measure.AVG)),
         ),
@@ -413,6 +430,7 @@ def test_what_has_several_meanings_is_asked_back(question: str) -> None:
         "Which stations had an average PM2.5 above 80 and an average NO2 below 60?",
         "max of min of PM2.5",
         "sum of the average PM2.5 of all stations",
+        "On how many days did any station have a daily average PM2.5 above 300?",
         "Did all stations exceed 300 PM2.5?",
         "On how many days were all stations above 100 PM2.5?",
         "Average temperature of press-2 in January 2014?",

@@ -8,7 +8,7 @@ from dataflow_insight.english.adjectives import Implied, implied_field
 from dataflow_insight.english.conditions import Found
 from dataflow_insight.english.families.standard_arrange import Arranger
 from dataflow_insight.english.families.standard_group_reader import GroupReader
-from dataflow_insight.english.families.standard_groups import Groups
+from dataflow_insight.english.families.standard_groups import YES_NO, Groups
 from dataflow_insight.english.families.standard_intent import Intent
 from dataflow_insight.english.families.standard_intent_reader import IntentReader
 from dataflow_insight.english.families.standard_limits import limit_on_all, limit_on_counts, limit_on_groups
@@ -32,6 +32,9 @@ _HOW_THE_AIR_WAS = (
     r"\bhow\s+(?:dusty|polluted|smoggy|dirty|clean|bad|good|hazy)\s+(?:was|is|were)\s+(?:it|the\s+air|air)\b"
 )
 
+_HOW_MANY_READINGS = r"\bhow\s+(?:many\s+(?:hours|minutes|readings|times|values|measurements)|often)\b|\bnumber\s+of\s+(?:hours|minutes|readings|values|measurements)\b"
+_EXTREME_ABOVE = r"\b(?:highest|lowest|maximum|minimum|max|min|largest|smallest|greatest)\b(?!.*\b(?:average|mean|median|total|sum)\b)"
+
 
 def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
     """Returns the plans of a question that no other family claimed.
@@ -42,7 +45,12 @@ def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
     scope = reading.read_scope()
     groups = GroupReader(reading, scope).read()
     counted = limit_on_counts(reading) if groups.which is not None or groups.counted is not None else None
-    limit = limit_on_groups(reading, grouped=groups.which is not None or groups.counted is not None)
+    grouped = groups.which is not None or groups.counted is not None
+    counted_a_day = bool(groups.per) and re.search(_HOW_MANY_READINGS, reading.text) is not None
+    limit = None if counted_a_day and not grouped else limit_on_groups(reading, grouped=grouped)
+    if limit is not None and not grouped and groups.each is None and not re.match(YES_NO, reading.text):
+        # "The lowest above 5" is the lowest of the readings above 5.
+        limit = None if re.search(_EXTREME_ABOVE, reading.text) else limit
     if reading.names.fields:
         reading.sheet.take(_HOW_THE_AIR_WAS)
     reading.sheet.take_all(r"\bat\s+(?:the|one\s+and\s+the)\s+same\s+time\b|\bsimultaneously\b")

@@ -1,5 +1,6 @@
 """Breaks a query down: by the groups that were asked for, by a choice among them, by a count of them."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -7,10 +8,12 @@ from typing import Final
 from dataflow_insight.english.conditions import Found
 from dataflow_insight.english.families.standard_groups import Groups
 from dataflow_insight.english.families.standard_intent import Intent
+from dataflow_insight.english.lexicon import DEVICE_NOUN
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, two_things, unclear, which_of
 from dataflow_insight.plans.plan import Comparison, Focus, Fold, Grouping, GroupLimit, Measure, Plan
 
+_SOME_DEVICE: Final = rf"\b(?:any|some|at\s+least\s+one|a|one)\s+(?:single\s+)?(?:of\s+the\s+)?{DEVICE_NOUN}\b"
 _GREATER: Final = Comparison.GREATER
 MAX_RANK: Final = 1000
 """Most groups of a ranking."""
@@ -92,6 +95,12 @@ class Arranger:
         if groups.each not in {None, groups.counted}:
             raise Refusal(unclear("Groups of groups cannot be counted."))
         having = self.having
+        if (
+            self.limit is not None
+            and groups.counted is not Grouping.DEVICE
+            and re.search(_SOME_DEVICE, self.reading.text)
+        ):
+            raise Refusal(unclear("Days on which some device keeps a limit on its own value cannot be counted."))
         if plan.measure is Measure.MISSING and having is None:
             having = GroupLimit(_GREATER, 0)
         plan = replace(plan, fold=Fold((groups.counted,), Measure.COUNT, having))
