@@ -40,9 +40,9 @@ _SINGLE: Final = (
 )
 
 _PREFIXED: Final[tuple[tuple[str, Comparison], ...]] = (
-    (rf"\b(?:{_NOT}\s+{_EXCEED}|(?:no|not)\s+{_MORE}\s+than|{_NOT}\s+(?:above|over)|at\s+most|at\s+the\s+most|up\s+to|maximally|no\s+greater\s+than)", Comparison.LESS_OR_EQUAL),
+    (rf"\b(?:{_NOT}\s+{_EXCEED}|(?:no|not)\s+{_MORE}\s+than|{_NOT}\s+(?:above|over)|at\s+most|at\s+the\s+most|at\s+or\s+(?:below|under)|(?:below|under)\s+or\s+at|up\s+to|maximally|no\s+greater\s+than)", Comparison.LESS_OR_EQUAL),
     (rf"<=|=<|≤|\b{_LESS}\s+than\s+or\s+equal(?:\s+to)?|\bbelow\s+or\s+equal(?:\s+to)?", Comparison.LESS_OR_EQUAL),
-    (rf"\b(?:(?:no|not)\s+{_LESS}\s+than|{_NOT}\s+(?:below|under)|at\s+least|(?:reach|hit)(?:es|ed|ing)?)", Comparison.GREATER_OR_EQUAL),
+    (rf"\b(?:(?:no|not)\s+{_LESS}\s+than|{_NOT}\s+(?:below|under)|at\s+least|at\s+or\s+above|above\s+or\s+at|(?:reach|hit)(?:es|ed|ing)?)", Comparison.GREATER_OR_EQUAL),
     (rf">=|=>|≥|\b{_MORE}\s+than\s+or\s+equal(?:\s+to)?|\babove\s+or\s+equal(?:\s+to)?", Comparison.GREATER_OR_EQUAL),
     (rf">|\b(?:(?:strictly\s+|well\s+)?(?:above|over|beyond)|{_MORE}\s+than|{_EXCEED}|in\s+excess\s+of|went\s+over|crossed|crosses|topped|tops|(?:(?<=average\s)|(?<=mean\s)|(?<=maximum\s)|(?<=median\s))top(?=\s+\d))", Comparison.GREATER),
     (rf"<|\b(?:(?:strictly\s+|well\s+)?(?:below|under|beneath)|{_LESS}\s+than|underneath)", Comparison.LESS),
