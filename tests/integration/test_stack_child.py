@@ -4,6 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+import pytest
 from dataflow_stack.child import Child, ChildSpec, Health
 
 
@@ -26,3 +27,23 @@ async def test_a_probe_that_fails_does_not_end_the_watch(tmp_path: Path) -> None
         assert child.health is Health.SERVING
         await child.stop()
         await running
+
+
+@pytest.mark.parametrize("asks", [False, True])
+async def test_only_who_asks_a_model_gets_its_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, asks: bool
+) -> None:
+    """Redis, Postgres and the other services have no use for it."""
+    monkeypatch.setenv("GEMINI_API_KEY", "a-key")
+    command = (sys.executable, "-c", "import os; print('key:', os.environ.get('GEMINI_API_KEY'), flush=True)")
+    spec = ChildSpec(
+        name="x", command=command, directory=tmp_path, log=tmp_path / "log", asks_a_model=asks, may_end=True
+    )
+
+    async def serves(_: Child) -> bool:
+        return True
+
+    async with asyncio.timeout(30):
+        await Child(spec, serves, lambda: None).run()
+
+    assert ("key: a-key" if asks else "key: None") in (tmp_path / "log").read_text()

@@ -36,6 +36,10 @@ class Health(enum.StrEnum):
     ENDED = "ENDED"
 
 
+MODEL_KEYS: Final = frozenset({"GEMINI_API_KEY", "GOOGLE_API_KEY"})
+"""Variables that hold the key of a language model."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildSpec:
     """How to start and to end one process.
@@ -46,6 +50,7 @@ class ChildSpec:
         directory: Where it works; handed over as an open descriptor when it runs as another user.
         log: Takes its output.
         environ: Added to the supervisor's own environment.
+        asks_a_model: It gets the key of a language model, if there is one in that environment; nobody else does.
         user: Whom it runs as; None: as ourselves.
         heartbeat: The file that it writes four times a second; None: it has no watchdog.
         watchdog_seconds: Without a heartbeat for this long it is killed.
@@ -61,6 +66,7 @@ class ChildSpec:
     directory: Path
     log: Path
     environ: Mapping[str, str] = field(default_factory=dict)
+    asks_a_model: bool = False
     user: ServerUser | None = None
     heartbeat: Path | None = None
     watchdog_seconds: float = 2.0
@@ -69,6 +75,11 @@ class ChildSpec:
     stop_seconds: float = 15.0
     may_end: bool = False
     ends: Callable[[], bool] | None = None
+
+
+def _environment(spec: ChildSpec) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if spec.asks_a_model or name not in MODEL_KEYS}
+    return kept | dict(spec.environ)
 
 
 class Child:
@@ -194,7 +205,7 @@ class Child:
                 stdin=subprocess.DEVNULL if sys.platform == "linux" else subprocess.PIPE,
                 stdout=output,
                 stderr=output,
-                env=os.environ | spec.environ,
+                env=_environment(spec),
                 start_new_session=True,  # Ctrl-C is for the supervisor, which ends its children in order
             )
 

@@ -4,7 +4,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from typing import Final, Literal
 
@@ -59,7 +59,7 @@ class Services:
         name = f"insight-{index}"
         dsns = {"POSTGRES_DSN": self.postgres.insight_dsn, "READ_DSN": self.postgres.read_dsn}
         own = {"INSIGHT_ID": name} | dsns
-        return self._spec("insight", name, self.ports.insight_metrics(index), own)
+        return replace(self._spec("insight", name, self.ports.insight_metrics(index), own), asks_a_model=True)
 
     def specification(self, kind: Kind, index: int) -> ChildSpec:
         """Returns how to start one of a kind."""
