@@ -32,6 +32,7 @@ _LIMIT: Final = r"\s+(?:(?:up|down|back)\s+)?(?:above|below|over|under|beyond|to
 _HOW_OFTEN: Final = r"\b(?:how\s+often|how\s+many\s+times|number\s+of\s+times|on\s+how\s+many\s+occasions|how\s+many(?=\s+(?:hourly\s+|sudden\s+)?(?:jumps|drops|rises|falls|increases|decreases|changes|spikes|swings)\b))\b"
 _AMOUNT: Final = r"(?:more\s+than|at\s+least|over|above|greater\s+than|larger\s+than|exceeding)\s+\d"
 _BY_AMOUNT: Final = rf"\b(?:by|of)\s+{_AMOUNT}"
+_LAST_LESS_FIRST: Final = r"\blast\s+(?:[^\s,.?]+\s+){0,3}?(?:minus|less)\s+(?:the\s+)?first\b|\bend(?:ing)?\s+minus\s+(?:the\s+)?(?:start|beginning)\b"
 _NOT_OURS: Final = (
     rf"\b(?:{CHANGE_VERB})\b{_LIMIT}|\btrends?\b|"
     r"\b(?:over|throughout|during|through|in)\s+the\s+(?:course\s+of\s+the\s+)?day\b"
@@ -48,7 +49,7 @@ def plan(reading: Reading) -> Plan | None:
     """
     sheet = reading.sheet
     often = sheet.find(_HOW_OFTEN) is not None
-    change = sheet.find(rf"\b(?:{CHANGE_NOUN}|{CHANGE_VERB})\b")
+    change = sheet.find(_LAST_LESS_FIRST) or sheet.find(rf"\b(?:{CHANGE_NOUN}|{CHANGE_VERB})\b")
     if change is None or sheet.find(_NOT_OURS):
         return None
     readings_apart = sheet.find(BETWEEN_READINGS) is not None
@@ -197,6 +198,7 @@ def _period(reading: Reading) -> Plan | None:
     asks = (
         yes_no
         or how
+        or sheet.take(_LAST_LESS_FIRST)
         or sheet.find(
             rf"\bhow\s+(?:much|far|strongly)\b|\b(?:net|total|overall)\s+(?:{CHANGE_NOUN})\b|^\W*(?:what\s+(?:was|is)\s+)?(?:the\s+)?(?:{CHANGE_NOUN})\b|\b(?:which|where)\b"
         )

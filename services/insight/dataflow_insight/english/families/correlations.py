@@ -10,7 +10,7 @@ from dataflow_insight.english.refusals import Refusal, two_things, unclear
 from dataflow_insight.english.sheet import FIELD
 from dataflow_insight.plans.plan import Focus, Grouping, Measure, Plan
 
-_CORRELATION: Final = r"(?:anti-?)?correlat(?:e|es|ed|ing|ions?)"
+_CORRELATION: Final = r"(?:anti-?)?(?:correlat(?:e|es|ed|ing|ions?)|corr)"
 _RELATION: Final = r"(?:relation(?:ship)?s?|associations?|connections?|links?|dependenc(?:e|y)|interrelations?|related|associated|linked|connected)"
 _CLAIMS: Final = (
     rf"\b{_CORRELATION}\b",

@@ -26,11 +26,13 @@ _SILENT: Final = (
     rf"(?:{DEVICE}|it)\s+(?:did\s+not|didn't)\s+(?:send|report|record|deliver|measure|transmit)|no)"
 )
 _MOST: Final = r"longest|at\s+(?:the\s+)?(?:most|longest)"
-_QUIET: Final = r"silent|offline|quiet|(?:no|without)\s+(?:any\s+)?(?:readings?|data|measurements?|signals?|messages?|reporting|sending|measuring)"
+_QUIET: Final = rf"silent|offline|quiet|(?:no|without)\s+{_ANY}(?:new\s+)?(?:{FIELD}\s*)?(?:readings?|data|measurements?|signals?|messages?|values?|reporting|sending|measuring)"
+_PASSED: Final = r"\b(?:passed|elapsed|went\s+by|lay|goes\s+by|passes)\b(?=.*\bbetween\s+(?:any\s+)?(?:two|2|consecutive|successive|neighbou?ring))"
 _CLAIMS: Final = (
-    rf"\b{_LONG}\s+(?:\w+\s+){{0,2}}?{_GAP}\b(?!\s+between\s+(?:the\s+)?(?:average|mean|{DEVICE}))",
+    rf"\b{_LONG}\s+(?:[^\s,.?]+\s+){{0,2}}?{_GAP}\b(?!\s+between\s+(?:the\s+)?(?:average|mean|{DEVICE}))",
     rf"\b{_LONG}\s+(?:\w+\s+)?{_TIME}\s+(?:\w+\s+){{0,2}}?(?:without|with\s+no|between)\b(?=\s+{_ANY}(?:(?:two|2)\s+)?(?:(?:consecutive|successive|neighbou?ring|adjacent|new|valid)\s+)*(?:{FIELD}\s*)?(?:{READING_NOUN}|signals?|news|transmissions?|reporting|sending)\b)",
     rf"\b{_LONG}\s+(?:\w+\s+)?{_TIME}\s+(?:{_SILENT})\b",
+    rf"(?:\b(?:{_MOST})\b.*)?{_PASSED}",
     rf"\b(?:{_MOST})\b.*\b(?:{_QUIET})\b|\b(?:{_QUIET})\b.*\b(?:{_MOST})\b",
 )
 
@@ -45,6 +47,7 @@ def plan(reading: Reading) -> Plan | None:
     sheet = reading.sheet
     if not any(sheet.find(pattern) for pattern in _CLAIMS):
         return None
+    sheet.take_all(_PASSED)
     sheet.take_all(
         rf"\bbetween\s+{_ANY}(?:two|2)\s+(?:(?:consecutive|successive|neighbou?ring|adjacent)\s+)?(?=(?:{FIELD}\s*)?{READING_NOUN}\b)"
     )
@@ -60,6 +63,7 @@ def plan(reading: Reading) -> Plan | None:
     sheet.take_all(
         rf"\b(?:consecutive|successive|neighbou?ring|adjacent|silent|offline|quiet|{_LONG})\b|\bat\s+(?:the\s+)?(?:most|longest)\b|\b(?:in|during)\s+which\b"
     )
+    sheet.take_all(r"\blast(?:s|ed)?\b(?=\W*$|\s+(?:at|for|in)\b)")
     asked = read_asked_part(sheet)
     sheet.take_all(
         rf"\b{_TIME}\b|\bin\s+(?:hours|minutes|seconds|days)\b|\b(?:many\s+)?(?:hours|minutes|seconds|days)\b(?!\s+(?:ago|of))"
