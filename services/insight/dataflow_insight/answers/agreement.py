@@ -8,7 +8,7 @@ from dataflow_insight.answers.evidence import Evidence
 from dataflow_insight.answers.facts import Facts
 from dataflow_insight.answers.mentions import Mentions, Name, Time
 from dataflow_insight.answers.quantities import PERCENT_WORDS, tells_change
-from dataflow_insight.answers.reach import Reach
+from dataflow_insight.answers.reach import EVERYTHING, Reach
 from dataflow_insight.answers.verdict import verdict
 from dataflow_insight.answers.words import (
     DIRECTION,
@@ -320,7 +320,7 @@ def _overall(facts: Sequence[Facts], found: Mentions) -> str | None:
 
 def _ratio(facts: Sequence[Facts], found: Mentions) -> str | None:
     """A ratio is that of the first side to the other one, in this order."""
-    if not any(figure.unit.lower() == "times" for figure in found.figures):
+    if EVERYTHING in found.text or not any(figure.unit.lower() == "times" for figure in found.figures):
         return None
     keys: list[Name | Time] = sorted([*found.names, *found.times], key=lambda item: item.start)
     for item in facts:

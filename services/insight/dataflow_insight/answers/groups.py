@@ -91,7 +91,7 @@ def row_value(told: Told, text: Text, row: int) -> None:
         text.say(", ").cell(row, Role.TIME)
 
 
-def keys(told: Told, text: Text, row: int, *, sentence: bool = False) -> Text:
+def keys(told: Told, text: Text, row: int, *, sentence: bool = False, first: bool = True) -> Text:
     """Appends what a row is the group of.
 
     Args:
@@ -99,21 +99,24 @@ def keys(told: Told, text: Text, row: int, *, sentence: bool = False) -> Text:
         text: What to append to.
         row: The row.
         sentence: As the subject of a sentence: "the hour from 17:00".
+        first: At the beginning of it.
     """
-    first = True
+    begun = False
     for column, role in enumerate(told.roles):
         if role not in _KEYS or (role is Role.DEVICE and Grouping.DEVICE not in told.plan.group_by):
             continue
-        text.say("" if first else ", ")
+        text.say(", " if begun else "")
         if sentence and role is Role.HOUR_OF_DAY:
-            text.say("The hour from " if first else "the hour from ")
-        elif role is Role.HOUR_OF_DAY and not first:
+            text.say("The hour from " if first and not begun else "the hour from ")
+        elif role is Role.HOUR_OF_DAY and begun:
             text.say("from ")
-        elif role is Role.BUCKET and not first:
+        elif role is Role.BUCKET and begun:
             text.say(f"{GROUPED[told.bucket(column)].split(' ')[-1]} of ")
         elif sentence and role is Role.BUCKET and told.bucket(column) in {Grouping.HOUR, Grouping.WEEK}:
-            text.say(f"{'The' if first else 'the'} {'hour' if told.bucket(column) is Grouping.HOUR else 'week'} from ")
-        first = False
+            text.say(
+                f"{'The' if first and not begun else 'the'} {'hour' if told.bucket(column) is Grouping.HOUR else 'week'} from "
+            )
+        begun = True
         value = told.rows[row][column]
         if value is not None:
             if role is Role.GROUP and not isinstance(value, str):
@@ -127,7 +130,7 @@ def keys(told: Told, text: Text, row: int, *, sentence: bool = False) -> Text:
 def _leading(told: Told, lead: str) -> Draft:
     text = told.text().say(lead)
     for row in range(len(told.rows)):
-        keys(told, text.say(" and " if row else ""), row, sentence=True)
+        keys(told, text.say(" and " if row else ""), row, sentence=True, first=not row)
     have = "have" if len(told.rows) > 1 else "has"
     text.say(f" {have} the {f'{_way(told)} {_name(told)}'.strip()}{_named_limit(told)}{_where(told)}: ")
     row_value(told, text, 0)

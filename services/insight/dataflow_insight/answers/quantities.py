@@ -63,6 +63,9 @@ def tells_change(facts: Facts) -> bool:
 
 def is_length(facts: Facts, role: Role) -> bool:
     """Returns whether a column holds a length of time."""
+    fold = facts.plan.fold
+    if fold is not None and fold.measure in {Measure.COUNT, Measure.SHARE}:
+        return False
     return role is Role.SECONDS or (
         facts.plan.measure is Measure.GAP and role in {Role.VALUE, Role.OTHER_VALUE, Role.DIFFERENCE}
     )
@@ -117,6 +120,9 @@ def _plan_units(facts: Facts) -> set[str]:
 
 
 def _is_share(facts: Facts, role: Role) -> bool:
+    fold = facts.plan.fold
+    if fold is not None and fold.measure is Measure.SHARE:
+        return role in {Role.VALUE, Role.OTHER_VALUE, Role.DIFFERENCE}
     share = facts.plan.measure in {Measure.SHARE, Measure.MISSING_SHARE} and not facts.counts
     return share and role in {Role.VALUE, Role.OTHER_VALUE, Role.DIFFERENCE}
 
@@ -131,12 +137,16 @@ def _counts(figure: Figure, facts: Facts, role: Role, text: str, question: str) 
             return _CALENDAR.get(text[figure.number.end : figure.end].strip().lower()[:1]) in plan.fold.each
         word = text[figure.number.end : figure.end].strip().lower()
         group = _CALENDAR.get(word[:1])
+        if text[figure.end :].startswith((" of the week", " of the day")):
+            group = Grouping.WEEKDAY if word[:1] == "d" else Grouping.HOUR_OF_DAY
         return (group in each or f"{word.rstrip('s')}" in question.lower()) and role not in _SUPPORTS | {Role.DEVICES}
     of_devices = (
         role is Role.DEVICES or Grouping.DEVICE in each or (plan.measure is Measure.DISTINCT and not plan.field)
     )
     if role in _SUPPORTS:
         folded = plan.fold is not None and Grouping.DEVICE in plan.fold.each
+        if noun.rstrip("s") == "month":
+            return plan.fold is not None and Grouping.MONTH in plan.fold.each
         # "24" alone would be taken for the value.
         return noun in {"pair", "pairs", *NOUNS} or (folded and noun in PLACES)
     if noun in PLACES:

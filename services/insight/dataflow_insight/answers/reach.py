@@ -16,7 +16,9 @@ _EXTREMES: Final = frozenset({Tag.HIGH, Tag.LOW, Tag.EXTREME, Tag.LONG})
 EMPTY: Final = "(empty)"
 """How a group without a value is written."""
 
-_EVERYTHING: Final = "over everything"
+EVERYTHING: Final = "over everything"
+"""How the side of a comparison that has no scope of its own is written."""
+
 _Kind = TypeVar("_Kind", bound=Span)
 
 
@@ -95,7 +97,7 @@ class Reach:
         if self.before is not None:
             tags = tags or tuple(tag for tag in self.before.tags if tag.tag not in _EXTREMES)
             fields = fields or tuple(self.before.fields[:1])
-        if _EVERYTHING in found.clause_text(clause):
+        if EVERYTHING in found.clause_text(clause):
             return Keys(fields=fields, tags=tags, everything=True)
         # Of each kind the nearest: a line may have a device, a day and an hour, with commas between.
         names = tuple(

@@ -6,7 +6,7 @@ from typing import Final
 
 _END: Final = re.compile(r"\n+|[.!?\u2026][\"'\u201d\u2019)*\]]*(?=\s)|[\u3002\uff01\uff1f\uff0e]")
 _ABBREVIATION: Final = re.compile(
-    r"(?:^|[\s(])(?:e\.g|i\.e|a\.m|p\.m|vs|ca|cf|approx|appr|avg|max|min|no|nr|dept|st|dr|mr|mrs|resp|incl|excl|[a-z])\.$",
+    r"(?:^|[\s(])(?:e\.g|i\.e|a\.m|p\.m|vs|ca|cf|approx|appr|nr|dept|st|dr|mr|mrs|resp|incl|excl|[a-z])\.$",
     re.IGNORECASE,
 )
 _LIST_NUMBER: Final = re.compile(r"\s*\d{1,3}\.$")

@@ -21,6 +21,11 @@ def single(told: Told, lead: str) -> list[Draft]:
     text = told.text().say(lead)
     if told.counts:
         return [_count(told, text)]
+    if plan.fold is not None and plan.fold.measure is Measure.SHARE:
+        text.value(0).say(" of the ").count(0, Role.SUPPORT, *counted(told)) if told.has(
+            0, Role.SUPPORT
+        ) else text.value(0)
+        return [text.say(f"{about(told)} had{fold_limit(told).replace(' with', '', 1)}").draft(".")]
     if plan.fold is not None:
         return [text.value(0).say(f" is the {quantity(told)}{about(told)}").draft(".")]
     match plan.measure:

@@ -59,8 +59,9 @@ def quantity(told: Told) -> str:
     if plan.fold is None:
         return basic(told)
     each = " ".join(_EACH[item] for item in plan.fold.each)
-    if plan.fold.measure is Measure.COUNT:
-        return f"number of {counted(told)[1]}{fold_limit(told)}"
+    if plan.fold.measure in {Measure.COUNT, Measure.SHARE}:
+        what = "number" if plan.fold.measure is Measure.COUNT else "share"
+        return f"{what} of {counted(told)[1]}{fold_limit(told)}"
     limit = f" where {group_limit_words(told, plan.fold.having)}" if plan.fold.having is not None else ""
     return f"{_folding(plan)} {each} {basic(told)}{limit}"
 
@@ -140,7 +141,7 @@ def fold_limit(told: Told) -> str:
 def counted(told: Told) -> tuple[str, str]:
     """Returns the noun for what a value counts, for one and for many."""
     plan = told.plan
-    if plan.fold is not None and plan.fold.measure is Measure.COUNT:
+    if plan.fold is not None and plan.fold.measure in {Measure.COUNT, Measure.SHARE}:
         one, many = _COUNTED[plan.fold.each[-1]]
         if len(plan.fold.each) > 1:
             first = " and ".join(_COUNTED[item][0] for item in plan.fold.each[:-1])

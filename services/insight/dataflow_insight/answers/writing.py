@@ -80,19 +80,22 @@ class Told:
     @property
     def is_share(self) -> bool:
         """Whether the value is in per cent of readings."""
+        fold = self.plan.fold
+        if fold is not None and fold.measure is Measure.SHARE:
+            return True
         return self.plan.measure in {Measure.SHARE, Measure.MISSING_SHARE} and not self.counts
 
     @property
     def is_length(self) -> bool:
         """Whether the value is a length of time."""
-        return self.plan.measure is Measure.GAP and not self.counts
+        return self.plan.measure is Measure.GAP and not self.counts and not self.is_share
 
     @property
     def value_unit(self) -> str:
         """The unit that stands behind a value; empty for none."""
-        if self.counts or self.plan.measure in _UNITLESS:
-            return ""
-        return "%" if self.is_share else self.unit()
+        if self.is_share:
+            return "%"
+        return "" if self.counts or self.plan.measure in _UNITLESS else self.unit()
 
     @property
     def base_unit(self) -> str:
