@@ -4,7 +4,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from dataflow_insight.catalogue.catalogue import Catalogue
+from dataflow_insight.engines.engine import Asked, Computed, Turn
+from dataflow_insight.engines.local import LocalEngine
+from dataflow_insight.engines.usage import Usage
 from dataflow_insight.english.follow_up import plan_in_conversation
+from dataflow_insight.plans.errors import PlanError
 from dataflow_insight.plans.plan import Declined, Plan
 
 from tests.ask_catalogue import JOINED, MAIN, NOW, planned, without_assumptions
@@ -110,3 +114,24 @@ def test_without_a_question_before_a_part_is_declined() -> None:
     """There is nothing to go on from."""
     assert isinstance(plans("and at Gucheng?"), Declined)
     assert isinstance(plans("What is the weather like on Mars?", "and at Gucheng?"), Declined)
+
+
+class _Recorder:
+    """A desk that computes nothing, and remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.plans: list[Plan] = []
+        self.usage = Usage()
+
+    async def compute(self, plan: Plan) -> Computed:
+        self.plans.append(plan)
+        raise PlanError("nothing is computed here")
+
+
+async def test_the_local_engine_knows_the_earlier_questions() -> None:
+    """It plans a question with the turns of its conversation."""
+    desk = _Recorder()
+    asked = Asked("and at Gucheng?", MAIN, NOW, UTC, turns=(Turn(AVERAGE, "An answer."),))
+    async for _ in LocalEngine().answer(asked, desk):
+        pass
+    assert without_assumptions(tuple(desk.plans)) == (planned("average PM2.5 at Gucheng on 2014-01-16"),)
