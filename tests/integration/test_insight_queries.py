@@ -151,3 +151,36 @@ def same(first: Any, second: Any) -> bool:
     if isinstance(first, datetime):
         return isinstance(second, datetime) and first == second
     return bool(first == second)
+
+
+@pytest.mark.parametrize(
+    ("sql", "parameters", "text"),
+    [
+        ("SELECT sum(v) FROM unnest($1::double precision[]) AS t (v)", [[1e308, 1e308]], "too large"),
+        ("SELECT date_trunc('day', now(), $1::text)", ["Europe/Atlantis"], "time zone"),
+        ('SELECT count(*) FROM readings."gone"', [], "just changed"),
+        ('SELECT "gone" FROM readings."mix"', [], "just changed"),
+    ],
+)
+async def test_what_only_the_data_show_is_the_plans_error(
+    database: str, sql: str, parameters: list[Any], text: str
+) -> None:
+    """Sums beyond a double, zones that Postgres does not know and tables that are gone are told to whoever planned."""
+    async with Reader.open(database) as reader:
+        with pytest.raises(PlanError, match=text):
+            await reader.fetch_bounded(sql, *parameters)
+
+
+async def test_the_cost_is_told_before_the_query_runs(database: str) -> None:
+    """What is raised by whoever is told keeps the query from running; nothing changes and the connection stays usable."""
+
+    def refuse(cost: float) -> None:
+        assert cost > 0
+        raise PlanError("no")
+
+    async with Reader.open(database, connections=1) as reader:
+        with pytest.raises(PlanError, match="no"):
+            await reader.fetch_bounded('SELECT 1 / count(*) FROM readings."mix" WHERE device_id IS NULL', told=refuse)
+        costs: list[float] = []
+        assert (await reader.fetch_bounded('SELECT count(*) FROM readings."mix"', told=costs.append))[0][0] > 0
+        assert len(costs) == 1
