@@ -192,6 +192,13 @@ def test_a_word_for_several_fields_is_asked_back_unless_one_is_named() -> None:
     assert '"dust" is the field pm25' in plan.assumptions
 
 
+def test_values_and_parts_of_the_day_are_no_misspellings() -> None:
+    """Words of values and plurals that mean something are left as they are."""
+    plan = planned("average humidity in the kitchen on Friday evenings while the state was idle")
+    assert (plan.scope.weekdays, plan.scope.conditions) == ((5,), (Condition("state", EQUAL, ("idle",)),))
+    assert not any("was read as" in note for note in plan.assumptions)
+
+
 def test_a_description_names_a_field_that_its_name_does_not() -> None:
     """The field t2 is the dew point, since its description says so."""
     assert planned("average dew point in the kitchen").field == "t2"

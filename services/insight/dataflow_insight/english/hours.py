@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from dataflow_insight.english.dates import Form
+from dataflow_insight.english.lexicon import NUMBER_WORDS
 from dataflow_insight.english.moments import (
     BASE_DAY,
     WEEKDAYS,
@@ -15,6 +16,7 @@ from dataflow_insight.english.moments import (
     Recurring,
     TimeError,
     VagueTimeError,
+    number,
 )
 from dataflow_insight.english.sheet import MOMENT
 from dataflow_insight.plans.plan import DayTime
@@ -28,6 +30,7 @@ RecurringForm = tuple[str, Callable[[re.Match[str]], Recurring | None]]
 _AM_PM: Final = r"(?P<half>a\.?m\b\.?|p\.?m\b\.?)"
 _OF_DAY: Final = r"(?:(?:in\s+the|at|of\s+the)\s+(?P<part>morning|afternoon|evening|night))\b"
 _HOUR: Final = r"(?P<hour>[01]?\d|2[0-4])"
+_TWELVE: Final = "1[0-2]|0?[1-9]|" + "|".join(word for word in NUMBER_WORDS if word != "zero")
 _CLOCK: Final = MOMENT.replace("(", "(?P<clock>")
 _UNNAMED: Final = (
     r"\b(?:rush[\s-]?hours?|business\s+hours|office\s+hours|working\s+hours|work\s+hours|opening\s+hours|school\s+hours|"
@@ -64,7 +67,7 @@ def clock_forms(board: Board) -> Iterable[Form]:
 
     def first_of_pair(found: re.Match[str]) -> Moment:
         """Gives the first hour in "from 6 to 9 pm" the half of the second, unless it would come after it."""
-        hour, other = int(found["hour"]), int(found["other"])
+        hour, other = number(found["hour"]), number(found["other"])
         half, part = found.groupdict().get("half"), found.groupdict().get("part")
         second = _hour_of(other, half, part)
         first = _hour_of(hour, half, part) if half or part else hour
@@ -74,7 +77,7 @@ def clock_forms(board: Board) -> Iterable[Form]:
 
     def written(found: re.Match[str]) -> Moment:
         groups = found.groupdict()
-        hour = _hour_of(int(found["hour"]), groups.get("half"), groups.get("part"))
+        hour = _hour_of(number(found["hour"]), groups.get("half"), groups.get("part"))
         return _clock(
             hour, int(groups.get("minute") or 0), int(groups.get("second") or 0), seconds=bool(groups.get("second"))
         )
@@ -84,26 +87,26 @@ def clock_forms(board: Board) -> Iterable[Form]:
         start = board.moment(found["clock"])
         if start.precision is not Precision.CLOCK or start.start.minute or start.start.hour % 12:
             return None
-        return _clock(int(found["hour"]) % 12 + start.start.hour)
+        return _clock(number(found["hour"]) % 12 + start.start.hour)
 
     def named(found: re.Match[str]) -> Moment:
         return _clock(0 if found["name"] == "midnight" else 12)
 
-    pair = r"\b(?:between|from)?\s*(?P<keep>(?P<hour>[01]?\d)(?::(?P<minute>[0-5]\d))?)(?=\s*(?:and|to|until|till|-|through)\s*(?:before\s+)?(?P<other>1[0-2]|0?[1-9])(?::[0-5]\d)?\s*"
+    pair = rf"\b(?:between|from)?\s*(?P<keep>(?P<hour>[01]?\d)(?::(?P<minute>[0-5]\d))?)(?=\s*(?:and|to|until|till|-|through)\s*(?:before\s+)?(?P<other>{_TWELVE})(?::[0-5]\d)?\s*"
     return (
         (r"\b(?P<hour>[01]?\d|2[0-4])[:.](?P<minute>[0-5]\d):(?P<second>[0-5]\d)(?![\d:])", written),
         (pair + rf"{_AM_PM}(?!\w))", first_of_pair),
-        (rf"\b(?:between|from)\s+(?P<keep>(?P<hour>[01]?\d)(?P<minute>))(?=\s*(?:and|to|until|till|-)\s*(?P<other>1[0-2]|0?[1-9])\s*(?:o'clock\s+)?{_OF_DAY})", first_of_pair),
+        (rf"\b(?:between|from)\s+(?P<keep>(?P<hour>{_TWELVE})(?P<minute>))(?=\s*(?:and|to|until|till|-)\s*(?P<other>{_TWELVE})\s*(?:o'clock\s+)?{_OF_DAY})", first_of_pair),
         (rf"\b(?:between|from)\s+(?P<keep>{_HOUR}(?P<minute>))(?=\s*(?:and|to|until|till|-)\s*(?P<other>2[0-4]|[01]?\d)\s*(?:o'clock|h|hrs)\b)", first_of_pair),
         (rf"\b{_HOUR}:(?P<minute>[0-5]\d)\s*(?:{_AM_PM}(?!\w)|(?:o'clock\s+|h\s+)?{_OF_DAY})", written),
         (rf"\b{_HOUR}:(?P<minute>[0-5]\d)(?:\s*(?:o'clock|h|hrs|hours)\b)?(?![\d:])", written),
-        (rf"\b(?P<hour>1[0-2]|0?[1-9])(?:\.(?P<minute>[0-5]\d))?\s*{_AM_PM}(?!\w)", written),
-        (rf"\b(?P<hour>1[0-2]|0?[1-9])\s*(?:o'clock\s+)?{_OF_DAY}", written),
+        (rf"\b(?P<hour>{_TWELVE})(?:\.(?P<minute>[0-5]\d))?\s*{_AM_PM}(?!\w)", written),
+        (rf"\b(?P<hour>{_TWELVE})\s*(?:o'clock\s+)?{_OF_DAY}", written),
         (rf"\b{_HOUR}\s*o'clock\b", written),
         (rf"(?<=\bat\s){_HOUR}\s?h\b", written),
         (r"\b(?:12\s+)?(?P<name>noon|midday|midnight)(?:\s*\(\s*(?:12:00|00:00|0:00|12\s*[ap]m)\s*\))?", named),
         (
-            rf"\b(?:between|from)\s+{_CLOCK}\s*(?:and|to|until|till|-)\s*(?P<keep>(?P<hour>1[0-2]|0?[1-9]))\b(?!\s*[\w:°%µ.,/])",
+            rf"\b(?:between|from)\s+{_CLOCK}\s*(?:and|to|until|till|-)\s*(?P<keep>(?P<hour>{_TWELVE}))\b(?![:.,/]\d)(?!\s*(?:[°%µ]|degrees?|percent|ppm|[kc]?m\b|m/s|hpa|lux|days?|hours?))",
             after_named,
         ),
         (rf"(?:\b(?:at|to|and|until|till)\s+|-\s*)(?P<keep>{_HOUR}\s?(?:h|hrs))\b", written),

@@ -36,7 +36,7 @@ _R: Final = RECURRING.replace("(", "(?P<r>")
 _S: Final = RECURRING.replace("(", "(?P<s>")
 _EXCEPT: Final = (
     r"\b(?:except(?:\s+for)?|excluding|without|leaving\s+out|ignoring|omitting|(?:not|without)\s+(?:counting|including)|other\s+than|"
-    r"apart\s+from|but\s+not)"
+    r"apart\s+from|but\s+not|outside(?:\s+of)?|not(?=\s+[\ue300-\ue3ff]))"
 )
 _MINUTES: Final = 24 * 60
 _TICK: Final = timedelta(microseconds=1)

@@ -70,7 +70,7 @@ _ORDINARY: Final = re.compile(
     r"lack\w*|without|no|not|never|none|nor|neither|or|than|more|less|fewer|greater|higher|lower|larger|smaller|"
     r"bigger|warmer|hotter|colder|cooler|stronger|weaker|over|under|least|equal\w*|reach\w*|surpass\w*|beyond|"
     r"cover\w*|span\w*|start\w*|begin\w*|began|end|ends|ended|first|earliest|oldest|each|every|per|rank\w*|order\w*|"
-    r"sort\w*|bottom|best|worst|warm|hot|cold|cool|wind\w*|rain\w*|night|morning|afternoon|evening|noon|midnight|"
+    r"sort\w*|bottom|best|worst|warm|hot|cold|cool|wind\w*|rain\w*|nights?|mornings?|afternoons?|evenings?|workdays?|darkness|course|noon|midnight|"
     r"week|weeks|month|months|year|years|day|days|hour|minute|minutes|second|seconds|ago|since|until|till|before|"
     r"after|through|compare|compared|versus|vs|freezing|negative|positive|point|degree|degrees|jan|feb|mar|apr|"
     r"may|jun|jul|aug|sept?|oct|nov|dec|march|last|past|previous|often|frequently|long|unavailable"

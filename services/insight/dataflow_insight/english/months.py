@@ -21,7 +21,7 @@ IN_YEAR: Final = rf"(?:(?:,?\s*(?:of\s+|in\s+)?|\s*/\s*){YEAR})?"
 DAY_NUMBER: Final = r"(?:0?[1-9]|[12]\d|3[01])"
 """Pattern of a day of the month."""
 
-SUFFIX: Final = r"(?:st|nd|rd|th|\.(?=\s))?\b"
+SUFFIX: Final = r"(?:(?:st|nd|rd|th)\b|\.(?=[\s-])|\b)"
 """Pattern of what may follow a day's number."""
 
 

@@ -81,6 +81,12 @@ class NameReader:
         self._foreign = {
             key_of(phrase) for concept in CONCEPTS for phrase in concept.phrases if key_of(phrase) not in self._aliases
         }
+        self._value_words = {
+            word
+            for item in contract.fields
+            for value in item.values
+            for word in re.findall(r"[^\W_]+", value.casefold())
+        }
         self._alias_words = {word for concept in CONCEPTS for phrase in concept.phrases for word in phrase.split()}
         self._hints = _stems(contract.devices) | set(
             re.findall(r"[^\W\d_]{4,}", f"{contract.name} {contract.description}".casefold().replace("_", " "))
@@ -260,6 +266,7 @@ class NameReader:
             or word.removesuffix("s") in MONTHS
             or word.removesuffix("s") in WEEKDAYS
             or word in self._alias_words
+            or word in self._value_words
             or self.is_hint(word)
         )
 
