@@ -328,7 +328,10 @@ def _folded(
         if fold.measure is Measure.SHARE:
             groups[key[:width]].append(item.value)
             continue
-        stands = fold.having is None or (item.value is not None and meets(item.value, fold.having))
+        limit = fold.having
+        if limit is None and fold.measure is plan.measure is Measure.COUNT:
+            limit = GroupLimit(Comparison.GREATER, 0.0)
+        stands = limit is None or (item.value is not None and meets(item.value, limit))
         if stands:
             groups[key[:width]].append(item.value)
         elif empty and fold.measure is Measure.COUNT:

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from dataflow_insight.plans.plan import Fold, Grouping, Measure
+from dataflow_insight.plans.plan import Comparison, Fold, Grouping, GroupLimit, Measure
 from dataflow_insight.queries.frame import Frame
 from dataflow_insight.queries.keys import Key
 from dataflow_insight.queries.measured import Extra, Measured
@@ -32,10 +32,13 @@ def folded(frame: Frame, fold: Fold, finer: Measured, keys: Sequence[Key], *, em
         keys: Of the groups that remain.
         empty_groups: Counts: also groups none of whose finer groups stands so.
     """
-    having = ""
-    if fold.having is not None:
-        limit = frame.parameters.add(float(fold.having.limit), "double precision")
-        having = f"s.v {fold.having.comparison.operator} {limit}"
+    having, standing = "", fold.having
+    if standing is None and fold.measure is Measure.COUNT and frame.plan.measure is Measure.COUNT:
+        # The days with readings above a limit: those without one have a count too, but are not meant.
+        standing = GroupLimit(Comparison.GREATER, 0.0)
+    if standing is not None:
+        limit = frame.parameters.add(float(standing.limit), "double precision")
+        having = f"s.v {standing.comparison.operator} {limit}"
     counts_empty = empty_groups and fold.measure is Measure.COUNT
     kept = f" FILTER (WHERE {having})" if having and counts_empty else ""
     where = f" WHERE {having}" if having and not kept else ""

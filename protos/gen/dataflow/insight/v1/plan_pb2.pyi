@@ -474,7 +474,7 @@ class Fold(_message.Message):
     HAVING_FIELD_NUMBER: _builtins.int
     measure: Global___Measure.ValueType
     """What is computed of their values: COUNT, AVG, MIN, MAX, SUM, MEDIAN, STDDEV or RANGE; or SHARE, per cent of the finer groups
-    whose value stands as `having` says.
+    whose value stands as `having` says. COUNT over groups of COUNT, without `having`, counts those above 0.
     """
     @_builtins.property
     def each(self) -> _containers.RepeatedScalarFieldContainer[Global___Grouping.ValueType]:
