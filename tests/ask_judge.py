@@ -78,7 +78,7 @@ def _numbers(asked: Asked) -> list[tuple[float, ...]]:
         if isinstance(cell, int | float) and not isinstance(cell, bool):
             shown = re.search(r"-?\d[\d,]*(?:\.\d+)?", binding.text.replace("\u2212", "-"))
             values = [float(cell)]
-            if shown is not None and binding.text.strip()[-1:].isdigit():
+            if shown is not None:
                 values.append(float(shown.group().replace(",", "")))
             found.append(tuple(values))
     return found
