@@ -68,6 +68,7 @@ class Asked:
         upward: The larger side is asked for.
         implied: Common name of the field that the comparing adjective is about; empty where a field is named.
         at: Where that adjective stands.
+        unit: What the difference is asked in ("by how many degrees Fahrenheit"); empty where the question does not say.
         counts: "More" and "less" of what adds up are of its amount.
     """
 
@@ -78,6 +79,7 @@ class Asked:
     upward: bool
     implied: str
     at: int
+    unit: str
     counts: bool
 
 
@@ -125,8 +127,14 @@ def asked_comparison(text: str, reading: Reading) -> Asked | None:
         upward=not down,
         implied=_implied(comparative),
         at=comparative.start() if comparative is not None else 0,
+        unit=_unit(text),
         counts=comparative is not None and comparative["word"] in {"more", "less"},
     )
+
+
+def _unit(text: str) -> str:
+    found = re.search(rf"\bhow\s+many\s+(?P<unit>{_UNIT})(?!\w)", text)
+    return found["unit"] if found is not None else ""
 
 
 def _comparative(text: str) -> re.Match[str] | None:

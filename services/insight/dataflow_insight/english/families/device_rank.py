@@ -15,8 +15,8 @@ _FORMS: Final = (
     rf"\b(?:the\s+)?{_N}\s+(?P<way>{_HIGH}|{_LOW})\s+{DEVICE_NOUN}\b{_BY}",
 )
 _ALL: Final = rf"\b(?:an?\s+)?(?:rank(?:ing|ed)?|sort(?:ed)?|order(?:ed)?)\s+(?:of\s+)?(?:all\s+)?(?:the\s+|our\s+)?{DEVICE_NOUN}\b{_BY}"
-_UPWARDS: Final = r",?\s*\b(?:in\s+ascending\s+order|ascending|lowest\s+first|smallest\s+first|from\s+(?:the\s+)?lowest\s+to\s+(?:the\s+)?highest)\b"
-_DOWNWARDS: Final = r",?\s*\b(?:in\s+descending\s+order|descending|highest\s+first|largest\s+first|from\s+(?:the\s+)?highest\s+to\s+(?:the\s+)?lowest)\b"
+_UPWARDS: Final = r",?\s*\b(?:in\s+ascending\s+order|ascending|(?:lowest|smallest|shortest|least)\s+first|from\s+(?:the\s+)?lowest\s+to\s+(?:the\s+)?highest)\b"
+_DOWNWARDS: Final = r",?\s*\b(?:in\s+descending\s+order|descending|(?:highest|largest|longest|most)\s+first|from\s+(?:the\s+)?highest\s+to\s+(?:the\s+)?lowest)\b"
 
 
 def read_device_rank(sheet: Sheet, devices: int) -> int:

@@ -29,7 +29,7 @@ _MOST: Final = r"longest|at\s+(?:the\s+)?(?:most|longest)"
 _QUIET: Final = rf"silent|offline|quiet|(?:no|without)\s+{_ANY}(?:new\s+)?(?:{FIELD}\s*)?(?:readings?|data|measurements?|signals?|messages?|values?|reporting|sending|measuring)"
 _PASSED: Final = r"\b(?:passed|elapsed|went\s+by|lay|goes\s+by|passes)\b(?=.*\bbetween\s+(?:any\s+)?(?:two|2|consecutive|successive|neighbou?ring))"
 _CLAIMS: Final = (
-    rf"\b{_LONG}\s+(?:[^\s,.?]+\s+){{0,2}}?{_GAP}\b(?!\s+between\s+(?:the\s+)?(?:average|mean|{DEVICE}))",
+    rf"\b{_LONG}\s+(?:(?!without\b|with\b|no\b)[^\s,.?]+\s+){{0,2}}?{_GAP}\b(?!\s+between\s+(?:the\s+)?(?:average|mean|{DEVICE}))",
     rf"\b{_LONG}\s+(?:\w+\s+)?{_TIME}\s+(?:\w+\s+){{0,2}}?(?:without|with\s+no|between)\b(?=\s+{_ANY}(?:(?:two|2)\s+)?(?:(?:consecutive|successive|neighbou?ring|adjacent|new|valid)\s+)*(?:{FIELD}\s*)?(?:{READING_NOUN}|signals?|news|transmissions?|reporting|sending)\b)",
     rf"\b{_LONG}\s+(?:\w+\s+)?{_TIME}\s+(?:{_SILENT})\b",
     rf"(?:\b(?:{_MOST})\b.*)?{_PASSED}",

@@ -168,7 +168,11 @@ def _texts(reading: Reading, text: str, asked: Asked) -> tuple[str, str]:
         if not on_average:
             reading.assumptions.append("the averages are compared")
         words = f"average {words}".strip()
-    return two_texts(reading.sheet.case, asked.sides, deleted, (at, words))
+    texts = two_texts(reading.sheet.case, asked.sides, deleted, (at, words))
+    if not asked.unit:
+        return texts
+    first, second = (f"{text.rstrip(' ?.!')} in {asked.unit}" for text in texts)
+    return first, second
 
 
 def _fields_at(reading: Reading, found: list[re.Match[str]]) -> list[Field | None]:
