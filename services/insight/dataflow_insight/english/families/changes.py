@@ -74,7 +74,7 @@ def _period(reading: Reading) -> Plan | None:
             rf"{IN_UNIT}|\bhow\s+(?:much|far|strongly)\b|\b(?:net|total|overall)\s+(?:{CHANGE_NOUN})\b|^\W*(?:what\s+(?:was|is)\s+)?(?:the\s+)?(?:{CHANGE_NOUN})\b|\b(?:which|where)\b"
         )
     )
-    if re.search(r"\bhow\s+much\b", text) and any(
+    if re.search(r"\bhow\s+(?:much|many)\b", text) and any(
         mention.field is not None and adds_up(mention.field) for mention in reading.names.fields
     ):
         return None  # "how much rain fell" is a sum
