@@ -1,5 +1,6 @@
 """Whether a number of a sentence is the one of a cell: rounding, sign, unit, length of time."""
 
+import re
 from typing import Final
 
 from dataflow_insight.answers.facts import Facts
@@ -14,6 +15,11 @@ _COARSE: Final = 0.05
 """A rounded number may differ by so much of the value: "0" is not 0.4, and "1" not 0.6."""
 
 _EPSILON: Final = 1e-9
+_NOUN: Final = re.compile(r"\s+(?P<noun>[a-z]{3,})(?!\w)")
+_NO_NOUNS: Final = frozenset(
+    ("was", "were", "are", "has", "had", "have", "and", "but", "for", "with", "from", "the", "than", "per", "which", "while",
+     "against", "over", "under", "below", "above", "higher", "lower", "more", "less", "fewer", "then", "when", "that")
+)  # fmt: skip
 _SIGNED: Final = frozenset({Role.DIFFERENCE, Role.PERCENT})
 _SUPPORTS: Final = frozenset({Role.SUPPORT, Role.OTHER_SUPPORT})
 PERCENT_WORDS: Final = frozenset({"%", "percent", "per cent", "percentage points", "pct"})
@@ -147,7 +153,10 @@ def _counts(figure: Figure, facts: Facts, role: Role, text: str, question: str) 
         folded = plan.fold is not None and Grouping.DEVICE in plan.fold.each
         if noun.rstrip("s") == "month":
             return plan.fold is not None and Grouping.MONTH in plan.fold.each
-        # "24" alone would be taken for the value.
+        if not noun:
+            # "24" alone would be taken for the value; "24 restarts" is not.
+            behind = _NOUN.match(text, figure.end)
+            return behind is not None and behind["noun"] not in _NO_NOUNS
         return noun in {"pair", "pairs", *NOUNS} or (folded and noun in PLACES)
     if noun in PLACES:
         return of_devices
