@@ -18,6 +18,9 @@ from dataflow_insight.answers.reach import Reach
 from dataflow_insight.answers.strangers import stranger
 from dataflow_insight.answers.support import Support, Unsupported
 
+_MOST_WORDS: Final = 3
+"""Of a description that may stand for its field."""
+
 _LEANS: Final = re.compile(
     r"\s*(?:it|its|this|that|these|those|they|their|both|there(?!\s+(?:is|are|was|were|has|have)\b))\b", re.IGNORECASE
 )
@@ -120,20 +123,19 @@ class SentenceCheck:
                     names |= {*scope.device_ids, *scope.excluded_device_ids}
                     for condition in (*scope.conditions, *facts.plan.holding):
                         names |= set(condition.limit if isinstance(condition.limit, tuple) else ())
-        fields = {
-            item for contract in contracts for field in contract.fields for item in (field.name, field.description)
-        }
+        described = {field.description for contract in contracts for field in contract.fields}
+        fields = {field.name for contract in contracts for field in contract.fields}
+        fields |= {text for text in described if len(text.split()) <= _MOST_WORDS}
         units = {field.unit for contract in contracts for field in contract.fields} | {
             item.plan.unit for item in self._facts
         }
         columns = {column for facts in self._facts for column in facts.computed.table.query.columns}
-        short = {item for item in fields if len(item.split()) <= 3}
         zones = {item.plan.time_zone for item in self._facts}
-        columns |= {contract.name for contract in contracts} | short | zones
+        columns |= {contract.name for contract in contracts} | fields | zones
         self._capitals = frozenset(
             word for text in (*columns, *fields, *zones) for word in re.findall(r"[^\W\d_]+", text.lower())
         )
-        self._vocabulary = Vocabulary(names, short, units, columns)
+        self._vocabulary = Vocabulary(names, fields, units, columns)
 
 
 def _refuse_what_is_left(found: Mentions, known: frozenset[str]) -> None:
