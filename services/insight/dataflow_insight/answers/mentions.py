@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from dataflow_insight.answers.letters import masked, plain
 from dataflow_insight.answers.numbers import Number, find_numbers
-from dataflow_insight.answers.shown import shown_name
+from dataflow_insight.answers.shown import COMMON_WORDS, shown_name
 from dataflow_insight.answers.times import When, find_times
 from dataflow_insight.answers.words import LIMITS, TAG, Tag
 from dataflow_insight.catalogue.catalogue import key_of
@@ -18,31 +18,6 @@ from dataflow_insight.english.concepts import CONCEPTS
 _SEPARATOR: Final = re.compile(
     r"[;,\n)|:?]|\s-\s|(?<!\w)(?:and|but|while|whereas|versus|vs\.?|against|compared\s+(?:to|with)|than|or|followed\s+by)(?!\w)",
     re.IGNORECASE,
-)
-_WORDLIKE: Final = frozenset(
-    [
-        "no",
-        "on",
-        "in",
-        "at",
-        "is",
-        "it",
-        "to",
-        "of",
-        "or",
-        "and",
-        "the",
-        "not",
-        "all",
-        "any",
-        "most",
-        "be",
-        "by",
-        "as",
-        "an",
-        "a",
-        "i",
-    ]
 )
 _LIST_MARK: Final = re.compile(r"^\s*(?:[-*\u2022|>]\s*|(?P<number>\d{1,4})[.)]\s+)")
 _FLAG: Final = re.compile(r"(?<=[\w)\"'/}]\s)(?:true|false)(?![\w-])")
@@ -169,7 +144,7 @@ class Vocabulary:
         self._folded = {
             name.casefold(): name
             for name in sorted(known, reverse=True)
-            if len(name) > 2 and name.casefold() not in _WORDLIKE
+            if len(name) > 2 and name.casefold() not in COMMON_WORDS
         }
         phrases = {phrase for concept in CONCEPTS for phrase in concept.phrases} | {name for name in fields if name}
         self._fields = _alternatives(sorted(phrases, key=len, reverse=True), ends="s?")
@@ -196,8 +171,8 @@ class Vocabulary:
         for match in _alternatives(sorted(near, key=len, reverse=True)).finditer(text):
             name = match.group()
             quoted = text[match.start() - 1 : match.start()] == '"' == text[match.end() : match.end() + 1]
-            if not quoted and not any(letter.isalpha() for letter in name):
-                continue  # A device may call itself "42"; without quotes, that is a number.
+            if not quoted and (name.casefold() in COMMON_WORDS or not any(letter.isalpha() for letter in name)):
+                continue  # A device may call itself "42" or "the"; without quotes, that is a number or a word.
             if name in self._exact:
                 found.append((*match.span(), self._exact[name]))
             elif (known := self._folded.get(name.casefold())) is not None:
@@ -209,7 +184,7 @@ class Vocabulary:
         for match in self._fields.finditer(text):
             key = key_of(match.group())
             # Chemical names are words, too: "no" and "co" count in capitals only.
-            if key in _WORDLIKE and not match.group().isupper():
+            if key in COMMON_WORDS and not match.group().isupper():
                 continue
             yield *match.span(), key
 

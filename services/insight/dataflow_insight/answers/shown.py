@@ -13,6 +13,14 @@ from dataflow_insight.queries.table import Value, iso
 _SIGNIFICANT: Final = 4
 _MAX_DIGITS: Final = 15
 _SMALL: Final = 1e-4
+COMMON_WORDS: Final = frozenset(
+    ("no", "on", "in", "at", "is", "it", "to", "of", "or", "and", "the", "not", "all", "any", "most", "be", "by", "as", "an", "a",
+     "i", "was", "were", "had", "has", "have", "with", "from", "for", "than", "against", "yes", "average", "highest", "lowest",
+     "readings", "reading", "values", "value", "device", "devices", "number", "share", "first", "last", "day", "days", "hour",
+     "hours", "time", "times", "true", "false", "nothing", "stored", "higher", "lower", "above", "below", "between")
+)  # fmt: skip
+"""Words of every answer: a device that is called so stands in quotes, and a field that is called so is not looked for."""
+
 _LENGTHS: Final = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _MONTHS: Final = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
@@ -62,7 +70,7 @@ def is_odd(name: str) -> bool:
     """Returns whether a name needs quotes to be seen as one."""
     plain = all(letter.isalnum() or letter in "_-.:/+#" for letter in name)
     # A device may call itself "42": without quotes, that would read as a number.
-    return not plain or not any(letter.isalpha() for letter in name)
+    return not plain or name.casefold() in COMMON_WORDS or not any(letter.isalpha() for letter in name)
 
 
 def shown_time(moment: datetime, zone: ZoneInfo) -> str:
