@@ -8,6 +8,7 @@ from dataflow_insight.english.conditions import Found
 from dataflow_insight.english.families.asked_part import for_each, read_asked_part
 from dataflow_insight.english.families.device_rank import read_device_rank
 from dataflow_insight.english.families.falling import falling
+from dataflow_insight.english.families.share_limits import read_share_limit
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, needs_field, two_things, unclear
 from dataflow_insight.english.sheet import FIELD
@@ -23,18 +24,18 @@ _CLAIMS: Final = (
     r"(?:^|\s)(?:in|as)\s+(?:an?\s+|terms\s+of\s+)?(?:per\s?cent|percentage|%)|^\W*%\s+of\b|\b(?:per\s?cent|%)\s+of\s+(?:the\s+|all\s+)*(?:time|readings?|hours?|values?|measurements?|records?|rows?|\w*\s*[\ue100-\ue1ff])",
     r"\bhow\s+(?:often|frequently)\b.*(?:(?<!\d)(?<!\d\s)(?:per\s?cent|%)|\bpercentage\b)",
     r"\b(?:missing|null)[\s-]+(?:rates?|ratios?|quotas?)\b|\b(?:rate|ratio|part|frequency)\s+of\s+(?:missing|null)\b",
-    r"\b(?:what|which|how\s+(?:large|big|high)\s+an?)\s+part\s+of\s+(?:the\s+|all\s+)*(?:time|readings?|hours?|values?|measurements?)\b",
+    r"\b(?:what|which|how\s+(?:large|big|high)\s+an?)\s+part\s+of\s+(?:the\s+|all\s+)*(?:\w+\s+){0,2}?(?:time|readings?|hours?|values?|measurements?)\b",
 )
 _NOT_OURS: Final = r"\bpercentage\s+points?\b|\bhow\s+many\s+per\s?cent\s+(?:higher|lower|more|less)\b|\b(?:95|9\d|\d\d?)(?:th|rd|st|nd)\s+percentile\b"
 _OF_DAYS: Final = r"\b(?:of|on)\s+(?:all\s+|the\s+)*(?:days|nights|weeks|months|mornings|evenings|dates|stations|sensors|devices|sites|rooms)\b"
 _MISSING: Final = (
-    rf"\b(?:missing|nulls?|absent|unavailable|empty|lack(?:s|ed|ing)?|without\s+(?:an?\s+|any\s+)?(?:value\s+(?:of|for)\s+)?(?={FIELD})|"
+    rf"\b(?:missing|miss(?:es|ed)?|lost|lose|nulls?|absent|unavailable|empty|lack(?:s|ed|ing)?|without\s+(?:an?\s+|any\s+)?(?:value\s+(?:of|for)\s+)?(?={FIELD})|"
     rf"no\s+(?=(?:value\s+(?:of|for)\s+)?{FIELD})|no\s+values?|not\s+(?:reported|recorded|measured|available|present|there|sent|set|known)|"
     r"(?:did\s+not|didn't|does\s+not|doesn't|do\s+not|don't)\s+(?:report|record|have|contain|include|measure|send))\b"
     rf"|\bno\s+(?={FIELD})|\bwithout\s+(?:an?\s+|any\s+)?(?={FIELD})"
 )
 _TIMES: Final = r"(?:time|times|hours?|minutes?|seconds?|readings?|values?|measurements?|records?|rows?|samples?|observations?|cases|entries|moments)"
-_COPULA: Final = r"\b(?:was|were|is|are|did|does|do|had|has|have|exceed(?:s|ed)?|lay|lie|lies|show|shows|showed|fell|fall|falls|stayed|reach(?:ed|es)?)\b"
+_COPULA: Final = r"\b(?:was|were|is|are|did|does|do|had|has|have|exceed(?:s|ed)?|lay|lie|lies|sat|sit|stood|show|shows|showed|saw|came|come|went|got|reported|recorded|fell|fall|falls|stayed|reach(?:ed|es)?)\b"
 _CLAUSE: Final = r"\b(?:when(?:ever)?|while|if|during|among|amongst|given(?:\s+that)?|where|provided|with|having|of\s+(?:all\s+|the\s+)*(?:\S+\s+){0,2}(?:readings?|values|measurements|hours|records|rows))\b"
 _LEADING: Final = r"^\W*(?:when(?:ever)?|while|if|during|among|amongst|given|of|in|for|with|considering|on|at)\b"
 
@@ -48,9 +49,12 @@ def plan(reading: Reading) -> Plan | None:
         ConditionError: A limit cannot be applied.
     """
     sheet = reading.sheet
-    if sheet.find(_NOT_OURS) or not any(sheet.find(pattern) for pattern in _CLAIMS):
+    if sheet.find(_NOT_OURS):
         return None
-    if sheet.find(_OF_DAYS):
+    limit = read_share_limit(sheet)
+    if limit is None and not any(sheet.find(pattern) for pattern in _CLAIMS):
+        return None
+    if limit is None and sheet.find(_OF_DAYS):
         raise Refusal(unclear("Shares are of readings; shares of days or of devices are not computed."))
     rank = read_device_rank(sheet, max(1, len(reading.contract.devices)))
     share_at = min((match.start() for pattern in _CLAIMS if (match := sheet.find(pattern)) is not None), default=0)
@@ -66,6 +70,10 @@ def plan(reading: Reading) -> Plan | None:
     asked = read_asked_part(sheet)
     sheet.take_all(r"\b(?:at\s+the\s+same\s+time|simultaneously|both)\b")
     plan = _missing(reading) if missing else _holding(reading, share_at)
+    if limit is not None:
+        if rank or ranked is not None or asked.focus is not Focus.VALUE or asked.each_device:
+            raise Refusal(two_things())
+        return limit.of(plan)
     if rank:
         return replace(plan, group_by=(Grouping.DEVICE,), rank=rank, focus=Focus.DEVICE)
     if asked.focus is Focus.DEVICE:
@@ -144,8 +152,12 @@ def _sides(text: str, conditions: list[Found], share_at: int) -> _Sides:
         # The copula belongs to the second group: "… with A was B", "… A had B".
         between = text[starts[split - 1] : starts[split]]
         before = text[share_at : starts[split - 1]]
-        clause_before = re.search(_CLAUSE, before) is not None
         main_verb_before = re.search(_COPULA, before) is not None
+        # "... of the rainy hours had B": what the share is of stands before the verb, whatever is said in it.
+        clause_before = re.search(_CLAUSE, before) is not None or (
+            re.search(r"\bof\b", before) is not None
+            and re.search(rf"\b{_TIMES}\b", text[share_at : starts[split]]) is not None
+        )
         clause_between = re.search(r"\b(?:when(?:ever)?|while|if|during|given|among|where)\b", between)
         verb_between = re.search(_COPULA, between)
         if clause_before and not main_verb_before and verb_between is not None and clause_between is None:
