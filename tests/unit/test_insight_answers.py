@@ -1,5 +1,7 @@
 """The local writer: what it says for every shape of result, and that all of it passes the gate."""
 
+from datetime import timedelta
+
 import pytest
 from dataflow_insight.answers.draft import Draft
 from dataflow_insight.answers.gate import Gate, passed
@@ -106,6 +108,16 @@ def test_a_cut_table_is_said_to_be_cut() -> None:
     cut = result(made, (Role.DEVICE, Role.VALUE), [("Tiantan", 1), ("Wanliu", 2)], truncated=True)
     assert told(cut).endswith(" The table was cut at its row limit; narrow the question to see all of it.")
     assert passed(Draft(told(cut)), evidence(cut)).clean
+
+
+def test_a_long_list_ends_and_says_so() -> None:
+    """Of many groups a hundred are written; the table has them all."""
+    made = Plan("air", Measure.AVG, "pm25", group_by=(Grouping.HOUR,))
+    rows = [(at("2014-01-01") + timedelta(hours=hour), 10.5 + hour, 60) for hour in range(130)]
+    long = result(made, (Role.BUCKET, Role.VALUE, Role.SUPPORT), rows)
+    assert told(long).count("\n- ") == 100
+    assert told(long).endswith("\nThe other rows are in the table.")
+    assert passed(Draft(told(long)), evidence(long)).clean
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from dataflow_insight.answers.correlations import correlation_problem
 from dataflow_insight.answers.evidence import Evidence
 from dataflow_insight.answers.facts import Facts
 from dataflow_insight.answers.mentions import Mentions, Name, Time
@@ -15,11 +16,8 @@ from dataflow_insight.answers.words import (
     EXCLUDING,
     NEGATION,
     OVERALL,
-    SIGN,
-    STRENGTH,
     YES_NO,
     Tag,
-    strength,
 )
 from dataflow_insight.plans.plan import Measure
 from dataflow_insight.queries.query import Role
@@ -53,7 +51,7 @@ def disagreement(reach: Reach, evidence: Evidence, *, denied: bool) -> str | Non
         or _negation(facts, found, denied=denied)
         or _extremes(reach)
         or _directions(reach)
-        or _correlation(reach)
+        or correlation_problem(reach)
         or _overall(facts, found)
         or _ratio(facts, found)
     )
@@ -279,33 +277,6 @@ def _value(facts: Sequence[Facts], key: Name | Time) -> float | None:
             if fits and isinstance(cell, int | float):
                 found.add(float(cell))
     return found.pop() if len(found) == 1 else None
-
-
-def _correlation(reach: Reach) -> str | None:
-    facts, found = reach.facts, reach.found
-    for pattern in (STRENGTH, SIGN):
-        for match in pattern.finditer(found.rest):
-            word = match["word"].lower()
-            cells = [
-                cell
-                for item in facts
-                if item.plan.measure is Measure.CORRELATION
-                for row in reach.rows(item, reach.keys_at(match.start()), Role.VALUE)
-                if isinstance(cell := item.cell(row, Role.VALUE), int | float)
-            ]
-            if not cells:
-                # "Strong wind": not about a coefficient.
-                if any(item.plan.measure is Measure.CORRELATION for item in facts):
-                    return f"{word!r} of no coefficient"
-                continue
-            if pattern is SIGN:
-                fits = all((cell > 0) is (word == "positive") for cell in cells)
-            else:
-                called = "no" if word == "negligible" or word.startswith("practically") else word
-                fits = all(strength(cell) == called for cell in cells)
-            if not fits:
-                return f"{word!r} is not borne out"
-    return None
 
 
 def _overall(facts: Sequence[Facts], found: Mentions) -> str | None:

@@ -2,7 +2,7 @@
 
 from dataflow_insight.answers.about import about, sides
 from dataflow_insight.answers.draft import Draft
-from dataflow_insight.answers.groups import keys
+from dataflow_insight.answers.groups import MOST_LINES, keys, rest
 from dataflow_insight.answers.terms import capitalised, counted, grouping_words, quantity
 from dataflow_insight.answers.writing import Text, Told
 from dataflow_insight.plans.plan import Focus, Grouping
@@ -23,7 +23,7 @@ def compared(told: Told, lead: str) -> list[Draft]:
     words = about(told, where=Grouping.DEVICE not in plan.group_by)
     head = f"{capitalised(quantity(told))} {first} against {other}, by {grouping_words(told)}{words}"
     drafts = [Draft(f"{lead}{head}:\n")]
-    for row in range(len(told.rows)):
+    for row in range(min(len(told.rows), MOST_LINES)):
         text = keys(told, told.text().say("- "), row).say(": ")
         if told.has(row, Role.DIFFERENCE):
             _gap(told, text, row)
@@ -33,7 +33,7 @@ def compared(told: Told, lead: str) -> list[Draft]:
                 text.say(" against " if role is Role.OTHER_VALUE else "")
                 text = text.value(row, role) if told.has(row, role) else text.say("nothing stored")
         drafts.append(text.draft("\n"))
-    return drafts
+    return drafts + rest(told)
 
 
 def _sentence(told: Told, lead: str, first: str, other: str) -> Draft:

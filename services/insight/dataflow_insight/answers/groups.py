@@ -21,6 +21,9 @@ _PLACES = {
     9: "ninth",
     10: "tenth",
 }
+MOST_LINES = 100
+"""Of a list; nobody reads more, and the table has them all."""
+
 _MOST_LEADERS = 5
 
 
@@ -54,12 +57,17 @@ def listed(told: Told, lead: str = "") -> list[Draft]:
     else:
         head = f"{capitalised(name)}{_named_limit(told)} by {grouping_words(told)}{about(told, where=where)}"
     drafts = [Draft(f"{lead}{head}:\n")]
-    for row in range(len(told.rows)):
+    for row in range(min(len(told.rows), MOST_LINES)):
         text = keys(told, told.text().say("- "), row)
         if not names_only:
             row_value(told, text.say(": "), row)
         drafts.append(text.draft("\n"))
-    return drafts
+    return drafts + rest(told)
+
+
+def rest(told: Told) -> list[Draft]:
+    """Says that a list has more rows than are written, where it has."""
+    return [Draft("The other rows are in the table.")] if len(told.rows) > MOST_LINES else []
 
 
 def row_value(told: Told, text: Text, row: int) -> None:

@@ -11,6 +11,7 @@ from dataflow_insight.answers.letters import masked, plain
 from dataflow_insight.answers.numbers import Number, find_numbers
 from dataflow_insight.answers.shown import COMMON_WORDS, shown_name
 from dataflow_insight.answers.times import When, find_times
+from dataflow_insight.answers.unit_words import UNITS
 from dataflow_insight.answers.words import LIMITS, TAG, Tag
 from dataflow_insight.catalogue.catalogue import key_of
 from dataflow_insight.english.concepts import CONCEPTS
@@ -149,7 +150,7 @@ class Vocabulary:
         phrases = {phrase for concept in CONCEPTS for phrase in concept.phrases} | {name for name in fields if name}
         self._fields = _alternatives(sorted(phrases, key=len, reverse=True), ends="s?")
         self._columns = _alternatives(sorted({name for name in columns if "_" in name}, key=len, reverse=True))
-        spelled = sorted({unit for unit in units if unit.strip()} | set(_UNITS), key=len, reverse=True)
+        spelled = sorted({unit for unit in units if unit.strip()} | set(UNITS), key=len, reverse=True)
         short = "|".join(re.escape(plain(unit)) for unit in spelled if len(unit) <= 3)
         long = "|".join(re.escape(plain(unit)) for unit in spelled if len(unit) > 3)
         # "M" is not "m", and "A" not "a".
@@ -306,14 +307,3 @@ def _boundaries(text: str) -> list[int]:
 def _alternatives(names: Iterable[str], ends: str = "") -> re.Pattern[str]:
     joined = "|".join(re.escape(name) for name in names)
     return re.compile(rf"(?<![\w])(?:{joined or '(?!)'}){ends}(?!\w)(?!-\w)", re.IGNORECASE)
-
-
-_UNITS: Final = (
-    "%", "percent", "per cent", "percentage points", "\u00b0C", "\u00b0F", "\u00b0", "degrees Celsius", "degrees Fahrenheit", "degrees C", "degrees F", "degrees",
-    "degree", "Celsius", "Fahrenheit", "Kelvin", "K", "\u00b5g/m3", "\u00b5g/m\u00b3", "\u03bcg/m\u00b3", "ug/m3", "\u00b5g/m^3", "mg/m\u00b3", "mg/m3", "micrograms per cubic metre",
-    "micrograms per cubic meter", "micrograms", "m/s", "metres per second", "meters per second", "km/h", "kph", "mph", "miles per hour", "knots", "kn", "hPa", "Pa", "kPa",
-    "mbar", "bar", "hectopascals", "hectopascal", "psi", "mm", "cm", "m", "km", "inches", "ft", "feet", "ppm", "ppb", "lux", "lx", "dB", "decibels", "V", "mV", "kV", "volts", "mA",
-    "amps", "W", "kW", "MW", "watts", "Wh", "kWh", "J", "kJ", "MJ", "Hz", "kHz", "rpm", "kg", "g", "l", "ml", "litres", "liters", "m\u00b2", "m2", "m\u00b3", "m3", "ms", "percentage", "pct",
-    "\u2030", "readings", "reading", "values", "value", "measurements", "measurement", "records", "record", "rows", "row", "pairs", "stations", "station", "devices", "device",
-    "sensors", "sensor", "rooms", "room", "sites", "site", "machines", "machine", "months", "month", "years", "year", "times",
-)  # fmt: skip
