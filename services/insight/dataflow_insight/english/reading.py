@@ -15,6 +15,7 @@ from dataflow_insight.english.brackets import without_brackets
 from dataflow_insight.english.clock import Clock
 from dataflow_insight.english.conditions import Found, asked_unit, read_conditions
 from dataflow_insight.english.fillers import CHAT, FILLERS
+from dataflow_insight.english.leftovers import without_chat
 from dataflow_insight.english.lexicon import DEVICE_NOUN, READING_NOUN, protected
 from dataflow_insight.english.moments import Moment
 from dataflow_insight.english.names import NameReader, Names
@@ -72,7 +73,8 @@ class Reading:
         self.zone = zone
         self.reader = NameReader(contract)
         self.assumptions: list[str] = []
-        plain = plainly(question, self.reader, self.assumptions)
+        plain = without_chat(question, self.reader, self.assumptions)
+        plain = plainly(plain, self.reader, self.assumptions)
         plain = without_brackets(plain, self.reader)
         self.sheet = Sheet(self.reader.spelled(plain, self.assumptions))
         self.names = Names()
