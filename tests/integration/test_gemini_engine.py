@@ -326,6 +326,33 @@ async def test_what_is_withheld_never_leaves(server: GeminiServer) -> None:
     assert "there is no 'pm25'" in returned(server, 1)[0]["response"]["error"]
 
 
+async def test_a_withheld_contract_that_the_asker_chose_is_not_named(server: GeminiServer) -> None:
+    """The model is not asked at all; another engine answers."""
+    made_of = asked("How many readings are there?", contract="room")
+
+    async with engine(server, policy=Policy(withheld=("room",))) as made:
+        with pytest.raises(EngineError) as refused:
+            await answered(made, FakeDesk(made_of), made_of)
+
+    assert refused.value.reason is Fallback.WITHHELD
+    assert not server.seen
+
+
+async def test_a_plan_that_does_not_fit_is_told_only_what_may_be_seen(server: GeminiServer) -> None:
+    """The names that there are instead do not hold those that are withheld."""
+    many = asked("How many readings are there?")
+    wrong = (PLAN | {"field": "radon"}, {"contract": "cellar", "measure": "MEASURE_COUNT"})
+    server.play(turn(calls(*wrong)), turn(calls({"contract": "air", "measure": "MEASURE_COUNT"})), SENTENCE)
+
+    async with engine(server, policy=Policy(withheld=("air.pm*", "room"))) as made:
+        await answered(made, FakeDesk(many), many)
+
+    errors = json.dumps(returned(server, 1))
+    assert "'so2'" in errors
+    assert "pm10" not in errors
+    assert "room" not in errors
+
+
 async def test_values_can_be_kept_from_the_model(server: GeminiServer) -> None:
     """It writes a sentence around a cell that it has not seen."""
     server.play(turn(calls(PLAN)), SENTENCE)

@@ -155,6 +155,16 @@ def test_a_question_that_names_what_is_withheld_is_noticed(text: str) -> None:
     assert not Redactor(Policy(), asked().catalogue).names_withheld(text)
 
 
+def test_a_turn_whose_plan_read_what_is_withheld_does_not_leave() -> None:
+    """Its words need not name the field for its answer to hold the values."""
+    hidden = Turn("And the highest?", "It was 671.", (Plan("air", Measure.MAX, "pm25"),))
+    seen = Turn("How much rain fell?", "None fell.", (Plan("air", Measure.SUM, "rain"),))
+    question = asked(turns=(hidden, seen))
+    told = turns_json(question.turns, Redactor(SECRET, question.catalogue), Limits())
+
+    assert [entry["question"] for entry in json.loads(told)] == ["How much rain fell?"]
+
+
 @pytest.mark.parametrize(
     "plan",
     [

@@ -62,10 +62,10 @@ def turns_json(turns: Sequence[Turn], redactor: Redactor, limits: Limits) -> str
         {
             "question": redactor.outward(turn.question[:_TURN_TEXT]),
             "answer": redactor.outward(turn.answer[:_TURN_TEXT]),
-            "plans": [_plan(plan, redactor) for plan in turn.plans if redactor.hidden_name(plan) is None],
+            "plans": [_plan(plan, redactor) for plan in turn.plans],
         }
         for turn in turns[-limits.turns :]
-        if not redactor.names_withheld(f"{turn.question} {turn.answer}")
+        if _may_be_seen(turn, redactor)
     ]
     while entries and len(quoted_json(entries)) > limits.context_characters // 4:
         entries.pop(0)
@@ -76,6 +76,13 @@ def quoted_json(value: object) -> str:
     """Returns JSON in one line in which nothing from data can end a block, hide or turn the direction of reading."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return "".join(letter if letter.isprintable() and letter not in "<>" else _escaped(letter) for letter in text)
+
+
+def _may_be_seen(turn: Turn, redactor: Redactor) -> bool:
+    """Returns whether neither the words of a turn nor what was computed for them are withheld."""
+    if any(redactor.hidden_name(plan) is not None for plan in turn.plans):
+        return False
+    return not redactor.names_withheld(f"{turn.question} {turn.answer}")
 
 
 def _escaped(letter: str) -> str:

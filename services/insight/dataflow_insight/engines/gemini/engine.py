@@ -82,7 +82,7 @@ class GeminiEngine:
             EngineError: The model failed, or reached a limit; the text has no secret in it.
         """
         redactor = Redactor(self._policy, asked.catalogue)
-        if redactor.names_withheld(asked.question):
+        if redactor.names_withheld(asked.question) or (asked.contract and self._policy.hides(asked.contract)):
             raise EngineError(Fallback.WITHHELD, "the question names what the policy keeps from the model")
         dialogue = _Dialogue(asked, desk, redactor, self._limits, self._budget, self._tries)
         sample = {} if self._reads is None else await sample_readings(self._reads, redactor)

@@ -14,6 +14,7 @@ from dataflow_insight.engines.gemini.messages import Called, Returned
 from dataflow_insight.engines.gemini.redaction import Redactor
 from dataflow_insight.engines.gemini.results import error_json, result_json
 from dataflow_insight.engines.gemini.schema import COMPUTE, DECLINE
+from dataflow_insight.plans.check import check_plan
 from dataflow_insight.plans.errors import PlanError
 from dataflow_insight.plans.plan import Declined, Plan
 
@@ -94,6 +95,8 @@ class Tooling:
                 return self._wrong(f"this is result {self._seen[plan]} already; write the answer with it")
             if not self.may_compute:
                 return self._wrong("no more plans; write the answer with the results that you have")
+            # Before the desk, which knows everything and would list what the model must not know of.
+            check_plan(plan, self._redactor.catalogue)
             async with asyncio.timeout_at(ends_at):
                 computed = await self._desk.compute(plan)
         except PlanError as error:
