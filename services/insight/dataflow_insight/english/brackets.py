@@ -41,6 +41,7 @@ def without_brackets(question: str, reader: NameReader) -> str:
         for form in (
             rf"\b{_IN}(?:{words})\s+{_TIMES}\b{_BRACKETED}",
             rf"\b(?:when|while|if)\s+(?:it\s+)?(?:was\s+|is\s+|were\s+)?(?:{words})\b{_BRACKETED}",
+            rf"(?<=\b)(?P<be>(?:was|is|were|are|been)\s+(?:it\s+|there\s+|they\s+)?)(?:completely\s+|totally\s+|really\s+|very\s+)?(?:{words})\b{_BRACKETED}",
             rf"(?:(?<=\bof\s)|(?<=\bwith\s))(?:total\s+|complete\s+)?(?:{words})\b{_BRACKETED}",
         ):
             while (found := re.search(form, question, re.IGNORECASE)) is not None:
@@ -55,6 +56,8 @@ def _plain(found: re.Match[str], field: str) -> str:
     elif re.fullmatch(r"-?\d+(?:\.\d+)?", limit):
         limit = f"equal to {limit}"
     subject = f"{field} " if _COMPARES.match(limit.lower()) else ""
+    if found.groupdict().get("be"):
+        return f"was {subject}{limit}"
     runs = found.groupdict().get("runs")
     if found.re.pattern.startswith("(?:(?<="):
         return f"{subject}{limit}"

@@ -1,5 +1,6 @@
 """Reads the conditions on single readings: limits, values of text fields, states."""
 
+import re
 from typing import Final
 
 from dataflow_insight.english.flags import FlagReader
@@ -17,6 +18,20 @@ _WHEN: Final = (
     rf"|(?<={BLANK})\s*\b(?:hours|times|periods|moments|phases|conditions|weather)\b"
 )
 """What leads to a condition, or stands behind it, and says nothing itself: "in hours with …", "in rainy hours"."""
+
+_JOIN: Final = (
+    r"\bboth\b|\bbut(?!\s+(?:not|no|for)\b)|\b(?:yet|although|though)\b|\bat\s+the\s+same\s+time\b|\bsimultaneously\b"
+)
+"""What joins conditions that all have to hold."""
+
+_ANY: Final = r"\b(?:was|were|is|are)\s+there\b|\bever\b"
+"""What asks for one reading for which all hold."""
+
+_HOUR: Final = (
+    rf"(?<={BLANK})\s*\b(?:hour|time|moment)\b(?=\s+(?:with|when|where|at|in|and|that|while|on|{BLANK})|\W*$)"
+    rf"|(?<=\bthere\s)(?:(?:ever|any|an?|some)\s+)*(?:hours?|times?|moments?)\b(?=\s+(?:with|when|where|{BLANK}))"
+)
+"""What such a reading is called."""
 
 
 def read_conditions(
@@ -48,7 +63,27 @@ def read_conditions(
     found += flags.read()
     if found:
         sheet.take_all(_WHEN)
-    return sorted(_once(found), key=lambda item: item.start)
+    if found and re.search(_ANY, sheet.low):
+        sheet.take_all(_HOUR)
+    if len(found) > 1:
+        sheet.take_all(_JOIN)
+    return sorted(_once(_explained(sheet.low, found)), key=lambda item: item.start)
+
+
+def _explained(text: str, found: list[Found]) -> list[Found]:
+    """Leaves out a state that a limit in brackets behind it defines: "with the light on (more than 300 lux)"."""
+    return [
+        item
+        for item in found
+        if not any(
+            other is not item
+            and other.condition.field == item.condition.field
+            and not isinstance(item.condition.limit, tuple)
+            and 0 < item.end <= other.start
+            and re.fullmatch(r"\s*\(\s*(?:i\.?e\.?,?\s+)?[^()]*", text[item.end : other.start])
+            for other in found
+        )
+    ]
 
 
 def _once(found: list[Found]) -> list[Found]:

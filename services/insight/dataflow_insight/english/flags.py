@@ -8,8 +8,8 @@ from dataflow_insight.english.concepts import concept_of_name
 from dataflow_insight.english.found import Found
 from dataflow_insight.english.lexicon import READING_NOUN
 from dataflow_insight.english.limits import limit_in
-from dataflow_insight.english.names import Mention, NameReader
-from dataflow_insight.english.sheet import DEVICE, FIELD, Sheet
+from dataflow_insight.english.names import Mention, NameReader, adds_up
+from dataflow_insight.english.sheet import BLANK, DEVICE, FIELD, Sheet
 from dataflow_insight.plans.plan import Comparison, Condition
 
 _BE: Final = r"(?:was|were|is|are|being|be|been|shows?|showed|shown|reads?|=|:|equals?)"
@@ -23,17 +23,17 @@ _SOMEBODY: Final = r"(?:somebody|someone|anybody|anyone|people|persons?|occupant
 _NOBODY: Final = r"(?:nobody|no[\s-]one|no\s+(?:people|person|occupants?))"
 _THERE: Final = r"(?:\s+(?:there|present|inside|around|in(?:\s+(?:it|there|the\s+(?:room|office|building)))?))?"
 _PRESENCE: Final[tuple[tuple[str, bool], ...]] = (
-    (rf"\b(?:{_BE}\s+)?(?:(?:not|never)\s+(?:being\s+)?|un|n't\s+)-?(?:occupied|in\s+use)\b", False),
+    (rf"\b(?:{_BE}\s+)?(?:(?:not|never)\s+(?:being\s+)?|un|n't\s+)-?(?:occupied|in\s+use|used(?!\s+(?:to|for|by|as)\b))\b", False),
     (rf"\b{_NOBODY}\b(?:\s+{_BE})?{_THERE}|\bwithout\s+(?:any\s+|anybody\s*|anyone\s*)(?:people|persons|occupants)?{_THERE}", False),
     (rf"(?:\b{_BE}\s+|{_AT}\s+|\bwhile\s+|when\s+|than\s+|or\s+|and\s+)(?:it\s+(?:was|is)\s+)?(?P<keep>(?:empty|vacant))\b(?!\s+(?:values?|readings?|rows?|fields?|cells?))", False),
-    (r"\boccupied\b|\bin\s+use\b", True),
+    (r"\boccupied\b|\bin\s+use\b|\bused\b(?!\s+(?:to|for|by|as)\b)", True),
     (rf"\b{_SOMEBODY}\b(?:\s+{_BE})?{_THERE}", True),
 )  # fmt: skip
 _WEATHER: Final[tuple[tuple[str, str, Comparison], ...]] = (
     (r"\b(?:it\s+)?(?:(?:was|is|did|does)(?:n't|\s+not)\s+(?:rain(?:ing)?))\b|\b(?:without|no)\s+rain(?:fall)?\b|\b(?:it\s+)?(?:was|is|were)\s+dry\b|\bdry\s+(?=hours?|days?|weather|readings?)", "rain", Comparison.EQUAL),
     (r"\b(?:it\s+)?(?:was|is)\s+raining\b|\bit\s+rained\b|\brainy\b|\braining\b|\brained\b|\bduring\s+rain\b|\bin\s+the\s+rain\b", "rain", Comparison.GREATER),
     (r"\bit\s+(?:froze|was\s+freezing|is\s+freezing)\b|\bfrost(?:y)?\b|\bfroze\b|\bfreezing\b", "temperature", Comparison.LESS),
-    (r"\b(?:in\s+)?(?:the\s+|total\s+|complete\s+)*dark(?:ness)?\b(?!\s*(?:er|est))", "light", Comparison.EQUAL),
+    (r"\b(?:in\s+)?(?:the\s+|total(?:ly)?\s+|complete(?:ly)?\s+|entirely\s+|fully\s+|pitch[\s-])*dark(?:ness)?\b(?!\s*(?:er|est))", "light", Comparison.EQUAL),
 )  # fmt: skip
 
 
@@ -65,6 +65,7 @@ class FlagReader:
         """Covers all other states and returns them as conditions."""
         self._presence()
         self._lights()
+        self._falling()
         self._weather()
         return self._found
 
@@ -142,6 +143,23 @@ class FlagReader:
                 self._say(match.group("state"), item, comparison, 0.0)
                 self._found.append(Found(Condition(item.name, comparison, 0.0), mention, match.start(), match.end()))
                 self._sheet.cover(match.start() + 1, match.end())
+
+    def _falling(self) -> None:
+        """Reads "hours with rain": of what falls and adds up, any at all."""
+        pattern = (
+            rf"\b(?:hours?|readings?|times|periods|moments|weather)\s+(?P<keep>(?:with|of)\s+(?:any\s+|some\s+)?{FIELD})(?!{BLANK})"
+            r"(?!\s*(?:above|over|below|under|of|at\s+(?:least|most)|more|less|exceed\w*|was|is|equal|between|\(|>|<|=))"
+        )
+        position = 0
+        while (match := re.compile(pattern).search(self._sheet.visible, position)) is not None:
+            position = match.start() + 1
+            mention = next(other for other in self._mentions if other.mark in match["keep"])
+            if mention.field is None or not adds_up(mention.field):
+                continue
+            self._say(mention.text, mention.field, Comparison.GREATER, 0.0)
+            condition = Condition(mention.field.name, Comparison.GREATER, 0.0)
+            self._found.append(Found(condition, mention, match.start("keep"), match.end("keep")))
+            self._sheet.cover(*match.span("keep"))
 
     def _weather(self) -> None:
         """Reads "when it rained", "when it froze", "in the dark"."""

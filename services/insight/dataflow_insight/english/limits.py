@@ -128,7 +128,9 @@ class LimitReader:
         """Reads "5 degrees or more"."""
         up = r"more|higher|above|greater|over|up|warmer|stronger"
         down = r"less|lower|below|fewer|under|colder|weaker"
-        while match := self._sheet.find(rf"(?:\bof\s+)?{_number('limit')}\s+(?:or|and)\s+(?P<way>{up}|{down})\b"):
+        while match := self._sheet.find(
+            rf"(?:\bof\s+)?{_number('limit')}\s+(?:or|and)\s+(?P<way>{up}|{down})\b(?!\s+(?:than\s+)?(?:minus\s+|-)?\d)"
+        ):
             way = Comparison.GREATER_OR_EQUAL if re.fullmatch(up, match["way"]) else Comparison.LESS_OR_EQUAL
             self._add(match, [(match["limit"], match["limit_unit"] or "", way)])
 
@@ -145,12 +147,13 @@ class LimitReader:
         before = [mention for mention in self._mentions if mention.start < begin]
         after = [mention for mention in self._mentions if mention.start > begin]
         # "above 300 PM2.5", "more than 300 µg/m³ of PM2.5"
-        direct = re.match(rf"\s*(?:of\s+|for\s+|in\s+)?{FIELD}", self._sheet.visible[match.end() :])
+        lead = r"(?:of\s+)?" if before else r"(?:of\s+|for\s+|in\s+)?"
+        direct = re.match(rf"\s*{lead}(?:the\s+)?{FIELD}", self._sheet.visible[match.end() :])
         name = next((name for words, name in _IMPLIED if re.search(rf"\b(?:{words})\b", match.group())), None)
         implied = self._names.concept_field(name) if name is not None else None
         if implied is not None and not any(mention.field == implied for mention in before):
             return None, implied
-        if direct is not None and not before:
+        if direct is not None and (not before or not self._told_of(begin)):
             chosen = next(mention for mention in self._mentions if mention.mark == direct.group(1))
         elif before:
             chosen = before[-1]
@@ -172,6 +175,16 @@ class LimitReader:
             self._assumptions.append(f"the limit is about the field {only.name}, the only one that it fits")
             return None, only
         return chosen, chosen.field
+
+    def _told_of(self, begin: int) -> bool:
+        """Whether a field stands right before a limit, with nothing but a verb between: "the temperature was below …"."""
+        return (
+            re.search(
+                rf"{FIELD}(?:\s+(?:{_SINGLE}|which|that|had|has|been|not|level|levels|stays|remains))*\W*$",
+                self._sheet.visible[:begin],
+            )
+            is not None
+        )
 
     def _only_with(self, unit: str) -> Field | None:
         """Returns the one field that holds numbers, or the one whose numbers can be in a unit."""

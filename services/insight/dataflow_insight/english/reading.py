@@ -19,6 +19,7 @@ from dataflow_insight.english.leftovers import without_chat
 from dataflow_insight.english.lexicon import DEVICE_NOUN, READING_NOUN, protected
 from dataflow_insight.english.moments import Moment
 from dataflow_insight.english.names import NameReader, Names
+from dataflow_insight.english.own_nouns import with_devices
 from dataflow_insight.english.paraphrases import plainly
 from dataflow_insight.english.refusals import (
     Refusal,
@@ -74,11 +75,12 @@ class Reading:
         self.reader = NameReader(contract)
         self.assumptions: list[str] = []
         plain = without_chat(question, self.reader, self.assumptions)
-        plain = plainly(plain, self.reader, self.assumptions)
+        question, own = with_devices(plain, contract)
+        plain = plainly(question, self.reader, self.assumptions)
         plain = without_brackets(plain, self.reader)
         self.sheet = Sheet(self.reader.spelled(plain, self.assumptions))
         self.names = Names()
-        self.named = _names(self.sheet.low, contract)
+        self.named = own or _names(self.sheet.low, contract)
         self.clock = Clock(now, contract.first_time, contract.last_time, zone)
         self.times = Times()
         self.conditions: list[Found] = []
@@ -274,7 +276,7 @@ class Reading:
             sheet.take_all(
                 r"\b(?:over|in|during|for|throughout)\s+the\s+(?:(?:whole|entire|full)\s+)?month\b|\b(?:the\s+)?(?:whole|entire|full)\s+month\b"
             )
-        verbs = r"(?:stay(?:s|ed)?|remain(?:s|ed)?|go(?:es)?|went|gets?|got|lay|lie|lies)"
+        verbs = r"(?:stay(?:s|ed)?|remain(?:s|ed)?|go(?:es)?|went|gets?|got|lay|lie|lies|sits?|sat|stands?|stood|spends?|spent|came\s+in|comes?\s+in|ended\s+up|hover(?:s|ed)?|linger(?:s|ed)?)"
         if not re.search(r"\bhow\s+(?:often|many\s+times|frequently)\b", sheet.low):
             # Counted, a rise is an event and not a reading.
             verbs = verbs[:-1] + r"|drop(?:s|ped)?|fall(?:s|en)?|fell|ris(?:e|es|en)|rose|climb(?:s|ed)?)"

@@ -90,6 +90,10 @@ def _is_on_groups(reading: Reading, found: Found, *, grouped: bool) -> bool:
         measure = match
     if measure is not None and _about(window[measure.end() :], own, grouped=grouped):
         return True
+    other = [match.end() for match in re.finditer(FIELD, sheet.visible[:begin]) if match.group(1) != own]
+    if other and re.search(_FILTER, sheet.low[other[-1] : begin]):
+        # "PM2.5 when it was below zero, on average": the average is of the other field.
+        return False
     if re.match(_ON_AVERAGE, sheet.visible[found.start :]):
         return True
     return len(reading.conditions) == 1 and re.match(r"(?:and\s+|so\s+)?on\s+average\b", sheet.low) is not None
