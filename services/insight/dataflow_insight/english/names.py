@@ -28,7 +28,11 @@ _MAX_CORRECTIONS: Final = 8
 _NEVER_A_FIELD: Final = frozenset(
     {"no", "not", "or", "and", "all", "any", "than", "is", "a", "in", "at", "on", "of", "to"}
 )
+_GROUPED: Final = r"\b(?:by|per|(?:for\s+)?(?:each|every)|(?:most|least)\s+(?:common|frequent)|different|distinct)\s+$"
 _MIN_PREFIX: Final = 5
+_OPPOSITES: Final = frozenset({"on", "off", "yes", "no", "not", "true", "false", "open", "closed", "un", "non"})
+"""Words that no misspelling is looked for in: "engine off" is no spelling of "engine on"."""
+
 _SAYS: Final = re.compile(
     r"\s*(?:(?:was|were|is|are|being|be|equals?|equal\s+to|reads?|showed|shows|not|either)\s+|[=:]+\s*)*(?P<quote>[\"'])?"
 )
@@ -235,7 +239,7 @@ class NameReader:
         # "PM2.5 level above 100": there it is only a word.
         if found is None or (last is not None and self._alias(last[1]) is not None):
             return False
-        if _LIMIT.match(rest[found.end() :]):
+        if _LIMIT.match(rest[found.end() :]) or re.search(_GROUPED, before):
             return True
         texts = [item for item in self._aliases.get(key, ()) if item.kind is Kind.TEXT]
         known = {key_of(value) for item in texts for value in item.values}
@@ -282,6 +286,8 @@ class NameReader:
             if re.match(r"[-_]\w", sheet.low[end:]) or re.search(r"\w[-_]$", sheet.low[: word.start]):
                 continue
             if last > index and any(protected(other.text) for other in words[index : last + 1]):
+                continue
+            if any(other.text in _OPPOSITES for other in words[index : last + 1]):
                 continue
             if (device := closest_name(text, devices)) is not None:
                 return device, end
