@@ -71,6 +71,36 @@ def shape_rows() -> list[Row]:
     return rows
 
 
+HALL_SPEC: Final[dict[str, Any]] = {
+    "name": "hall",
+    "event_time": "ts",
+    "fields": [
+        {"name": "device_id", "type": "string"},
+        {"name": "ts", "type": "timestamp"},
+        {"name": "temperature", "type": "number", "unit": "°C"},
+        {"name": "humidity", "type": "number", "unit": "%"},
+    ],
+}
+
+_HALL_TEMPERATURES: Final = (
+    27.0, 27.0, 28.0, 28.2, 28.4, 28.5, 28.6, 28.7, 28.7, 28.8, 28.8, 28.8, 28.8, 28.9, 29.0, 29.1, 29.3, 29.4, 30.0, 30.0,
+)  # fmt: skip
+"""Their mean is 28.7."""
+
+
+def hall_rows() -> list[Row]:
+    """Returns four days of a hall: a stable temperature, and a humidity that is slightly higher after 18:00 each day."""
+    chance = random.Random(5)
+    rows: list[Row] = []
+    left: list[float] = []
+    for number in range(DAYS * 288):
+        left = left or chance.sample(_HALL_TEMPERATURES, len(_HALL_TEMPERATURES))
+        moment = START + number * STEP
+        humidity = 45 + (1.5 if moment.hour >= 18 else 0.0) + chance.gauss(0, 2.0)
+        rows.append(("hall-1", moment, left.pop(), round(humidity, 1)))
+    return rows
+
+
 @dataclass(frozen=True, slots=True)
 class Expected:
     """What a field amounts to, without any database.

@@ -6,6 +6,7 @@ import statistics
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -18,8 +19,11 @@ from dataflow.insight.v1 import summary_pb2, summary_service_pb2, summary_servic
 from dataflow_client import AsyncClient, Client, Connection, Targets, errors
 from dataflow_insight.catalogue.survey import Survey
 from dataflow_insight.postgres import Reader, open_own
+from dataflow_insight.summaries.facts import Facts
 from dataflow_insight.summaries.service import SummaryService
 from dataflow_insight.summaries.store import SummaryStore
+from dataflow_insight.summaries.text import Passage
+from dataflow_insight.summaries.words import write
 from dataflow_mesh.server import Service
 from dataflow_mesh.testing import PostgresCluster, in_process_server, postgres_cluster
 from dataflow_mesh.testing.server import ROLE_TOKENS
@@ -29,11 +33,13 @@ from tests.ask_database import AIR, MACHINE, ROOM, add_contract, make_schema
 from tests.integration.summary_data import (
     GAP_END,
     GAP_START,
+    HALL_SPEC,
     SHAPE_SPEC,
     SHAPES,
     START,
     Row,
     expected,
+    hall_rows,
     longest_gap,
     shape_rows,
 )
@@ -103,6 +109,7 @@ async def load(dsn: str) -> None:
         await make_schema(connection)
         for spec in (AIR, ROOM, MACHINE, SHAPE_SPEC):
             await add_contract(connection, spec, ROWS[spec["name"]](), FIELDS[spec["name"]])
+        await add_contract(connection, HALL_SPEC, hall_rows(), ("temperature", "humidity"))
         empty = {**MACHINE, "name": "empty"}
         await add_contract(connection, empty, [], sensor_data.MACHINE_FIELDS)
         single = {**ROOM, "name": "single"}
@@ -292,10 +299,22 @@ async def test_every_number_of_the_text_stands_on_a_cell(
             assert abs(said) == pytest.approx(
                 abs(value), abs=0.5 * 10.0 ** -(binding.rounded_to_digits or (1 if unit else 0)) + 1e-9
             )
-    bound = " ".join(binding.text for binding in summary.bindings)
-    loose = re.sub(r"\([A-Z][\w/]+\)|\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d))?|\d\d:\d\d|5th|95th", "", summary.text)
-    for figure in re.findall(r"(?<![\w.:-])\d[\d,]*(?:\.\d+)?", loose):
-        assert figure in bound, (figure, summary.text)
+    assert not re.search(r"\d", unbound(summary)), (unbound(summary), summary.text)
+    assert all(sentence[:1].isupper() for sentence in re.split(r"(?<=\.) ", summary.text)), summary.text
+
+
+def unbound(summary: summary_pb2.Summary) -> str:
+    """Returns what is left of the text without what is bound, in order, without the time that it is of and field names."""
+    left, rest = [], summary.text
+    for binding in summary.bindings:
+        before, found, rest = rest.partition(binding.text)
+        assert found, (binding.text, rest)
+        left.append(before)
+    text = " ".join([*left, rest])
+    head, _, body = text.partition(", ")
+    names = {item.field for item in summary.numbers} | {item.field for item in summary.words}
+    assert re.match(r"(?:On|From) [\w: ]+(?: \([\w/ ]+\))?$", head), head
+    return re.sub("|".join(sorted(names, key=len, reverse=True)), "", body, flags=re.IGNORECASE)
 
 
 async def test_shapes_are_told_in_words(stub: Stub) -> None:
@@ -313,17 +332,58 @@ async def test_shapes_are_told_in_words(stub: Stub) -> None:
     evening = number(summary, "evening").daily
     assert evening.step_hour == 18
     assert evening.step == summary_pb2.MOVEMENT_ROSE_SLIGHTLY
-    assert "Average trend rose and was " in summary.text
-    assert "Average level remained stable at 21 °C" in summary.text
-    assert "evening rose slightly after 18:00." in summary.text
-    assert "flat was 5 °C throughout." in summary.text
-    assert "counter counted up by " in summary.text
-    assert "with 1 restart." in summary.text
+    assert "Trend rose, averaging 15.9 °C, mostly between 11 and 21 °C" in summary.text
+    assert ", mostly between 29.5 and 30.5 °C, at its highest 95 °C at two on 5 March at 16:40" in summary.text
+    assert ", highest around 14:00 and lowest around 01:00" in summary.text
+    assert "Evening rose slightly after 18:00 and averaged 40.5 °C overall, mostly between 37 and 44 °C" in summary.text
+    assert "counter counted up by 1120 °C, with 1 restart" in summary.text
+    assert "The other 3 fields are left out here." in summary.text
+    assert "sparse" not in summary.text
+    quiet = await summarise(
+        stub, "shapes", start=START, end=LAST_DAY[1], device_ids=["one"], fields=["level", "flat", "sparse"]
+    )
+    assert "Average level remained stable at 21 °C, mostly between 20.7 and 21.3 °C" in quiet.text
+    assert "lat was 5 °C throughout" in quiet.text
+    assert "; 768 readings had no value of sparse." in quiet.text
+    assert "left out" not in quiet.text
     assert number(summary, "counter").restart_count == 1
     assert {word.field for word in summary.words} == {"label", "flag"}
     label = next(word for word in summary.words if word.field == "label")
     assert (label.most_frequent, label.distinct_count) == ("on", 2)
     assert label.most_frequent_percent == pytest.approx(75.0, abs=0.5)
+
+
+async def test_stable_temperature_and_evening_humidity_read_like_a_sentence(stub: Stub) -> None:
+    """What remains stable and what rises slightly each evening share a sentence; quiet facts are in the fields alone."""
+    summary = await summarise(stub, "hall", start=START, end=LAST_DAY[1])
+    assert re.fullmatch(
+        r"From 2 March to 5 March 2026, hall had 1,152 readings from 1 device\. "
+        r"Average temperature remained stable at 28\.7 °C, mostly between 27 and 30 °C; "
+        r"humidity rose slightly after 18:00 and averaged 45\.\d % overall, mostly between 4\d and 4\d %\. "
+        r"No gaps, nothing refused\.",
+        summary.text,
+    ), summary.text
+    assert not re.search(r"\d", unbound(summary))
+    rounded = {binding.text: binding.rounded_to_digits for binding in summary.bindings}
+    assert rounded["28.7"] == 1
+    assert number(summary, "temperature").lowest.value == 27.0
+    assert number(summary, "temperature").median == pytest.approx(28.75, abs=0.1)
+
+
+async def test_clause_with_a_wrong_figure_is_left_out_as_a_whole(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate looks at each clause alone; what is left still names its subject."""
+
+    def wrong(facts: Facts, *, incomplete: bool = False) -> list[Passage]:
+        head, temperature, *rest = write(facts, incomplete=incomplete)
+        level, *others = temperature.clauses
+        draft = replace(level.draft, text=level.draft.text.replace("28.7", "29.9"))
+        return [head, replace(temperature, clauses=(replace(level, draft=draft), *others)), *rest]
+
+    monkeypatch.setattr("dataflow_insight.summaries.service.write", wrong)
+    summary = await summarise(stub, "hall", start=START, end=LAST_DAY[1])
+    assert "29.9" not in summary.text
+    assert "stable" not in summary.text
+    assert " Temperature was mostly between 27 and 30 °C; humidity rose slightly after 18:00" in summary.text
 
 
 async def test_counter_adds_what_it_counts_after_a_restart(stub: Stub) -> None:
@@ -344,8 +404,11 @@ async def test_gap_and_silent_device_are_told(stub: Stub) -> None:
     assert (gap.start_time.ToDatetime(UTC), gap.end_time.ToDatetime(UTC)) == (GAP_START, GAP_END)
     assert summary.gaps.usual_step.ToTimedelta() == timedelta(minutes=5)
     assert list(summary.gaps.silent_device_ids) == ["three"]
-    assert "The longest gap was 4.3 hours at two, from 2026-03-05T09:00:00Z to 2026-03-05T13:20:00Z." in summary.text
-    assert "1 device was silent: three." in summary.text
+    closing = (
+        "The longest gap was 4.3 hours at two from 09:00 to 13:20; there was 1 silent device: three;"
+        f" of {12 + summary.reading_count} items, 12 were refused (2.2 %)."
+    )
+    assert summary.text.endswith(closing)
 
 
 async def test_gap_at_the_beginning_counts_from_the_start(stub: Stub) -> None:
@@ -361,10 +424,12 @@ async def test_refusals_are_those_of_the_time(stub: Stub) -> None:
     summary = await summarise(stub, "shapes", start=LAST_DAY[0], end=LAST_DAY[1])
     assert summary.refusals.refused_count == 12
     assert summary.refusals.refused_percent == pytest.approx(100 * 12 / (12 + summary.reading_count))
-    assert f"12 of {12 + summary.reading_count} items were refused" in summary.text
+    assert f"of {12 + summary.reading_count} items, 12 were refused" in summary.text
     other = await summarise(stub, "shapes", start=LAST_DAY[0], end=LAST_DAY[1], device_ids=["two"])
     assert other.refusals.refused_count == 0
-    assert "Nothing was refused." in other.text
+    assert "refused" not in other.text
+    fine = await summarise(stub, "shapes", start=START, end=START + timedelta(days=1), device_ids=["one"])
+    assert fine.text.endswith(" No gaps, nothing refused.")
 
 
 async def test_last_whole_day_is_taken_where_no_time_is_given(stub: Stub) -> None:
@@ -372,7 +437,7 @@ async def test_last_whole_day_is_taken_where_no_time_is_given(stub: Stub) -> Non
     assert times(await summarise(stub, "air")) == (datetime(2014, 1, 31, tzinfo=UTC), datetime(2014, 2, 1, tzinfo=UTC))
     found = await summarise(stub, "air", time_zone="Asia/Shanghai")
     assert times(found) == (datetime(2014, 1, 30, 16, tzinfo=UTC), datetime(2014, 1, 31, 16, tzinfo=UTC))
-    assert "on 2014-01-31 (Asia/Shanghai)" in found.text
+    assert found.text.startswith("On 31 January 2014 (Asia/Shanghai), air had 288 readings from 12 devices.")
 
 
 async def test_open_sides_reach_to_the_data(stub: Stub) -> None:
@@ -393,14 +458,17 @@ async def test_nothing_is_said_of_nothing(stub: Stub) -> None:
         summary = await summarise(stub, contract, **options)
         assert summary.reading_count == 0
         assert not summary.numbers
-        assert summary.text.startswith(f"{contract} has no readings ")
+        assert re.fullmatch(
+            rf"(?:On|From) [\w: ]+, {contract} had no readings\.(?: There were 12 silent devices\.)?", summary.text
+        )
 
 
 async def test_one_reading_is_its_only_value(stub: Stub) -> None:
     """One reading has a value and no trend, no course, no gap."""
     summary = await summarise(stub, "single")
-    assert "single has 1 reading from 1 device " in summary.text
-    assert "temperature was 20.5 °C, its only value." in summary.text
+    assert "single had 1 reading from 1 device, all there is so far. " in summary.text
+    assert "Temperature was 20.5 °C, its only value." in summary.text
+    assert summary.text.endswith(" Nothing refused.")
     assert number(summary, "temperature").trend.movement == summary_pb2.MOVEMENT_UNSPECIFIED
     assert not summary.gaps.longest
     assert "humidity" in summary.left_out_fields
@@ -421,7 +489,7 @@ async def test_names_stay_names(stub: Stub, database: str) -> None:
     assert all(item.mean == pytest.approx(71.5 + place) for place, item in enumerate(sorted_by_mean(summary)))
     quoted = re.sub(r'"[^"]*"', "", summary.text)
     assert "77777" not in quoted
-    assert "hostile has 720 readings from 5 devices on 2026-03-02." in summary.text
+    assert summary.text.startswith("On 2 March 2026, hostile had 720 readings from 5 devices. The pm2.5 ")
     named = await summarise(stub, "hostile", device_ids=["'; DROP TABLE readings.hostile; --"])
     assert named.reading_count == 144
 
@@ -432,12 +500,13 @@ def sorted_by_mean(summary: summary_pb2.Summary) -> list[summary_pb2.NumberSumma
 
 
 async def test_two_hundred_fields_are_bounded_and_it_is_said(stub: Stub) -> None:
-    """The fullest eight are summarised, the others are named as left out."""
+    """The fullest eight are summarised, five of them in the text; the others are named as left out, and counted."""
     summary = await summarise(stub, "wide")
     assert len(summary.numbers) == 8
     assert len(summary.left_out_fields) == 192
     assert all(item.value_count == 24 for item in summary.numbers)
-    assert "Other fields are left out." in summary.text
+    assert summary.text.count("counted up by") == 5
+    assert "The other 195 fields are left out here." in summary.text
     chosen = await summarise(stub, "wide", fields=["f1", "f2"])
     assert [item.field for item in chosen.numbers] == ["f2", "f1"]
 

@@ -30,15 +30,15 @@ def test_days_are_those_of_the_asker() -> None:
     """Readings up to 23:00 UTC end a day in Shanghai at 16:00 UTC."""
     found = last_complete(Calendar.DAY, at("2014-01-01"), at("2014-01-31T23:00"), HOUR, NOW, SHANGHAI)
     assert found == Period(at("2014-01-30T16:00"), at("2014-01-31T16:00"), SHANGHAI)
-    assert found.words == "on 2014-01-31 (Asia/Shanghai)"
+    assert found.words == "on 31 January 2014 (Asia/Shanghai)"
 
 
 @pytest.mark.parametrize(
     ("kind", "start", "end", "words"),
     [
-        (Calendar.HOUR, "2014-01-31T21:00", "2014-01-31T22:00", "from 2014-01-31T21:00:00Z to 2014-01-31T22:00:00Z"),
-        (Calendar.WEEK, "2014-01-20", "2014-01-27", "from 2014-01-20 to 2014-01-26"),
-        (Calendar.MONTH, "2013-12-01", "2014-01-01", "from 2013-12-01 to 2013-12-31"),
+        (Calendar.HOUR, "2014-01-31T21:00", "2014-01-31T22:00", "from 21:00 to 22:00 on 31 January 2014"),
+        (Calendar.WEEK, "2014-01-20", "2014-01-27", "from 20 January to 26 January 2014"),
+        (Calendar.MONTH, "2013-12-01", "2014-01-01", "from 1 December to 31 December 2013"),
     ],
 )
 def test_calendar_has_hours_weeks_and_months(kind: Calendar, start: str, end: str, words: str) -> None:
@@ -78,3 +78,28 @@ def test_time_before_is_as_long() -> None:
     """The stretch before a month is as many days."""
     period = Period(at("2014-03-01"), at("2014-04-01"), ZULU)
     assert period.before == at("2014-03-01") - timedelta(days=31)
+
+
+def test_times_within_a_day_need_no_date_and_are_those_of_the_asker() -> None:
+    """In a day the clock says it; in more than a day the date as well, and the year where two are meant."""
+    day = Period(at("2014-01-15T16:00"), at("2014-01-16T16:00"), SHANGHAI)
+    assert day.moment_words(at("2014-01-16T06:05:59")) == "at 14:05"
+    assert day.stretch_words(at("2014-01-16T06:05"), at("2014-01-16T07:00")) == ("14:05", "15:00")
+    week = Period(at("2014-01-13"), at("2014-01-20"), ZULU)
+    assert week.moment_words(at("2014-01-16T06:05")) == "on 16 January at 06:05"
+    assert week.stretch_words(at("2014-01-16T06:05"), at("2014-01-16T07:00")) == ("06:05", "07:00 on 16 January")
+    found = week.stretch_words(at("2014-01-16T06:05"), at("2014-01-17T07:00"))
+    assert found == ("16 January at 06:05", "17 January at 07:00")
+    turn = Period(at("2013-12-30"), at("2014-01-06"), ZULU)
+    assert turn.moment_words(at("2014-01-01T06:05")) == "on 1 January 2014 at 06:05"
+    assert turn.words == "from 30 December 2013 to 5 January 2014"
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [(1.0, "the day before"), (7.0, "the week before"), (1 / 24, "the hour before"), (31.0, "in the time before")],
+)
+def test_time_before_is_named_by_its_length(days: float, words: str) -> None:
+    """A day, a week and an hour have a name; every other length is the time before."""
+    start = at("2014-03-01")
+    assert Period(start, start + timedelta(days=days), ZULU).words_before == words

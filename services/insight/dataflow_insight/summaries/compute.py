@@ -17,6 +17,7 @@ from dataflow_insight.summaries.daily import Hour, judge_day
 from dataflow_insight.summaries.facts import Course, Facts, NumberFacts, Refusals, Trend, WordFacts
 from dataflow_insight.summaries.movement import Movement, of_difference, of_trend
 from dataflow_insight.summaries.statements import Scope
+from dataflow_insight.summaries.telling import told
 
 MAX_NUMBERS: Final = 8
 """Most number fields of a summary."""
@@ -92,17 +93,23 @@ async def summarise(
     usual = gaps[0].named("usual_seconds").number if gaps else None
     if usual is None and cadence is not None:
         usual = cadence.total_seconds()
+    number_facts = await _numbers(bench, plans, scope, numbers, filled)
+    word_facts = await _words(bench, plans, scope, words, filled)
+    shown = told(number_facts, word_facts)
+    others = [item.name for item in candidates if item.name not in shown]
     return Facts(
         scope,
         readings,
         devices,
-        numbers=await _numbers(bench, plans, scope, numbers, filled),
-        words=await _words(bench, plans, scope, words, filled),
+        numbers=number_facts,
+        words=word_facts,
         left_out=tuple(item.name for item in scope.contract.fields if item not in numbers and item not in words),
         gaps=tuple(gap for gap in gaps if usual and (gap.named("seconds").number or 0.0) > GAP_STEPS * usual),
         usual_step=timedelta(seconds=usual) if usual is not None else None,
         silent=tuple(silent),
         refusals=refusals,
+        told=shown,
+        others=Line(await bench.run(statements.counted(others), plans.of(Measure.COUNT))) if others else None,
         results=tuple(bench.results),
     )
 

@@ -120,6 +120,8 @@ class Facts:
         usual_step: How far apart readings usually are.
         silent: Devices that sent before and not now.
         refusals: `None` for DataFlow's own contracts.
+        told: Names of the fields that the text tells of.
+        others: How many other fields there are; `None` for none.
         results: Everything that was computed.
     """
 
@@ -133,6 +135,8 @@ class Facts:
     usual_step: timedelta | None = None
     silent: tuple[Line, ...] = ()
     refusals: Refusals | None = None
+    told: frozenset[str] = frozenset()
+    others: Line | None = None
     results: tuple[Computed, ...] = field(default=(), repr=False)
 
     @property

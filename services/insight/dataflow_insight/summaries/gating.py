@@ -1,4 +1,4 @@
-"""Lets the text of a summary through the same gate as answers."""
+"""Lets the clauses of a summary through the same gate as answers, one by one, and joins those that pass."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from datetime import datetime
 
 from dataflow.insight.v1 import ask_service_pb2
 
-from dataflow_insight.answers.draft import Verified
 from dataflow_insight.answers.evidence import Evidence
-from dataflow_insight.answers.gate import Gate
+from dataflow_insight.answers.gate import passed
 from dataflow_insight.catalogue.catalogue import Catalogue
+from dataflow_insight.summaries.compose import Passed, compose
 from dataflow_insight.summaries.facts import Facts
-from dataflow_insight.summaries.text import Written
+from dataflow_insight.summaries.text import Passage, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Gated:
     Attributes:
         text: Whole sentences.
         bindings: What of it stands on which cell.
-        removed: Sentences that were taken out, and why; a defect of the writer, for logs and tests.
+        removed: Clauses that were taken out, and why; a defect of the writer, for logs and tests.
     """
 
     text: str
@@ -29,30 +29,40 @@ class Gated:
     removed: tuple[tuple[str, str], ...]
 
 
-def gated(facts: Facts, sentences: Sequence[Written], now: datetime) -> Gated:
+def gated(facts: Facts, passages: Sequence[Passage], now: datetime) -> Gated:
     """Returns the text as it may be shown.
 
     Args:
         facts: What was computed.
-        sentences: The text.
+        passages: The text, clause by clause.
         now: The present, UTC.
     """
     scope = facts.scope
     # Devices and fields of other contracts are words like any other here.
     catalogue = Catalogue((scope.contract,))
     question = f"Summarise {scope.contract.name} {scope.period.words}."
-    pieces: list[Verified] = []
-    for written in sentences:
-        # Only the results that a sentence stands on may support it: that is stricter than all results together.
+    removed: list[tuple[str, str]] = []
+
+    def through(written: Written) -> Passed | None:
+        # Only the results that a clause stands on may support it: that is stricter than all results together.
         results = [item for item in facts.results if item.index in written.results]
-        gate = Gate(Evidence(question, catalogue, now, results))
-        pieces += [gate.feed(written.draft), gate.close()]
+        verified = passed(written.draft, Evidence(question, catalogue, now, results))
+        if verified.text == written.draft.text:
+            return Passed(verified.text, verified.bindings, written.lead, written.link)
+        # Half a clause is none, even where the gate took it for two sentences and let one of them through.
+        removed.extend(verified.removed or ((written.draft.text, "a part of it is missing"),))
+        return None
+
+    composed = compose(
+        [
+            ([found for written in passage.clauses if (found := through(written)) is not None], passage.about_field)
+            for passage in passages
+        ]
+    )
     bindings = tuple(
         ask_service_pb2.Binding(
             text=bound.text, row=bound.row, column=bound.column, rounded_to_digits=bound.digits, result=bound.result
         )
-        for piece in pieces
-        for bound in piece.bindings
+        for bound in composed.bindings
     )
-    removed = tuple(item for piece in pieces for item in piece.removed)
-    return Gated("".join(piece.text for piece in pieces).strip(), bindings, removed)
+    return Gated(composed.text, bindings, tuple(removed))

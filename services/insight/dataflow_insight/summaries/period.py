@@ -52,15 +52,70 @@ class Period:
 
     @property
     def words(self) -> str:
-        """As a sentence names it: "on 2014-01-31", or "from ... to ..."; dates with the zone where that is not UTC."""
+        """As a sentence names it: "on 31 January 2014", "from 20 January to 26 January 2014"; with the zone if not UTC."""
         start, end = self.start.astimezone(self.zone), self.end.astimezone(self.zone)
         zone = "" if self.zone.key == "UTC" else f" ({self.zone.key.replace('_', ' ')})"
         if _is_midnight(start) and _is_midnight(end):
-            last = (end - timedelta(days=1)).date()
-            if last == start.date():
-                return f"on {last.isoformat()}{zone}"
-            return f"from {start.date().isoformat()} to {last.isoformat()}{zone}"
-        return f"from {clock_time(self.start, self.zone)} to {clock_time(self.end, self.zone)}"
+            last = end - timedelta(days=1)
+            if last.date() == start.date():
+                return f"on {_day(last, year=True)}{zone}"
+            return f"from {_day(start, year=start.year != last.year)} to {_day(last, year=True)}{zone}"
+        if start.date() == end.date():
+            return f"from {_clock(start)} to {_clock(end)} on {_day(end, year=True)}{zone}"
+        return f"from {_moment(start, year=start.year != end.year)} to {_moment(end, year=True)}{zone}"
+
+    @property
+    def words_before(self) -> str:
+        """As a sentence names the time before: "the day before", where that is so long."""
+        return _BEFORE.get(self.length, "in the time before")
+
+    def moment_words(self, moment: datetime) -> str:
+        """Returns a time within as short as it can be told: "at 14:05", "on 16 January at 14:05"."""
+        local = moment.astimezone(self.zone)
+        return f"at {_clock(local)}" if self._is_one_day else f"on {_moment(local, year=self._years)}"
+
+    def stretch_words(self, first: datetime, last: datetime) -> tuple[str, str]:
+        """Returns two times within, for "from ... to ..."; a day that both have is named once."""
+        start, end = first.astimezone(self.zone), last.astimezone(self.zone)
+        if self._is_one_day:
+            return _clock(start), _clock(end)
+        if start.date() == end.date():
+            return _clock(start), f"{_clock(end)} on {_day(end, year=self._years)}"
+        return _moment(start, year=self._years), _moment(end, year=self._years)
+
+    @property
+    def _is_one_day(self) -> bool:
+        return self.start.astimezone(self.zone).date() == (self.end - _TICK).astimezone(self.zone).date()
+
+    @property
+    def _years(self) -> bool:
+        """Whether a date without its year could be two days."""
+        return self.start.astimezone(self.zone).year != (self.end - _TICK).astimezone(self.zone).year
+
+
+_BEFORE: Final = {
+    _HOUR: "the hour before",
+    timedelta(days=1): "the day before",
+    timedelta(days=7): "the week before",
+}
+_MONTHS: Final = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+
+
+def _day(local: datetime, *, year: bool) -> str:
+    """Returns "16 January", with the year where it is wanted."""
+    return f"{local.day} {_MONTHS[local.month - 1]}" + (f" {local.year:04d}" if year else "")
+
+
+def _clock(local: datetime) -> str:
+    """Returns the time of day in minutes."""
+    return f"{local:%H:%M}"
+
+
+def _moment(local: datetime, *, year: bool) -> str:
+    return f"{_day(local, year=year)} at {_clock(local)}"
 
 
 def clock_time(moment: datetime, zone: ZoneInfo) -> str:

@@ -87,6 +87,11 @@ def filled(scope: Scope, fields: Sequence[Field]) -> Query:
     )
 
 
+def counted(names: Sequence[str]) -> Query:
+    """How many fields these are: a number of the text stands on a cell, this one, too."""
+    return Query("SELECT count(*) AS fields FROM unnest($1::text[])", (list(names),), ("fields",), (Role.VALUE,))
+
+
 def trends(scope: Scope, fields: Sequence[Field]) -> Query:
     """Least-squares lines through the means of the hours, one row for each field.
 
@@ -209,7 +214,9 @@ def counter(scope: Scope, item: Field) -> Query:
         " count(*) FILTER (WHERE value < before AND value >= before / 2) AS falls, min(value) AS lowest FROM step"
     )
     columns = ("counted", "rises", "restarts", "falls", "lowest")
-    return Query(sql, where.parameters, columns, (Role.VALUE, *[Role.SUPPORT] * 4))
+    return Query(
+        sql, where.parameters, columns, (Role.VALUE, Role.SUPPORT, Role.OTHER_VALUE, Role.SUPPORT, Role.SUPPORT)
+    )
 
 
 def words(scope: Scope, fields: Sequence[Field]) -> Query:
@@ -320,7 +327,7 @@ def refused(scope: Scope) -> Query:
         sql,
         where.parameters,
         ("refused", "stored", "items", "refused_percent"),
-        (Role.VALUE, Role.OTHER_VALUE, Role.SUPPORT, Role.PERCENT),
+        (Role.VALUE, Role.SUPPORT, Role.OTHER_VALUE, Role.PERCENT),
     )
 
 

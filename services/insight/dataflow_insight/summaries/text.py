@@ -1,31 +1,59 @@
-"""A sentence that grows, with a claim on the cell of each value."""
+"""Clauses that grow, with a claim on the cell of each value, and passages of clauses that become one sentence."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from dataflow_insight.answers.draft import Claim, Draft
 from dataflow_insight.summaries.cells import Cell, Line
 from dataflow_insight.summaries.numbers import shown
 
+END: Final = ". "
+"""What ends the sentence of a clause before the gate; the composed text sets its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A sentence and what it stands on.
+    """One fact as a whole sentence, which the gate can hold against its results, and how it stands behind another one.
 
     Attributes:
         draft: The sentence with its claims.
         results: Numbers of the results that may support it.
+        lead: Characters of its subject and verb, which are dropped behind another clause of its passage.
+        link: What joins it to the clause before.
     """
 
     draft: Draft
     results: frozenset[int]
+    lead: int = 0
+    link: str = ", "
 
 
-class Sentence:
-    """Words and values, one after the other."""
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What becomes one sentence: clauses about one subject, the most telling one first.
 
-    def __init__(self, text: str = "") -> None:
-        self._text = text
+    Attributes:
+        clauses: One fact each.
+        about_field: It may share a sentence with the field before or behind it where both are short.
+    """
+
+    clauses: tuple[Written, ...]
+    about_field: bool = False
+
+
+class Clause:
+    """Words and values, one after the other.
+
+    Args:
+        lead: Subject and verb; dropped where the clause stands behind another one of the same subject.
+        text: What follows.
+        link: What joins it to the clause before.
+    """
+
+    def __init__(self, lead: str, text: str = "", *, link: str = ", ") -> None:
+        self._text = lead + text
+        self._lead = len(lead)
+        self._link = link
         self._claims: list[Claim] = []
         self._results: set[int] = set()
 
@@ -55,5 +83,5 @@ class Sentence:
         return self.claim(f"{cell.whole:,}", cell)
 
     def written(self) -> Written:
-        """Returns what has been written, with a space behind it."""
-        return Written(Draft(self._text + " ", tuple(self._claims)), frozenset(self._results))
+        """Returns what has been written, as a sentence."""
+        return Written(Draft(self._text + END, tuple(self._claims)), frozenset(self._results), self._lead, self._link)
