@@ -87,3 +87,46 @@ def test_a_limit_may_have_any_common_unit() -> None:
     """Of machines, too."""
     plan = planned("How many readings of press-1 had a vibration above 4.5 mm/s?")
     assert (plan.measure, plan.scope.conditions[0].limit) == (Measure.COUNT, 4.5)
+
+
+@pytest.mark.parametrize(
+    ("question", "shares"),
+    [
+        ("What are the 25th and the 75th percentile of vibration?", [25, 75]),
+        ("10th, 20 and 90th percentiles of vibration", [10, 20, 90]),
+        ("first and third quartile of vibration", [25, 75]),
+    ],
+)
+def test_percentiles_that_share_a_noun_are_one_plan_each(question: str, shares: list[float]) -> None:
+    """None of the numbers is a day of the month."""
+    plans = plan_question(question, CATALOGUE, NOW)
+    assert not isinstance(plans, Declined)
+    assert [plan.percentile for plan in plans] == shares
+    assert not any(plan.scope.times for plan in plans)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What was the average vibration at weekends, and what was it on weekdays?",
+        "average vibration on weekends and weekdays",
+    ],
+)
+def test_weekends_and_weekdays_are_compared_and_not_added(question: str) -> None:
+    """Together they would be all days."""
+    plan = planned(question)
+    assert plan.compared_with is not None
+    assert (plan.scope.weekdays, plan.compared_with.weekdays) == ((6, 7), (1, 2, 3, 4, 5))
+
+
+@pytest.mark.parametrize(
+    ("question", "focus"),
+    [
+        ("Is vibration negatively correlated with energy at press-1?", Focus.YES_NO),
+        ("How is vibration correlated with energy at press-1?", Focus.VALUE),
+    ],
+)
+def test_whether_fields_are_correlated_is_answered_with_yes_or_no(question: str, focus: Focus) -> None:
+    """How they are is not."""
+    plan = planned(question)
+    assert (plan.measure, plan.focus) == (Measure.CORRELATION, focus)

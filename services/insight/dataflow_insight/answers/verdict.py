@@ -19,6 +19,10 @@ _UNBROKEN: Final = re.compile(r"\bwithout\s+(?:an?\s+|any\s+)?(?:breaks?|interru
 """Says that a run goes on, and negates nothing."""
 
 _CORRELATED: Final = 0.1
+_STRONG: Final = 0.6
+_INVERSE: Final = re.compile(r"\b(?:negative(?:ly)?|inverse(?:ly)?|anti-?correlat\w+|opposite(?:ly)?)\b")
+_DIRECT: Final = re.compile(r"\bpositive(?:ly)?\b")
+_STRONGLY: Final = re.compile(r"\b(?:strong(?:ly)?|close(?:ly)?|tight(?:ly)?|high(?:ly)?)\b")
 _OPERATORS: Final[dict[str, Callable[[float, float], bool]]] = {
     ">": lambda value, limit: value > limit,
     ">=": lambda value, limit: value >= limit,
@@ -55,7 +59,7 @@ def verdict(facts: Facts, question: str) -> bool | None:
     if facts.plan.measure is Measure.CHANGE:
         return _as_planned(facts, asked, value)
     if facts.plan.measure is Measure.CORRELATION:
-        return abs(value) >= _CORRELATED
+        return _correlated(asked, value)
     limited = _against_limit(facts, asked, value)
     if limited is not None:
         return limited
@@ -64,6 +68,15 @@ def verdict(facts: Facts, question: str) -> bool | None:
     if facts.plan.measure in {Measure.SUM, Measure.MAX, Measure.SHARE, Measure.MISSING_SHARE}:
         return value > 0
     return None
+
+
+def _correlated(asked: str, value: float) -> bool:
+    """Returns whether a coefficient is of the sign and strength that are asked for; without either, whether there is any."""
+    if _INVERSE.search(asked):
+        return value <= -_CORRELATED
+    if _DIRECT.search(asked):
+        return value >= _CORRELATED
+    return abs(value) >= (_STRONG if _STRONGLY.search(asked) else _CORRELATED)
 
 
 def _compared(facts: Facts, asked: str) -> bool | None:

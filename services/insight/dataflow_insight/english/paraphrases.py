@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from dataflow_insight.english.concepts import CONCEPTS
+from dataflow_insight.english.everyday import everyday
 from dataflow_insight.english.names import NameReader
 
 _WIND: Final = r"(?:the\s+|a\s+)?winds?\s+(?:(?:mostly|usually|mainly|typically|normally|come|comes|came|coming|blow|blows|blew|blowing|blown|from)\s*)+"
@@ -70,12 +71,19 @@ _DEPENDS: Final = (
 _HOW_MANY_LAST: Final = r"^\W*(?P<noun>[a-z]+s)\b(?P<rest>[^:;,?]*)(?:[:;,]|\s-)\s*how\s+many(?:\s+(?:are|were)\s+(?:there|they|these))?\W*$"
 _EACH_OF: Final = r"\b(?:(?:on|for|of|in)\s+)?(?:each|every)\s+(?:single\s+)?(?:one\s+)?of\s+the\s+(?:\w+\s+)?(?P<noun>hour|day|week|month)s\b(?:\s+(?:of|in))?"
 _OF_AVERAGE: Final = r"(?P<way>\b(?:above|below|over|under|exceed(?:s|ed|ing)?))\s+an?\s+(?P<measure>average|mean)\s+(?:value\s+)?of\s+(?P<n>-?\d)"
+_ORDINALS_OF: Final = r"(?P<list>\b\d{1,2}(?:\.\d+)?(?:st|nd|rd|th)?(?:\s*,?\s*(?:and|or|,|&)\s*(?:the\s+)?\d{1,2}(?:\.\d+)?(?:st|nd|rd|th)?)+)[\s-]+(?P<noun>percentile|centile)s?\b"
+_QUARTILES: Final = (
+    r"\b(?P<first>first|1st|lower|second|2nd)\s+and\s+(?:the\s+)?(?P<second>third|3rd|upper)\s+quartiles?\b"
+)
+_AND_WHAT: Final = r"\s*[,;]?\s*\band\s+(?:what|how\s+(?:much|high|low))\s+(?:was|is|were|are)\s+(?:it|that|they|those)\s+(?=(?:on|at|in|during|over|by|yesterday|today)\b)"
+_BOTH_KINDS: Final = r"\b(?:(?:on|at)\s+)?(?P<first>weekdays|working\s+days|week-?ends)\s+and\s+(?=(?:weekdays|working\s+days|week-?ends)\b)"
 _MEASURED: Final = r"\b(?:average|mean|avg|median|max\w*|min\w*|highest|lowest|total|sum|standard|percentile|peak)\b"
 _USUALLY: Final = r"\b(?:mostly|usually|mainly|typically|normally)\b"
 
 
 def plainly(question: str, names: NameReader, assumptions: list[str]) -> str:
     """Returns the question with roundabout forms said plainly, where the contract measures what they are about."""
+    question = everyday(question, names_a_field=lambda text: _names_a_field(text, names))
     for pattern, below in _QUANTILES:
         found = re.search(pattern, question, re.IGNORECASE)
         if found is None:
@@ -88,6 +96,15 @@ def plainly(question: str, names: NameReader, assumptions: list[str]) -> str:
         question = re.sub(r"\bmost\s+polluted\b", "worst", question, flags=re.IGNORECASE)
         question = re.sub(r"\bleast\s+polluted\b", "cleanest", question, flags=re.IGNORECASE)
     question = re.sub(_HOW_MANY_LAST, r"how many \g<noun> \g<rest>", question, flags=re.IGNORECASE)
+    question = re.sub(
+        _ORDINALS_OF,
+        lambda found: " and ".join(f"{number}th percentile" for number in re.findall(r"\d+(?:\.\d+)?", found["list"])),
+        question,
+        flags=re.IGNORECASE,
+    )
+    question = re.sub(_QUARTILES, r"\g<first> quartile and \g<second> quartile", question, flags=re.IGNORECASE)
+    question = re.sub(_BOTH_KINDS, r"on \g<first> versus on ", question, flags=re.IGNORECASE)
+    question = re.sub(_AND_WHAT, " versus ", question, flags=re.IGNORECASE)
     question = re.sub(_EACH_OF, r"for each \g<noun> ", question, flags=re.IGNORECASE)
     question = re.sub(_OF_AVERAGE, r"on \g<measure> \g<way> \g<n>", question, flags=re.IGNORECASE)
     if (found := re.search(_DEPENDS, question, re.IGNORECASE)) is not None:

@@ -25,6 +25,7 @@ _MANNER: Final = (
     r"\b(?:positively|negatively|inversely|strongly|weakly|closely|significantly|linearly)\b|"
     r"\b(?:with\s+)?(?:one\s+another|each\s+other)\b|\bmutual(?:ly)?\b|\bdepends?\s+(?:up)?on\b|\bdepend\b"
 )
+_YES_NO: Final = r"\W*(?:and\s+|so\s+)?(?:is|are|was|were|do|does|did|has|have)\b(?!.*\bhow\b)"
 _WAY: Final = r"\b(?:the\s+)?(?P<size>strongest|highest|largest|greatest|lowest|weakest|most)\s*(?P<way>positive(?:ly)?|negative(?:ly)?|inverse(?:ly)?)?(?=\s|$)"
 
 
@@ -57,6 +58,7 @@ def plan(reading: Reading) -> Plan | None:
         raise Refusal(unclear("Only fields that hold numbers have a correlation."))
     if asked.focus not in {Focus.VALUE, Focus.DEVICE}:
         raise Refusal(two_things())
+    yes_no = asked.focus is Focus.VALUE and re.match(_YES_NO, reading.text) is not None
     if asked.focus is Focus.DEVICE and not rank:
         rank = _rank(chosen)
     return Plan(
@@ -68,7 +70,7 @@ def plan(reading: Reading) -> Plan | None:
         group_by=(Grouping.DEVICE,) if rank else for_each(reading, asked),
         rank=rank,
         time_zone=reading.zone.key,
-        focus=Focus.DEVICE if rank else asked.focus,
+        focus=Focus.DEVICE if rank else Focus.YES_NO if yes_no else asked.focus,
     )
 
 
