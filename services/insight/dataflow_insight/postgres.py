@@ -32,6 +32,9 @@ _PLANNING: Final = {
     "jit": "off",
 }
 
+_ANSWER_SECONDS: Final = 5.0
+"""How much longer than a statement may run its answer is waited for."""
+
 READER_ROLE: Final = "dataflow_reader"
 """May read readings and the validator's catalogue, and nothing else."""
 
@@ -67,6 +70,8 @@ class Reader:
             min_size=0,
             max_size=connections,
             limits=Limits(statement_ms=int(statement_seconds * 1000), idle_in_transaction_ms=10_000),
+            # Postgres ends the statement itself, unless nothing gets through: then everybody would wait for the survey.
+            command_seconds=statement_seconds + _ANSWER_SECONDS,
             settings={"role": READER_ROLE, "default_transaction_read_only": "on", **_PLANNING},
         )
         try:
