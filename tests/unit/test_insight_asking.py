@@ -317,6 +317,20 @@ async def test_a_caller_has_a_limited_number_of_answers_in_the_making() -> None:
         assert (await asker("How many?")).text == "24 readings were stored."
 
 
+async def test_the_catalogue_is_read_within_the_time_of_the_answer() -> None:
+    """Whoever waits for a database that says nothing is told so, also without a deadline of its own."""
+
+    class Silent(Known):
+        async def catalogue(self, question: str, *, fresh: bool = False) -> Catalogue:
+            await asyncio.Event().wait()
+            return CATALOGUE
+
+    async with asyncio.timeout(30), asking(survey=Silent(), limits=AskLimits(answer_seconds=0.05)) as asker:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await asker("How many?")
+    assert refused.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
 async def test_a_slow_reader_holds_its_producer() -> None:
     """Events are not piled up for a reader that does not read."""
     made = 0

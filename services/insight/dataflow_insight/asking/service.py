@@ -18,6 +18,7 @@ from dataflow_mesh.interceptors.call import remaining_deadline
 from dataflow_insight.asking import events
 from dataflow_insight.asking.admission import Admission
 from dataflow_insight.asking.answering import Answering
+from dataflow_insight.asking.deadline import within
 from dataflow_insight.asking.desk import Queries
 from dataflow_insight.asking.engines import Engines
 from dataflow_insight.asking.knowledge import Catalogues
@@ -98,9 +99,10 @@ class AskService(ask_service_pb2_grpc.AskServiceServicer):
         with recorded(str(ask_id)) as record:
             async with self._part(request, ask_id, seconds) as part:
                 await tell(events.started(str(ask_id), first.name, part.conversation_id))
-                catalogue = await self._survey.catalogue(request.question)
-                asked = Asked(request.question, catalogue, self._now(), zone, request.contract, part.turns)
-                answer = await self._answering.answer(first, asked, tell, seconds=seconds, began=began)
+                async with within(seconds):
+                    catalogue = await self._survey.catalogue(request.question)
+                    asked = Asked(request.question, catalogue, self._now(), zone, request.contract, part.turns)
+                    answer = await self._answering.answer(first, asked, tell, seconds=seconds, began=began)
                 record.take(answer)
                 await part.keep(answer.turn(ask_id, request.question))
                 await tell(events.finished(answer.finished(), kept=part.kept, problem=part.problem))
