@@ -140,7 +140,8 @@ class Survey:
     async def _with_devices(self, contract: Contract, question: str) -> Contract:
         if contract.devices_complete:
             return contract
-        words = [word.strip(",;:?!()\"'") for word in question.split()]
+        # Postgres takes no NUL: such a word is no device.
+        words = [word.strip(",;:?!()\"'") for word in question.split() if "\0" not in word]
         spelled = {*words, *(word.removesuffix(".").removesuffix("'s") for word in words)} - set(contract.devices)
         sql = _SPELLED.format(table=f"readings.{quoted(contract.name)}")
         found = [str(row[0]) for row in await self._reads.fetch(sql, sorted(spelled)[:_MAX_SPELLED])]

@@ -11,12 +11,13 @@ from uuid import UUID
 from dataflow.access.v1 import role_pb2
 from dataflow.insight.v1 import summary_pb2, summary_service_pb2, summary_service_pb2_grpc
 from dataflow_mesh.access import allows, current_caller
-from dataflow_mesh.errors import QueryTooExpensiveError, RoleMissingError
+from dataflow_mesh.errors import InvalidRequestError, QueryTooExpensiveError, RoleMissingError
 from dataflow_mesh.logs import fields
 from dataflow_mesh.paging import decode, encode, page_size
 from grpc.aio import ServicerContext
 
 from dataflow_insight.asking.admission import Admission
+from dataflow_insight.plans.errors import PlanError
 from dataflow_insight.summaries.bench import Queries
 from dataflow_insight.summaries.compute import summarise
 from dataflow_insight.summaries.errors import SummaryNotFoundError
@@ -66,17 +67,25 @@ class SummaryService(summary_service_pb2_grpc.SummaryServiceServicer):
         self, request: summary_service_pb2.SummarizeRequest, context: ServicerContext[object, object]
     ) -> summary_service_pb2.SummarizeResponse:
         """Makes a summary and keeps it."""
+        if "\0" in request.request_id:
+            raise InvalidRequestError("request_id: has a NUL, which cannot be stored")
         creator, digest = current_caller().name, _digest(request)
         if self._store is not None and request.request_id:
             earlier = await self._store.requested(creator, request.request_id, digest)
             if earlier is not None:
                 return summary_service_pb2.SummarizeResponse(summary=earlier.summary)
         with self._admission.admitted(creator):
+            limit = asyncio.timeout(self._seconds)
             try:
-                async with asyncio.timeout(self._seconds):
+                async with limit:
                     summary = await self._made(request)
             except TimeoutError as error:
+                # Not that of a Postgres that gives no answer, which is no fault of the request.
+                if not limit.expired():
+                    raise
                 raise QueryTooExpensiveError(metadata={"limit": "time"}) from error
+            except PlanError as error:
+                raise InvalidRequestError(f"{error}; take other fields, or another time") from error
         _log.info(
             "summary made",
             extra=fields("summary_made", contract=summary.contract, readings=summary.reading_count),
@@ -100,7 +109,8 @@ class SummaryService(summary_service_pb2_grpc.SummaryServiceServicer):
         """Shows summaries, newest first."""
         selected = summary_service_pb2.ListSummariesRequest(contract=request.contract)
         after = decode(request.page_token, _LIST, selected)
-        if self._store is None:
+        # No contract has a NUL in its name, and Postgres takes none.
+        if self._store is None or "\0" in request.contract:
             return summary_service_pb2.ListSummariesResponse()
         size = page_size(request.page_size, default=_PAGE, maximum=_MAX_PAGE)
         found = await self._store.newest(request.contract, int(str(after[0])) if after else None, size + 1)
