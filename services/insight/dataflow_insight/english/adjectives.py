@@ -20,11 +20,19 @@ _SUPERLATIVES: Final[tuple[tuple[str, str, Measure], ...]] = (
     (r"\bnoisiest\b|\bloudest\b", "noise", Measure.MAX),
     (r"\bquietest\b", "noise", Measure.MIN),
     (r"\b(?:wettest|rainiest)\b", "rain", Measure.SUM),
-    (r"\bhow\s+(?:hot|warm)(?=\s+did\b.*\bget\b)", "temperature", Measure.MAX),
-    (r"\bhow\s+(?:cold|cool)(?=\s+did\b.*\bget\b)", "temperature", Measure.MIN),
-    (r"\bhow\s+windy(?=\s+did\b.*\bget\b)", "wind speed", Measure.MAX),
-    (r"\bhow\s+humid(?=\s+did\b.*\bget\b)", "humidity", Measure.MAX),
-    (r"\bhow\s+bright(?=\s+did\b.*\bget\b)", "light", Measure.MAX),
+    (
+        r"\bhow\s+(?:hot|warm)(?=\s+(?:did|has|does|had)\b.*\b(?:get|got|gotten|become|gets)\b)",
+        "temperature",
+        Measure.MAX,
+    ),
+    (
+        r"\bhow\s+(?:cold|cool)(?=\s+(?:did|has|does|had)\b.*\b(?:get|got|gotten|become|gets)\b)",
+        "temperature",
+        Measure.MIN,
+    ),
+    (r"\bhow\s+windy(?=\s+(?:did|has|does|had)\b.*\b(?:get|got|gotten|become|gets)\b)", "wind speed", Measure.MAX),
+    (r"\bhow\s+humid(?=\s+(?:did|has|does|had)\b.*\b(?:get|got|gotten|become|gets)\b)", "humidity", Measure.MAX),
+    (r"\bhow\s+bright(?=\s+(?:did|has|does|had)\b.*\b(?:get|got|gotten|become|gets)\b)", "light", Measure.MAX),
 )
 _PLAIN: Final[tuple[tuple[str, str], ...]] = (
     (

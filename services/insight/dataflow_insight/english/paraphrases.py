@@ -7,7 +7,7 @@ from dataflow_insight.english.concepts import CONCEPTS
 from dataflow_insight.english.everyday import everyday
 from dataflow_insight.english.names import NameReader
 
-_WIND: Final = r"(?:the\s+|a\s+)?winds?\s+(?:(?:mostly|usually|mainly|typically|normally|come|comes|came|coming|blow|blows|blew|blowing|blown|from)\s*)+"
+_WIND: Final = r"(?:the\s+|a\s+)?winds?\s+(?:(?:mostly|usually|mainly|typically|normally|come|comes|came|coming|blow|blows|blew|blowing|blown|from)\b\s*)+"
 _FORMS: Final[tuple[tuple[str, str, str], ...]] = (
     (
         "wind direction",
@@ -25,6 +25,7 @@ _FORMS: Final[tuple[tuple[str, str, str], ...]] = (
     ("rain", r"\b(?:did|does|has)\s+it\s+rain(?:ed)?\s+(?:the\s+)?(?P<most>most|least)\b", "had the {most} {field}"),
     ("rain", r"\b(?:did|does|has)\s+it\s+(?P<ever>ever\s+)?(?:actually\s+)?rain(?:ed)?\b", "was {field} above 0"),
     ("rain", r"\b(?:was|is)\s+there\s+(?:ever\s+)?any\s+rain(?:fall)?(?:\s+at\s+all)?\b", "was {field} ever above 0"),
+    ("rain", r"\b(?:record|see|have|get|register|report|measure|experience|catch)\s+(?:any\s+|some\s+)?rain(?:fall)?\b(?!\s*(?:of|above|over|below|under|more|less|between|values?|readings?|data|on\s+average|>|<))(?=\s*(?:at\s+all|ever|on|in|during|at|[?.!]|$))", "have {field} above 0 "),
     ("rain", r"\bhow\s+many\s+rainy\s+(?P<unit>hours|days)\b(?:\s+(?:were|did)\s+(?:there|we\s+have))?", "how many {unit} was {field} above 0"),
     ("rain", r"\bhow\s+many\s+(?P<unit>hours|days)\s+(?:of|with)\s+(?:any\s+)?rain(?:fall)?\b(?!\s*(?:of|above|over|below|under|more|less|between|>|<))(?:\s+(?:were|did)\s+(?:there|we\s+have))?", "how many {unit} was {field} above 0"),
 )  # fmt: skip
@@ -39,6 +40,20 @@ _ARE: Final = r"(?:is|are|was|were|lies?|lay|do|does|did|falls?|fell|stays?|stay
 _QUANTILES: Final[tuple[tuple[str, bool], ...]] = (
     (rf"\b{_BELOW}\s+(?:which|what)\s+{_VALUE}\s+{_ARE}\s+{_SHARE}", True),
     (rf"\b{_ABOVE}\s+(?:which|what)\s+{_VALUE}\s+{_ARE}\s+{_SHARE}", False),
+    (rf"\b{_BELOW}\s+(?:which|what)\s+(?P<rest>[^?]{{1,30}}?)\s+{_VALUE}\s+{_ARE}\s+{_SHARE}", True),
+    (rf"\b{_ABOVE}\s+(?:which|what)\s+(?P<rest>[^?]{{1,30}}?)\s+{_VALUE}\s+{_ARE}\s+{_SHARE}", False),
+    (
+        rf"\b(?:which|what)\s+(?P<rest>[^?]{{0,40}}?){_VALUE}\s+(?:is|was|gets?|got)\s+exceeded\s+(?=(?:only|just)\b|\d|half){_SHARE}{_TIMES}",
+        False,
+    ),
+    (
+        rf"\b(?:which|what)\s+(?P<rest>[^?]{{0,40}}?){_VALUE}\s+(?:do|did|does|are|were)\s+{_SHARE}{_TIMES}?\s*(?P<more>[^?]{{0,60}}?)\s+(?:stay|lie|fall|are|remain|sit|come|go|keep|end\s+up)?\s*{_BELOW}(?=\W*$)",
+        True,
+    ),
+    (
+        rf"\b(?:which|what)\s+(?P<rest>[^?]{{0,40}}?){_VALUE}\s+(?:do|did|does|are|were)\s+{_SHARE}{_TIMES}?\s*(?P<more>[^?]{{0,60}}?)\s+(?:stay|lie|rise|are|remain|sit|come|go|keep|end\s+up|exceed)?\s*(?:{_ABOVE}|(?<=exceed))(?=\W*$)",
+        False,
+    ),
     (
         rf"\b(?:which|what)\s+(?P<rest>[^?]{{0,40}}?){_VALUE}\s+(?:is|was|gets?|got)\s+not\s+exceeded\s+(?:by|in|for|during)\s+{_SHARE}{_TIMES}",
         True,
@@ -89,7 +104,12 @@ def plainly(question: str, names: NameReader, assumptions: list[str]) -> str:
         if found is None:
             continue
         share = 50.0 if found["n"].lower() == "half" else float(found["n"])
-        written = f"the {share if below else 100 - share:g}th percentile of {found.groupdict().get('rest') or ''} "
+        groups = found.groupdict()
+        about = " ".join(filter(None, (groups.get("rest"), groups.get("more"))))
+        written = f"the {share if below else 100 - share:g}th percentile of {about} "
+        # "… (90th percentile)" says the same again.
+        again = rf"[,;]?\s*\(?\s*(?:i\.\s?e\.,?\s*|that\s+is,?\s*|namely\s+|in\s+other\s+words,?\s*)?(?:the\s+|its\s+)?{share if below else 100 - share:g}(?:st|nd|rd|th)\s+percentile\s*\)?"
+        question = f"{question[: found.end()]}{re.sub(again, '', question[found.end() :], flags=re.IGNORECASE)}"
         assumptions.append("the value below which a part of the readings lie is a percentile")
         return f"{question[: found.start()]}{written}{question[found.end() :]}"
     if _names_a_field(question, names):

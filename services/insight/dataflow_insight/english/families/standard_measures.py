@@ -138,9 +138,11 @@ def read_measures(sheet: Sheet) -> list[Word]:
             _cover(sheet, found)
     computed = {word.measure for word in words}
     if computed & {Measure.STDDEV, Measure.RANGE, Measure.PERCENTILE}:
-        sheet.take_all(rf"\bhow\s+much\b(?=.*{_SPREAD})|{_SPREAD}")
+        sheet.take_all(rf"\bhow\s+much\b(?=.*{_SPREAD})|\bhow\s+{_SPREAD}|{_SPREAD}")
     if Measure.RANGE in computed:
-        sheet.take_all(r"\bby\s+how\s+(?:much|many\s+\S+)|\bhow\s+much\b|\bdiffer(?:s|ed)?\b")
+        sheet.take_all(
+            r"\bby\s+how\s+(?:much|many\s+\S+)|\bhow\s+much\b|\bdiffer(?:s|ed)?\b|\b(?:the\s+)?(?:swing|swings|swung|variation|difference|span|spread)\b(?:\s+(?:in|of)(?=\s))?"
+        )
     if computed:
         sheet.take_all(_TYPICAL)
     return sorted(words, key=lambda word: word.start)

@@ -1,0 +1,206 @@
+"""Says everyday turns of phrase in the words that the families read: "comes second", "hit rock bottom", "frost days (…)"."""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from dataflow_insight.english.concepts import UNITS
+from dataflow_insight.english.lexicon import DEVICE_NOUN, READING_NOUN
+
+_ORDINAL: Final = r"(?P<place>second|third|fourth|fifth|2nd|3rd|4th|5th)"
+_LIMIT: Final = r"(?:above|below|over|under|of|at|less|more|higher|lower|between|greater|exceed\w*|[<>=\d-])"
+_UP: Final = r"(?:most|highest|greatest|largest|worst|biggest)"
+_DOWN: Final = r"(?:least|lowest|smallest|fewest)"
+_TENDS: Final = r"(?:tends?\s+to\s+(?:have|see|get|show|record)|(?:usually|generally|normally|typically|commonly)\s+(?:has|had|sees|gets|shows|records))"
+_IS_USUALLY: Final = r"(?:(?:is|was)\s+(?:usually|generally|normally|typically|commonly)|tends?\s+to\s+be|(?:usually|generally|normally|typically)\s+(?:is|was))"
+_MEAN: Final = r"\b(?:average|mean|avg|median|averaged|typical)\b"
+_UNIT: Final = "|".join(re.escape(unit) for unit in sorted(UNITS, key=len, reverse=True) if len(unit) > 1)
+_ENDS: Final = (
+    r"(?:best|worst|cleanest|dirtiest|highest|lowest|top|bottom|warmest|coldest|most\s+polluted|least\s+polluted)"
+)
+_NUMBER: Final = r"-?\d+(?:\.\d+)?"
+
+_PLAIN: Final[tuple[tuple[str, str], ...]] = (
+    # Shorthand.
+    (r"(?<!\S)w/o(?=\s)", "without"),
+    (r"(?<!\S)w/(?=\s?\w)", "with "),
+    (r"(?<!\S)b/w(?=\s)", "between"),
+    # All of them, together.
+    (r"\b(?:network|city|fleet|grid|system|site|building|house|plant)[\s-]*wide\b|\b(?:over|across|for)\s+(?:absolutely\s+)?everything\b|\bacross\s+the\s+board\b", "over all stations"),
+    (r"\b(?:over|across|throughout|for|in)\s+the\s+(?:whole|entire)\s+(?:city|network|fleet|region|area|system|building|house|plant|place)\b", "over all stations"),
+    (rf"\b(?P<all>all\s+(?:of\s+)?(?:the\s+)?{DEVICE_NOUN}|every\s+{DEVICE_NOUN})\s+(?:pooled|lumped|taken|put|thrown|merged|mixed)(?:\s+together)?\b|\bpooled\s+(?:over|across)\s+(?P<all2>(?:all\s+)?(?:the\s+)?{DEVICE_NOUN})\b", r"over \g<all>\g<all2>"),
+    (rf"\bpool(?:ing|ed)?\s+(?P<all>all\s+(?:of\s+)?(?:the\s+)?{DEVICE_NOUN})\b", r"over \g<all>"),
+    (r"\ball\s+month(?:\s+long)?\b|\bthe\s+month\s+through\b", "over the whole month"),
+    (r"\b(?P<what>(?:max\w*|min\w*|peak|highest|lowest|mean|average|median|largest|smallest|top|worst|coldest|warmest|hottest)\s+(?:(?!days?\b|weeks?\b|hours?\b|weekends?\b|half\b|of\b)[\w.]+\s+){0,3})of\s+the\s+month\b", r"\g<what>over the whole month"),
+    (r"\b(?P<what>hours?\s+of\s+(?:the\s+)?day|weekday|day\s+of\s+the\s+week)\s*\(\s*(?:0|1|00|mon\w*)(?::00)?\s*(?:-|to|through|until)\s*(?:7|23|24|sun\w*)(?::00)?(?:\s*h)?\s*\)", r"\g<what>"),
+    # Numbers of things.
+    (rf"\b(?P<ask>how\s+many|number\s+of)\s+(?P<what>{DEVICE_NOUN})\s+(?:are|were|is|was|have\s+been|do\s+(?:you|we)\s+have)\s+(?:currently\s+)?(?:installed|deployed|mounted|set\s+up|in\s+place|in\s+operation|in\s+service|listed|registered)\b(?:\s+(?:in\s+total|in\s+all|altogether|overall))?", r"\g<ask> \g<what> are there"),
+    (rf"\b(?:actual|usable|genuine|real|proper|non[\s-]?(?:blank|empty|null|missing)|filled(?:[\s-]in)?)\s+(?=(?:\S+\s+){{0,3}}?{READING_NOUN}\b)", ""),
+    (r"\(\s*(?:not|no|without|excluding|ignoring|except)\s+(?:the\s+|counting\s+)?(?:blanks?|nulls?|empties|gaps|missing(?:\s+ones)?|empty(?:\s+ones)?)\s*\)|,\s*(?:(?:not|without|excluding|ignoring)\s+(?:counting\s+)?(?:the\s+)?(?:blanks|nulls|empties|empty\s+ones|missing\s+ones)|(?:blanks|nulls|empties)\s+(?:not\s+counted|excluded|ignored|left\s+out))", " "),
+    (r"\bhow\s+often,?\s+in\s+(?P<unit>hours|days|minutes)\s*,?\s+", r"for how many \g<unit> "),
+    # Missing values.
+    (r"\beven\s+(?:one|a\s+single|1)\b(?=[^?]*\b(?:missing|blank|null|absent|empty)\b)", "any"),
+    (r"^\W*(?:are|were|is|was)\s+there\s+(?:any\s+)?(?P<rest>[^?;]+?)\s*[?;,]\s*(?:and\s+)?(?:if\s+(?:so|yes)\s*,?\s*)?how\s+many(?:\s+(?:are|were)\s+(?:there|they|missing))?\W*$", r"how many \g<rest> are there?"),
+    (r"^\W*(?:do|does|did)\s+(?P<who>[^?;]+?)\s+have\s+(?:any\s+)?(?P<rest>[^?;]+?)\s*[?;,]\s*(?:and\s+)?(?:if\s+(?:so|yes)\s*,?\s*)?how\s+many(?:\s+(?:are|were)\s+(?:there|they|missing))?\W*$", r"how many \g<rest> does \g<who> have?"),
+    (r"^(?P<what>[^:;?,]+?)\s+(?:missing|blank|absent)\b(?P<rest>[^:;?]*)(?:[:;,]|\s-)\s*how\s+(?:many|often)\W*$", r"how many \g<what> values are missing\g<rest>"),
+    (r"\b(?:blanks|blank\s+(?:values|cells|entries|readings)|empty\s+(?:cells|entries|values)|dud\s+(?:values|readings))\b(?!\s+(?:not|excluded))", "missing values"),
+    (r"\b(?:(?:was|were|is|are)\s+(?:left\s+)?blank|came\s+(?:back|through|in|out)\s+(?:blank|empty))\b", "are missing"),
+    (rf"\b(?:lost|loses?|missed|misses|dropped)\s+the\s+(?P<way>most|fewest|least)\s+(?=(?:\S+\s+){{0,3}}?(?:{READING_NOUN})\b)", r"has the \g<way> missing "),
+    (rf"\bhow\s+many\s+(?P<what>(?:\S+\s+){{0,3}}?(?:{READING_NOUN}))\s+(?:did|does|has|have)\s+(?P<who>[^?]+?)\s+(?:lose|lost|miss(?:ed)?|fail(?:ed)?\s+to\s+(?:deliver|record|report|measure|send)|not\s+(?:deliver|record|report|measure|send))\b", r"how many missing \g<what> did \g<who> have"),
+    (r"\bthe\s+(?P<what>[\w.]+)\s+column\b", r"\g<what>"),
+    (r"\b(?:holes|blank\s+spots)\s+in\s+(?:its|the|their|our)\s+(?P<what>[\w.]+)\s+(?:data|series|record|readings|values|log)\b", r"missing \g<what> values"),
+    (rf"\b(?P<what>(?:\S+\s+){{0,2}}?(?:{READING_NOUN}))\s+(?:failed|dropped\s+out|went\s+missing|got\s+lost|were\s+lost|are\s+lost|did\s+not\s+arrive|didn't\s+arrive|never\s+arrived)\b", r"\g<what> are missing"),
+    # The highest, the lowest.
+    (r"\bvery\s+(?=(?:highest|lowest|most|least|worst|best|largest|smallest|warmest|coldest|hottest|first|last|latest|max\w*|min\w*)\b)", ""),
+    (r"\b(?:hit|hits|reach(?:es|ed)?|at|touch(?:es|ed)?)\s+(?:its\s+|their\s+|the\s+)?(?:absolute\s+)?rock[\s-]*bottom\b|\bbottom(?:s|ed)?\s+out\b", "reach its minimum"),
+    (r"\brock[\s-]bottom\b", "lowest"),
+    (r"\b(?:top(?:s|ped)?|max(?:es|ed)?)\s+out\b", "reach its maximum"),
+    (r"\bhow\s+(?:low|cold|cool)\s+and\s+how\s+(?:high|hot|warm)\s+(?:did|does|has)\s+(?P<what>[^?]+?)\s+(?:go|get|gotten|gone|become|run|climb)\b", r"what were the lowest and the highest \g<what>"),
+    (r"\bhow\s+(?:high|hot|warm)\s+and\s+how\s+(?:low|cold|cool)\s+(?:did|does|has)\s+(?P<what>[^?]+?)\s+(?:go|get|gotten|gone|become|run|drop|fall)\b", r"what were the highest and the lowest \g<what>"),
+    (rf",?\s*\band\s+(?:how\s+many\s+(?:{_UNIT})|how\s+(?:much|bright|warm|cold|hot|loud|windy|bad))\s+(?:was|is|were)\s+(?:it|that|this)\b", ""),
+    (r"\b(?P<what>temperature|temp|pressure|humidity|wind|rain|light|noise|co2|ozone|no2|so2|co|pm\s?2\.5|pm\s?10)[\s-]wise\b", r"\g<what>"),
+    (r"(?P<wind>\bwind\b[^?]*\?[^?]*\b(?:of|in|for)\s+(?:the|its)\s+)speed\b", r"\g<wind>wind speed"),
+    (rf"\b(?:how\s+far\s+apart\s+(?:are|were|lie|lay)|(?:what(?:'s|\s+is|\s+was)\s+)?the\s+(?:gap|difference|spread|distance)\s+between)\s+(?:the\s+)?{_ENDS}\s+and\s+(?:the\s+)?{_ENDS}\s+(?P<noun>station|site|sensor|device|room|machine|day|week|month)s?\s+(?:in|by|for|on|in\s+terms\s+of|when\s+it\s+comes\s+to)\s+(?:their\s+|its\s+)?(?P<measure>mean|average|median|total|maximum|minimum)\s+", r"what is the gap between the highest and the lowest \g<noun> \g<measure> of "),
+    (r"(?<=\band the lowest )(?P<noun>\w+) average of ", r"\g<noun> mean of "),
+    # Orders and places.
+    (r",?\s*\(?\b(?:best|worst|top|biggest|winner|cleanest|dirtiest|strongest|warmest|coldest)\s+(?:one\s+)?first\b\)?", ""),
+    (r",?\s*\(?\b(?:starting|beginning)\s+(?:with|from|at)\s+the\s+(?P<way>highest|lowest|largest|smallest|most|least)(?:\s+one)?\b\)?", r", \g<way> first"),
+    (r"^\W*who\s+(?:comes?|came|ranks?|ranked|is|was|finishe[sd]|sits|places|placed)\s+(?:in\s+)?" + _ORDINAL + r"(?:\s+(?:place|position|spot))?\b", r"which station ranks \g<place>"),
+    (rf"\b(?:is|was|comes?|came|sits|lands|finishe[sd]|takes|took|holds|held|stands)\s+(?:in\s+)?(?:the\s+)?{_ORDINAL}(?:\s+(?:place|position|spot))?(?=\s*(?:for|by|in\s+terms|on\s+average|with|when|going\s+by|judged|measured|[?,.]|$))", r"ranks \g<place>"),
+    (rf"^\W*who(?:'s|\s+is|\s+has|\s+had|\s+got|\s+saw|\s+recorded|\s+measured)\s+(?P<got>got\s+)?(?=(?:the\s+)?(?:{_UP}|{_DOWN}|cleanest|dirtiest|most\s+polluted|warmest|coldest)\b)", "which station has "),
+    (rf",?\s*\b(?:along\s+|together\s+)?with\s+(?:the|their|its|each)\s+(?:own\s+)?(?:values?|averages?|means?|figures?|numbers?|amounts?)(?:\s+(?:attached|next\s+to\s+(?:it|them)|each))?\b(?!\s+{_LIMIT})(?:\s*,)?", ""),
+    # What usually is.
+    (r"\btends?\s+to\s+come\s+from\b", "mostly comes from"),
+    # How an answer is to look.
+    (r"(?:[.?!;,]|\s-)\s*(?:please\s+)?(?:give|state|name|show|return|report|answer\s+with|reply\s+with|answer|tell\s+me)\s+(?:me\s+)?(?:just\s+|only\s+)?(?:the\s+)?(?:(?:start\s+)?dates?\s+of\s+(?:the|that|its)\s+(?:mondays?|first\s+day|start)|mondays?(?:'s)?\s+dates?|mondays?|start(?:ing)?\s+dates?|dates?|first\s+day(?:\s+of\s+(?:the|that)\s+week)?|day|station|name|number|value|figure|(?:one|a\s+single)\s+(?:number|value|word|name)|yes\s+or\s+no)(?:\s+(?:please|only))?\W*$", ""),
+    (r"(?:[.?!;,]|\s-)\s*(?:just|only)\s+(?:the|a|one)\s+(?:number|value|figure|name|date|answer)(?:\s+please)?\W*$", ""),
+    (rf",\s*(?:in\s+)?(?P<unit>{_UNIT})\s*[?.!]*$", r" in \g<unit>"),
+    (r"^\W*(?:please\s+)?(?:break|split)\s+(?:down|up)\s+", ""),
+    (r"^\W*(?:please\s+)?(?:break|split)\s+(?P<what>[^?]+?)\s+(?:down|up)\s+(?=(?:by|per)\b)", r"\g<what> "),
+    (r"^\W*(?:please\s+)?(?:plot|chart|graph|tabulate|draw)\s+(?:me\s+)?", ""),
+    # Middle values.
+    (r"\b(?:the\s+)?(?:midpoint|half-?way\s+(?:value|point|mark)|middle\s+(?:reading|measurement|figure|number|one)|centre\s+value|center\s+value|50\s?%\s+mark)(?:\s*\(\s*(?:i\.e\.\s+)?(?:the\s+)?median\s*\)|,\s*(?:i\.e\.|that\s+is)\s*,?\s*the\s+median)?(?=\s)", "the median"),
+)  # fmt: skip
+"""Pattern and how to say it plainly."""
+
+_TRUTH: Final = re.compile(
+    r"^\W*(?:(?:is|was|would|can)\s+it\s+(?:be\s+)?(?:actually\s+|really\s+)?(?:true|right|correct|the\s+case|so|possible|fair\s+to\s+say|accurate\s+to\s+say)(?:\s+to\s+say)?\s+that|am\s+i\s+right\s+(?:that|in\s+(?:thinking|saying)\s+that)|"
+    r"(?:can|could)\s+you\s+(?:confirm|verify|check)\s+(?:that|if|whether)|does\s+it\s+hold\s+that|true\s+or\s+false\s*[:,-])\s+",
+    re.IGNORECASE,
+)
+"""What leads to a statement whose truth is asked."""
+
+_STATED: Final = re.compile(
+    r"^(?:there\s+(?P<there>was|were|is|are)|(?P<who>.{1,80}?)\s+(?P<be>was|were|is|are|has|have|had)|(?P<what>.{1,80}?)\s+(?=(?:never|ever|always|exceeded|went|dropped|fell|rose|stayed|reached|got|remained|climbed|hit|topped)\b))\b",
+    re.IGNORECASE,
+)
+
+_DAYS_OF: Final[tuple[tuple[str, str], ...]] = (
+    (r"frost|frosty|ice|icy|cold|hot|summer|heat|tropical|warm|freezing|mild", "temperature"),
+    (r"rainy|rain|wet", "rain"),
+    (r"windy|stormy|storm|wind", "wind speed"),
+    (r"smog|smoggy|polluted|dusty|bad|bad[- ]air|dirty|clean|alarm|exceedance|stuffy|humid|dark|bright|noisy", ""),
+)
+_DAILY: Final = r"(?:minimum|maximum|min|max|mean|average|median|total|sum|high|low)"
+
+
+def everyday(question: str, *, names_a_field: Callable[[str], bool]) -> str:
+    """Returns the question with everyday turns of phrase said plainly.
+
+    Args:
+        question: Without chat around it.
+        names_a_field: Whether a text names a quantity that the contract has.
+    """
+    question = _true_or_not(question)
+    for pattern, plain in _PLAIN:
+        question = re.sub(pattern, lambda found, plain=plain: _filled(found, plain), question, flags=re.IGNORECASE)  # type: ignore[misc]
+    question = _defined_days(question, names_a_field)
+    if names_a_field(question):
+        question = _by_its_field(question)
+    return " ".join(question.split())
+
+
+def _filled(found: re.Match[str], plain: str) -> str:
+    return re.sub(r"\\g<(\w+)>", lambda group: found[group[1]] or "", plain)
+
+
+def _true_or_not(question: str) -> str:
+    """Asks "is it true that x was …" as "was x …"."""
+    lead = _TRUTH.match(question)
+    if lead is None:
+        return question
+    rest = question[lead.end() :]
+    stated = _STATED.match(rest)
+    if stated is None:
+        return f"was {rest}"
+    if stated["there"]:
+        return f"{stated['there']} there{rest[stated.end() :]}"
+    if stated["who"]:
+        return f"{stated['be']} {stated['who']}{rest[stated.end() :]}"
+    return f"was {rest}"
+
+
+def _defined_days(question: str, names_a_field: Callable[[str], bool]) -> str:
+    """Says "frost days (daily minimum below -5)" as "days with a daily minimum temperature below -5"."""
+    for words, quantity in _DAYS_OF:
+        found = re.search(
+            rf"\b(?:{words})[\s-]+(?P<noun>days|nights|hours|weeks)(?P<where>\s+(?:at|in|for|on)\s+[^\s,()]+)?\s*(?:\(\s*|,\s*)(?:i\.\s?e\.,?\s*|that\s+is,?\s*|meaning\s+|defined\s+as\s+|namely\s+)?"
+            rf"(?:(?:those|days)\s+(?:with|when|where|on\s+which)\s+|with\s+)?(?:an?\s+|the\s+|its\s+|their\s+)?(?P<daily>daily\s+)?(?P<measure>{_DAILY})(?P<field>(?:\s+[\w.]+){{0,2}}?)"
+            rf"\s+(?:(?:is|was|being|stays?|stayed)\s+)?(?P<limit>(?:above|below|over|under|at\s+least|at\s+most|less\s+than|more\s+than|exceeding|of\s+at\s+least|[<>]=?)\s*(?:minus\s+)?{_NUMBER}[^),?]*)[),]?",
+            question,
+            re.IGNORECASE,
+        )
+        if found is None:
+            continue
+        field = found["field"].strip() or ("" if names_a_field(question) and not quantity else quantity)
+        measure = {"high": "maximum", "low": "minimum"}.get(found["measure"].lower(), found["measure"])
+        plain = f"{found['noun']} with a daily {measure} {field} {found['limit'].strip()} {found['where'] or ''}"
+        return f"{question[: found.start()]}{plain} {question[found.end() :]}"
+    return question
+
+
+def _by_its_field(question: str) -> str:
+    """Says adjectives of good and bad air, of much and little, by the field that is named beside them."""
+    question = re.sub(
+        r"\b(?:stuffiest|smoggiest|haziest|nastiest|grimiest|filthiest|sootiest)\b",
+        "worst",
+        question,
+        flags=re.IGNORECASE,
+    )
+    question = re.sub(r"\b(?:freshest|clearest|healthiest)\b", "cleanest", question, flags=re.IGNORECASE)
+    question = re.sub(
+        r"\b(?:quietest|stillest|calmest|gentlest|mildest)\s+(?=winds?\b)", "lowest ", question, flags=re.IGNORECASE
+    )
+    question = re.sub(
+        r"\b(?:stormiest|gustiest|breeziest|fiercest|harshest|roughest)\s+(?=winds?\b)",
+        "highest ",
+        question,
+        flags=re.IGNORECASE,
+    )
+    average = "" if re.search(_MEAN, question, re.IGNORECASE) else "average "
+    counted = rf"(?!\s+(?:\S+\s+){{0,2}}(?:{READING_NOUN}|missing|rain\w*)\b)"
+    for way, word in ((_UP, "highest"), (_DOWN, "lowest")):
+        question = re.sub(
+            rf"\b{_TENDS}\s+(?:the\s+)?{way}{counted}", f"has the {word} {average}", question, flags=re.IGNORECASE
+        )
+    for way, word in (
+        (r"(?:worst|highest|dirtiest|most\s+polluted)", "highest"),
+        (r"(?:best|lowest|cleanest|least\s+polluted)", "lowest"),
+    ):
+        question = re.sub(
+            rf"\b{_IS_USUALLY}\s+(?:the\s+)?{way}\s+(?:for|in|in\s+terms\s+of)\b",
+            f"has the {word} {average}",
+            question,
+            flags=re.IGNORECASE,
+        )
+    for way, word in (
+        (r"(?:stuffier|smoggier|dirtier|dustier|fouler)", "higher"),
+        (r"(?:cleaner|fresher|purer|clearer)", "lower"),
+    ):
+        question = re.sub(
+            rf"\b(?P<be>is|was|has)\s+(?:the\s+)?{way}\s*(?:,|\s)\s*(?:one\s*,?\s*)?(?:going\s+by|judging\s+by|judged\s+by|by|in\s+terms\s+of|measured\s+by|according\s+to)\s+(?:its\s+|the\s+)?",
+            f"has the {word} ",
+            question,
+            flags=re.IGNORECASE,
+        )
+    return question
