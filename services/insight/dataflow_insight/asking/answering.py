@@ -13,16 +13,17 @@ from dataflow_mesh.postgres import translate
 
 from dataflow_insight.asking import events
 from dataflow_insight.asking.attempt import Attempt
-from dataflow_insight.asking.desk import AskDesk, Queries
+from dataflow_insight.asking.desk import AskDesk
 from dataflow_insight.asking.engines import Engines
-from dataflow_insight.asking.knowledge import Catalogues
 from dataflow_insight.asking.limits import AskLimits
 from dataflow_insight.asking.stream import Tell
+from dataflow_insight.catalogue.catalogue import Catalogues
 from dataflow_insight.conversations.conversation import KeptTurn
 from dataflow_insight.engines.engine import Asked, Engine, EngineError, Fallback
 from dataflow_insight.engines.usage import Usage
 from dataflow_insight.plans.messages import plan_to_proto
 from dataflow_insight.plans.plan import Plan
+from dataflow_insight.queries.reads import Queries
 
 _log = logging.getLogger(__name__)
 

@@ -11,9 +11,10 @@ from dataflow_insight.answers.evidence import Evidence
 from dataflow_insight.answers.gate import Gate
 from dataflow_insight.asking import events
 from dataflow_insight.asking.desk import AskDesk
-from dataflow_insight.asking.knowledge import Catalogues, with_news
+from dataflow_insight.asking.knowledge import with_news
 from dataflow_insight.asking.limits import AskLimits
 from dataflow_insight.asking.stream import Tell
+from dataflow_insight.catalogue.catalogue import Catalogues
 from dataflow_insight.engines.engine import Engine, EngineError, Fallback
 from dataflow_insight.plans.plan import Decline, Declined
 

@@ -1,8 +1,5 @@
 """The desk of an engine: computes its plans within the limits and tells the asker."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
-
 from dataflow_insight.answers.phrase import is_empty
 from dataflow_insight.asking import events
 from dataflow_insight.asking.limits import AskLimits
@@ -11,18 +8,9 @@ from dataflow_insight.engines.engine import Asked, Computed, EngineError, Fallba
 from dataflow_insight.engines.usage import Usage
 from dataflow_insight.plans.check import check_plan
 from dataflow_insight.plans.plan import Plan
+from dataflow_insight.queries.reads import Queries
 from dataflow_insight.queries.sql import render
 from dataflow_insight.queries.table import table_of
-
-
-class Queries(Protocol):
-    """Runs the query of a plan."""
-
-    async def fetch_bounded(
-        self, sql: str, *parameters: object, told: Callable[[float], None] | None = None
-    ) -> Sequence[Sequence[Any]]:
-        """Returns the rows, or raises when they would cost too much; tells the expected cost before it runs."""
-        ...
 
 
 class AskDesk:

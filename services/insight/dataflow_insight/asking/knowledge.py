@@ -1,18 +1,9 @@
 """What an answer may lean on: the catalogue, read again before a question is declined."""
 
 from dataclasses import replace
-from typing import Protocol
 
-from dataflow_insight.catalogue.catalogue import Catalogue
+from dataflow_insight.catalogue.catalogue import Catalogue, Catalogues
 from dataflow_insight.engines.engine import Asked
-
-
-class Catalogues(Protocol):
-    """Knows what can be asked about."""
-
-    async def catalogue(self, question: str, *, fresh: bool = False) -> Catalogue:
-        """Returns it, with what the question may name."""
-        ...
 
 
 async def with_news(survey: Catalogues, asked: Asked) -> Asked | None:

@@ -7,27 +7,27 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import grpc.aio
 from dataflow.insight.v1 import ask_service_pb2, ask_service_pb2_grpc
 from dataflow_mesh.access import current_caller
-from dataflow_mesh.errors import InvalidRequestError
 from dataflow_mesh.interceptors.call import remaining_deadline
 
 from dataflow_insight.asking import events
 from dataflow_insight.asking.admission import Admission
 from dataflow_insight.asking.answering import Answering
 from dataflow_insight.asking.deadline import within
-from dataflow_insight.asking.desk import Queries
 from dataflow_insight.asking.engines import Engines
-from dataflow_insight.asking.knowledge import Catalogues
 from dataflow_insight.asking.limits import AskLimits
 from dataflow_insight.asking.records import recorded
 from dataflow_insight.asking.stream import Tell, produced
+from dataflow_insight.catalogue.catalogue import Catalogues
 from dataflow_insight.conversations.pages import get_conversation, list_conversations
 from dataflow_insight.conversations.taking_part import Conversations, Part
 from dataflow_insight.engines.engine import Asked, Engine
+from dataflow_insight.queries.reads import Queries
+from dataflow_insight.time_zone import zone_named
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -124,17 +124,3 @@ class AskService(ask_service_pb2_grpc.AskServiceServicer):
         """Returns how long the answer may take: not longer than the asker waits."""
         left = remaining_deadline()
         return self._limits.answer_seconds if left is None else min(left, self._limits.answer_seconds)
-
-
-def zone_named(name: str) -> ZoneInfo:
-    """Returns a time zone.
-
-    Raises:
-        InvalidRequestError: There is none of this name.
-    """
-    try:
-        return ZoneInfo(name or "UTC")
-    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
-        raise InvalidRequestError(
-            f"time_zone: there is no time zone {name!r}; use an IANA name such as Europe/Berlin"
-        ) from error

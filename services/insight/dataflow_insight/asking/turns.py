@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from dataflow_insight.asking.desk import Queries
+from dataflow_insight.queries.reads import Queries
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
+from typing import Protocol
 
 from dataflow_insight.catalogue.units import unit_named
 from dataflow_insight.english.concepts import concept_of_name
@@ -127,6 +128,19 @@ class Catalogue:
     def contract_named(self, name: str) -> Contract | None:
         """Returns the contract of exactly this name."""
         return next((item for item in self.contracts if item.name == name), None)
+
+
+class Catalogues(Protocol):
+    """Knows what can be asked about, now."""
+
+    async def catalogue(self, question: str, *, fresh: bool = False) -> Catalogue:
+        """Returns it, with what the question may name.
+
+        Args:
+            question: May be empty.
+            fresh: Before somebody is told that there is no such thing.
+        """
+        ...
 
 
 @lru_cache(maxsize=16_384)

@@ -10,8 +10,9 @@ from statistics import median
 from typing import Any, Final
 
 from dataflow_insight.catalogue.catalogue import Catalogue, Contract, Field, Kind, Rollup
-from dataflow_insight.catalogue.values import Reads, ValueSamples
+from dataflow_insight.catalogue.values import ValueSamples
 from dataflow_insight.queries.query import quoted
+from dataflow_insight.queries.reads import Reads
 
 MAX_CONTRACTS: Final = 200
 MAX_DEVICES: Final = 2000

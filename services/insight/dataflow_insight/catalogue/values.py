@@ -1,12 +1,12 @@
 """What text fields hold, and whole numbers that are states: the most frequent values of a bounded sample of readings."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final, Protocol
+from typing import Final
 
 from dataflow_insight.catalogue.catalogue import Field, Kind
 from dataflow_insight.queries.query import quoted
+from dataflow_insight.queries.reads import Reads
 
 MAX_VALUES: Final = 50
 """Most values that are kept of a text field."""
@@ -32,14 +32,6 @@ GROUP BY 1
 ORDER BY count(*) DESC, 1
 LIMIT $3
 """
-
-
-class Reads(Protocol):
-    """Runs a SELECT in a read-only transaction."""
-
-    async def fetch(self, sql: str, *parameters: object) -> Sequence[Sequence[Any]]:
-        """Returns the rows."""
-        ...
 
 
 class ValueSamples:

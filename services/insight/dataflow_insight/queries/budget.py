@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import grpc
 from dataflow.error.v1 import error_reason_pb2
 from dataflow_mesh.errors import DataflowError
+
+from dataflow_insight.queries.reads import Queries
 
 _RETRY_SECONDS: Final = 1.0
 """After how long to try again where a query of the same caller must end first."""
@@ -118,16 +120,6 @@ class CallerBudget:
             del self._accounts[caller]
 
 
-class Bounded(Protocol):
-    """Runs SELECTs within limits."""
-
-    async def fetch_bounded(
-        self, sql: str, *parameters: object, told: Callable[[float], None] | None = None
-    ) -> Sequence[Sequence[Any]]:
-        """Returns the rows; tells the expected cost before it runs anything."""
-        ...
-
-
 class CallerQueries:
     """Runs queries within the budget of whoever calls.
 
@@ -137,7 +129,7 @@ class CallerQueries:
         caller: Returns who calls.
     """
 
-    def __init__(self, queries: Bounded, budget: CallerBudget, caller: Callable[[], str]) -> None:
+    def __init__(self, queries: Queries, budget: CallerBudget, caller: Callable[[], str]) -> None:
         self._queries = queries
         self._budget = budget
         self._caller = caller

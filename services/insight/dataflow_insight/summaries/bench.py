@@ -1,25 +1,17 @@
 """Computes the results of one summary: plans where a plan can say it, own SQL where not; all within the same limits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Protocol
 
 from dataflow_insight.catalogue.catalogue import Catalogue, Contract
 from dataflow_insight.engines.engine import Computed
 from dataflow_insight.plans.check import check_plan
 from dataflow_insight.plans.plan import Plan
 from dataflow_insight.queries.query import Query
+from dataflow_insight.queries.reads import Queries
 from dataflow_insight.queries.sql import render
 from dataflow_insight.queries.table import Table, table_of
 from dataflow_insight.summaries.cells import Line, lines
-
-
-class Queries(Protocol):
-    """Runs a SELECT in a read-only transaction."""
-
-    async def fetch_bounded(self, sql: str, *parameters: object) -> Sequence[Sequence[Any]]:
-        """Returns the rows, or raises when they would cost too much."""
-        ...
 
 
 class Bench:

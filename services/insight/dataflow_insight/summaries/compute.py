@@ -9,9 +9,10 @@ from dataflow_insight.catalogue.catalogue import Catalogue, Field, Kind
 from dataflow_insight.plans.plan import Grouping, Measure, Plan, TimeRange
 from dataflow_insight.plans.plan import Scope as PlanScope
 from dataflow_insight.queries.query import Role
+from dataflow_insight.queries.reads import Queries
 from dataflow_insight.queries.table import Table
 from dataflow_insight.summaries import statements
-from dataflow_insight.summaries.bench import Bench, Queries
+from dataflow_insight.summaries.bench import Bench
 from dataflow_insight.summaries.cells import Line, lines
 from dataflow_insight.summaries.daily import Hour, judge_day
 from dataflow_insight.summaries.facts import Course, Facts, NumberFacts, Refusals, Trend, WordFacts

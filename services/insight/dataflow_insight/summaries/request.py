@@ -1,35 +1,20 @@
 """From a request to the readings that it means: contract, devices, time."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from dataflow.insight.v1 import summary_pb2, summary_service_pb2
 from dataflow_mesh.errors import InvalidRequestError
 
-from dataflow_insight.catalogue.catalogue import Catalogue, Contract
+from dataflow_insight.catalogue.catalogue import Catalogue, Catalogues, Contract
+from dataflow_insight.queries.reads import Queries
 from dataflow_insight.summaries import statements
 from dataflow_insight.summaries.errors import ContractNotFoundError
 from dataflow_insight.summaries.period import MAX_LENGTH, Calendar, Period, clock_time, last_complete, whole_data
 from dataflow_insight.summaries.statements import Scope
-
-
-class Catalogues(Protocol):
-    """Knows what exists."""
-
-    async def catalogue(self, question: str, *, fresh: bool = False) -> Catalogue:
-        """Returns it."""
-        ...
-
-
-class Reads(Protocol):
-    """Runs a SELECT in a read-only transaction, if it does not cost too much."""
-
-    async def fetch_bounded(self, sql: str, *parameters: object) -> Sequence[Sequence[Any]]:
-        """Returns the rows."""
-        ...
+from dataflow_insight.time_zone import zone_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +33,7 @@ class Wanted:
 
 
 async def understand(
-    request: summary_service_pb2.SummarizeRequest, survey: Catalogues, reads: Reads, now: datetime
+    request: summary_service_pb2.SummarizeRequest, survey: Catalogues, queries: Queries, now: datetime
 ) -> Wanted:
     """Returns what a request means.
 
@@ -56,16 +41,16 @@ async def understand(
         ContractNotFoundError: There is no such contract, or it has no table.
         InvalidRequestError: No such time zone, field or device, or a time that is none.
     """
-    zone = _zone(request.time_zone)
+    zone = zone_named(request.time_zone)
     contract, catalogue = await _contract(request.contract, survey)
     if unknown := [name for name in request.fields if contract.field_named(name) is None]:
         raise InvalidRequestError(f"fields: contract {contract.name!r} has no field {unknown[0]!r}")
-    contract = await _with_devices(contract, tuple(request.device_ids), reads)
+    contract = await _with_devices(contract, tuple(request.device_ids), queries)
     catalogue = replace(
         catalogue,
         contracts=tuple(contract if item.name == contract.name else item for item in catalogue.contracts),
     )
-    period, incomplete = await _period(request, contract, reads, now, zone)
+    period, incomplete = await _period(request, contract, queries, now, zone)
     _check_rows(contract, period)
     return Wanted(catalogue, Scope(contract, period, tuple(request.device_ids)), incomplete)
 
@@ -80,15 +65,6 @@ def _check_rows(contract: Contract, period: Period) -> None:
         )
 
 
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name or "UTC")
-    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
-        raise InvalidRequestError(
-            f"time_zone: there is no time zone {name!r}; use an IANA name such as Europe/Berlin"
-        ) from error
-
-
 async def _contract(name: str, survey: Catalogues) -> tuple[Contract, Catalogue]:
     for fresh in (False, True):
         catalogue = await survey.catalogue("", fresh=fresh)
@@ -97,7 +73,7 @@ async def _contract(name: str, survey: Catalogues) -> tuple[Contract, Catalogue]
     raise ContractNotFoundError(metadata={"contract": name})
 
 
-async def _with_devices(contract: Contract, device_ids: tuple[str, ...], reads: Reads) -> Contract:
+async def _with_devices(contract: Contract, device_ids: tuple[str, ...], queries: Queries) -> Contract:
     """Returns the contract with the devices named; of many thousands the catalogue knows only some."""
     missing = sorted(set(device_ids) - set(contract.devices))
     if not missing:
@@ -105,21 +81,21 @@ async def _with_devices(contract: Contract, device_ids: tuple[str, ...], reads: 
     if any("\0" in device for device in missing):
         raise InvalidRequestError("device_ids: no device has a NUL in its id")
     query = statements.existing(contract, missing)
-    found = [str(row[0]) for row in await reads.fetch_bounded(query.sql, *query.parameters)]
+    found = [str(row[0]) for row in await queries.fetch_bounded(query.sql, *query.parameters)]
     if unknown := [device for device in missing if device not in found]:
         raise InvalidRequestError(f"device_ids: {contract.name!r} has no readings of a device {unknown[0]!r}")
     return replace(contract, devices=(*contract.devices, *found), device_keys={})
 
 
 async def _period(
-    request: summary_service_pb2.SummarizeRequest, contract: Contract, reads: Reads, now: datetime, zone: ZoneInfo
+    request: summary_service_pb2.SummarizeRequest, contract: Contract, queries: Queries, now: datetime, zone: ZoneInfo
 ) -> tuple[Period, bool]:
     start = _moment(request.start_time) if request.HasField("start_time") else None
     end = _moment(request.end_time) if request.HasField("end_time") else None
     if start is not None and end is not None:
         return _checked(Period(start, end, zone)), False
     query = statements.edges(contract, request.device_ids)
-    first, last = (await reads.fetch_bounded(query.sql, *query.parameters))[0]
+    first, last = (await queries.fetch_bounded(query.sql, *query.parameters))[0]
     if start is not None or end is not None:
         whole = whole_data(first, last, zone) if first is not None else None
         begin = start or (whole.start if whole is not None else None)

@@ -17,13 +17,14 @@ from dataflow_mesh.paging import decode, encode, page_size
 from grpc.aio import ServicerContext
 
 from dataflow_insight.asking.admission import Admission
+from dataflow_insight.catalogue.catalogue import Catalogues
 from dataflow_insight.plans.errors import PlanError
-from dataflow_insight.summaries.bench import Queries
+from dataflow_insight.queries.reads import Queries
 from dataflow_insight.summaries.compute import summarise
 from dataflow_insight.summaries.errors import SummaryNotFoundError
 from dataflow_insight.summaries.gating import gated
 from dataflow_insight.summaries.messages import summary_message
-from dataflow_insight.summaries.request import Catalogues, understand
+from dataflow_insight.summaries.request import understand
 from dataflow_insight.summaries.store import SummaryStore
 from dataflow_insight.summaries.words import write
 

@@ -30,13 +30,14 @@ from dataflow_insight.engines.gemini.messages import (
 )
 from dataflow_insight.engines.gemini.prompt import SYSTEM, opening
 from dataflow_insight.engines.gemini.redaction import Policy, Redactor
-from dataflow_insight.engines.gemini.sample import Reads, sample_readings
+from dataflow_insight.engines.gemini.sample import sample_readings
 from dataflow_insight.engines.gemini.schema import tools
 from dataflow_insight.engines.gemini.tooling import Tooling
 from dataflow_insight.engines.gemini.tries import Tries
 from dataflow_insight.engines.gemini.writing import Writer
 from dataflow_insight.english.refusals import nothing_stored
 from dataflow_insight.plans.plan import Declined
+from dataflow_insight.queries.reads import Reads
 
 _CHARACTERS_PER_TOKEN: Final = 3
 _AGAIN: Final = (

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from dataflow_mesh.logs import fields
 
 from dataflow_insight.engines.gemini.engine import GeminiEngine
-from dataflow_insight.engines.gemini.sample import Reads
 from dataflow_insight.engines.gemini.settings import GeminiSettings
+from dataflow_insight.queries.reads import Reads
 
 _log = logging.getLogger(__name__)
 

@@ -1,8 +1,8 @@
 """A few readings for the model to see what values look like; only where the policy asks for it."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Mapping
+from typing import Final
 
 from dataflow_mesh.errors import DataflowError
 from dataflow_mesh.logs import fields
@@ -10,6 +10,7 @@ from dataflow_mesh.logs import fields
 from dataflow_insight.catalogue.catalogue import Contract, Kind
 from dataflow_insight.engines.gemini.redaction import Redactor
 from dataflow_insight.queries.query import quoted
+from dataflow_insight.queries.reads import Reads
 
 _log = logging.getLogger(__name__)
 
@@ -19,14 +20,6 @@ _MOST_TEXT: Final = 60
 
 # The primary key serves it: device first, then time.
 _NEWEST: Final = "SELECT {columns} FROM readings.{table} WHERE device_id = $1 ORDER BY event_time DESC LIMIT $2"
-
-
-class Reads(Protocol):
-    """Runs a SELECT in a read-only transaction."""
-
-    async def fetch(self, sql: str, *parameters: object) -> Sequence[Sequence[Any]]:
-        """Returns the rows."""
-        ...
 
 
 async def sample_readings(reads: Reads, redactor: Redactor) -> dict[str, list[Mapping[str, object]]]:
