@@ -5,7 +5,7 @@ from typing import Final
 
 from dataflow_insight.english.names import NameReader
 
-_TIMES: Final = r"(?:(?P<hours>hours?|times?|weather|conditions?|readings?|measurements?|moments?|days?)|(?P<runs>periods?|phases?|spells?|stretch(?:es)?|runs?|streaks?))"
+_TIMES: Final = r"(?:(?P<hours>hours?|ones?|times?|weather|conditions?|readings?|measurements?|moments?|days?)|(?P<runs>periods?|phases?|spells?|stretch(?:es)?|runs?|streaks?))"
 _IN: Final = r"(?:(?:in|on|during|at|for)\s+(?:the\s+)?)?"
 _BRACKETED: Final = (
     r"\s*\(\s*(?:i\.?e\.?,?\s+|that\s+is,?\s+|meaning\s+)?(?P<limit>[^()]*\d[^()]*|[^()]*\b(?:zero|freezing)\b[^()]*)\)"
@@ -19,6 +19,13 @@ _ADJECTIVES: Final[tuple[tuple[str, str], ...]] = (
     (r"noisy|loud|quiet", "noise"),
     (r"occupied|empty|unoccupied|vacant|nobody\s+was\s+there|somebody\s+was\s+there", "occupancy"),
 )
+_ANY: Final = "|".join(words for words, _ in _ADJECTIVES)
+_SHARED_NOUN: Final = re.compile(
+    rf"\b(?P<a>{_ANY})\s*(?P<la>\([^()]*\))\s*(?P<word>and|or|vs\.?|versus|to|with|than|minus)\s+(?:the\s+)?(?P<b>{_ANY})\s*(?P<lb>\([^()]*\))\s+(?P<noun>hours?|times|readings|conditions|weather|days)\b",
+    re.IGNORECASE,
+)
+"""Pattern of "calm (under 1 m/s) and windy (over 4 m/s) hours"."""
+
 _COMPARES: Final = re.compile(
     r"\s*(?:above|below|over|under|at\s+least|at\s+most|more|less|higher|lower|>|<|≥|≤|=|equal|minus\s+\d|-?\d|between|up\s+to|not)"
 )
@@ -34,6 +41,7 @@ def without_brackets(question: str, reader: NameReader) -> str:
         question: As asked.
         reader: Knows which field an adjective is about; one that the contract does not measure stays as it is.
     """
+    question = _SHARED_NOUN.sub(r"\g<a> \g<noun> \g<la> \g<word> \g<b> \g<noun> \g<lb>", question)
     for words, concept in _ADJECTIVES:
         item = reader.concept_field(concept)
         if item is None:
@@ -43,6 +51,7 @@ def without_brackets(question: str, reader: NameReader) -> str:
             rf"\b(?:when|while|if)\s+(?:it\s+)?(?:was\s+|is\s+|were\s+)?(?:{words})\b{_BRACKETED}",
             rf"(?<=\b)(?P<be>(?:was|is|were|are|been)\s+(?:it\s+|there\s+|they\s+)?)(?:completely\s+|totally\s+|really\s+|very\s+)?(?:{words})\b{_BRACKETED}",
             rf"(?:(?<=\bof\s)|(?<=\bwith\s))(?:total\s+|complete\s+)?(?:{words})\b{_BRACKETED}",
+            rf"(?<=\s)(?:{words})\b{_BRACKETED}",
         ):
             while (found := re.search(form, question, re.IGNORECASE)) is not None:
                 question = question[: found.start()] + _plain(found, item.name) + question[found.end() :]

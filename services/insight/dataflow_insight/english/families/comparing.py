@@ -23,7 +23,7 @@ _OWN_FIELD: Final[tuple[tuple[str, str], ...]] = (
     (r"louder|noisier|quieter", "noise"),
     (r"(?:more|less)\s+humid|damper", "humidity"),
 )
-_ADJECTIVE: Final = rf"(?:(?:more|less)\s+(?:humid|windy|polluted|contaminated|dusty)|windier|calmer|chillier|damper|wetter|drier|dryer|{COMPARATIVE})"
+_ADJECTIVE: Final = rf"(?:(?:more|less)\s+(?:humid|windy|polluted|contaminated|dusty)|windier|calmer|chillier|damper|wetter|drier|dryer|worse|better|{COMPARATIVE})"
 _COMPARES: Final = re.compile(
     rf"(?<!\bor\s)(?<!\band\s)(?<!\bno\s)(?<!\bnot\s)\b(?:{_ADVERB}\s+)*(?P<word>{_ADJECTIVE})\b(?!\s+than\s+(?:or\s+equal|(?:minus\s+)?-?(?:\d|zero\b|freezing\b)))"
 )
@@ -31,7 +31,7 @@ _THEN: Final = re.compile(rf"(?P<before>\b{COMPARATIVE}\b[^,.?]{{0,40}}?\s)then(
 """Pattern of a slip that keeps its length: "higher then"."""
 
 _DOWN: Final = re.compile(
-    r"lower|less|fewer|smaller|colder|cooler|chillier|weaker|darker|calmer|quieter|drier|dryer|cleaner"
+    r"lower|less|fewer|smaller|colder|cooler|chillier|weaker|darker|calmer|quieter|drier|dryer|cleaner|better"
 )
 _PERCENT: Final = (
     r"(?:\bby\s+)?(?:\b(?:how\s+many|how\s+much|what|which)\s+(?:in\s+)?(?:the\s+)?)(?:per\s?cent(?:age)?s?\b|%)(?:\s+(?=(?:of\s+)?(?:difference|change|increase|decrease)))?"
@@ -44,13 +44,16 @@ _SHARE_OF: Final = (
 _RATIO: Final = (
     r"\bhow\s+many\s+times(?=\s+(?:as\b|"
     + _ADJECTIVE
-    + r"\b))|\bby\s+(?:what|which)\s+(?:factor|multiple)\b|\b(?:the\s+)?ratios?\s+(?:of|between)\b|\bratios?\b|\bas\s+(?:high|large|big|great|strong|much|many|warm|cold)\s+(?=as\b)"
+    + r"\b))|\bby\s+(?:what|which)\s+(?:factor|multiple)\b|\b(?:the\s+)?ratios?\s+(?:of|between)\b|\bratios?\b|\bdivided?\b(?=.*\bby\b)|\bas\s+(?:high|large|big|great|strong|much|many|warm|cold)\s+(?=as\b)"
 )
 _DIFFERENCE: Final = r"\b(?:the\s+|an?\s+)?(?:absolute\s+)?differences?\b(?:\s+(?:in|of|for)\b)?|\bdiffer(?:s|ed)?\b(?:\s+in\b)?|\bhow\s+far\s+apart\b|\bgap(?=\s+between)|\bminus\b"
 _HOW_MUCH: Final = rf"(?:\b(?:and\s+)?by\s+)?\bhow\s+much\b|\b(?:and\s+)?by\s+how\s+many\s+(?:{_UNIT})(?!\w)|\bhow\s+many\s+(?:{_UNIT})(?=\s+(?:{_ADVERB}\s+)*(?:{_ADJECTIVE}\b|did|does|was))"
 _COMPARE: Final = r"\bcompar(?:e|es|ed|ing)\b|\b(?:an?\s+|the\s+)?comparisons?\s+(?:of|between)\b|\bcontrast\b|\bside\s+by\s+side\b|\bhow\s+(?=(?:do|does|did)\b)"
-_WHICH: Final = rf"^[\s,.:;!?-]*(?:(?:at|in|on|during)\s+)?which\s+(?:one\s+)?(?:of\s+)?(?:the\s+(?:two|both)\s+|these\s+(?:two\s+)?)?(?:{DEVICE_NOUN}|day|month|week|period|time|part\s+of\s+the\s+day|half|year)?\b|\bwhere\b(?=.*\bor\b)|(?<=:\s)where\b|\bof\s+the\s+two\b"
-_REMARKS: Final = r"[,:(]?\s*\(?\b(?:in\s+(?:this|that|the\s+given)\s+order|[a-z]+\s+first|in\s+the\s+order\s+given|respectively|in\s+each\s+case)\b\)?"
+_LAST: Final = rf"(?<=[\s,:;-])(?:and\s+)?which(?:\s+one)?(?:\s+of\s+(?:the\s+two|them|these|both))?(?=\s+(?:is|was|are|were|has|had|shows?|showed)\s+(?:the\s+)?(?:{_ADVERB}\s+)*(?:{_ADJECTIVE})\b)"
+"""Pattern of "…, which one is higher"."""
+
+_WHICH: Final = rf"^[\s,.:;!?-]*(?:(?:at|in|on|during)\s+)?which\s+(?:one\s+)?(?:of\s+)?(?:the\s+(?:two|both)\s+|these\s+(?:two\s+)?)?(?:{DEVICE_NOUN}|day|month|week|period|time|part\s+of\s+the\s+day|half|year)?\b|\bwhere\b(?=.*\bor\b)|(?<=:\s)where\b|\bof\s+the\s+two\b|^\W*who(?=\s+(?:has|had|shows?|showed|is|was))|{_LAST}"
+_REMARKS: Final = r"[.,;?]?\s*\b(?:answer|reply|respond)\s+with\s+(?:the\s+|an?\s+)?(?:date|day|name|station|device|week|month)\b|[,:(]?\s*\(?\b(?:in\s+(?:this|that|the\s+given)\s+order|[a-z]+\s+first|in\s+the\s+order\s+given|respectively|in\s+each\s+case)\b\)?"
 _TRUE: Final = r"\bin\s+terms\s+of\b|\b(?:is\s+it\s+true\s+that|true|whether)\b"
 _YES_NO: Final = r"^[\s,.:;!?-]*(?:and\s+|so\s+|on\s+average,?\s+|(?:as\s+)?(?:compared|relative|in\s+comparison|in\s+contrast)\s+(?:to|with)[^,]{1,60},\s*|[^:?]{1,40}:\s*)?(?:did|was|were|is|are|has|have|does|do)\b|\bwhether\b"
 _MEAN: Final = r"\b(?:average|mean|avg|median|maximum|minimum|highest|lowest|max|min|total)\b"
@@ -70,6 +73,7 @@ class Asked:
         at: Where that adjective stands.
         unit: What the difference is asked in ("by how many degrees Fahrenheit"); empty where the question does not say.
         counts: "More" and "less" of what adds up are of its amount.
+        worse: It compares by what is better or worse, and not by a number.
     """
 
     sides: Sides
@@ -81,6 +85,7 @@ class Asked:
     at: int
     unit: str
     counts: bool
+    worse: bool
 
 
 def asked_comparison(text: str, reading: Reading) -> Asked | None:
@@ -129,6 +134,7 @@ def asked_comparison(text: str, reading: Reading) -> Asked | None:
         at=comparative.start() if comparative is not None else 0,
         unit=_unit(text),
         counts=comparative is not None and comparative["word"] in {"more", "less"},
+        worse=comparative is not None and comparative["word"] in {"worse", "better"},
     )
 
 
@@ -179,6 +185,8 @@ def _sides(text: str, reading: Reading, says: dict[str, bool], *, compares: bool
     if (found := sides_around(text, verb, same_field)) is not None:
         return found
     if (found := sides_around(text, MINUS, same_field)) is not None:
+        return found
+    if re.search(r"\bdivide\b", text) and (found := sides_around(text, r"\bby\b", same_field)) is not None:
         return found
     if compares and (found := sides_around(text, r"\bor\b", same_field)) is not None and found.kind is not Kind.LIMIT:
         return found
@@ -284,7 +292,8 @@ def _deleted(
     kept = [*pieces_of(text, Kind.LIMIT), *sides.first]
     spans = [found.span() for pattern in patterns for found in re.finditer(pattern, text)]
     if comparative is not None:
-        spans.append(comparative.span())
+        noun = re.compile(r"\s+(?:one|day|week|month)\b").match(text, comparative.end())
+        spans.append((comparative.start(), noun.end() if noun is not None else comparative.end()))
     between = list(re.finditer(r"\bbetween\b", text[: sides.first[0].start + 1]))
     if between and (says["difference"] or says["ratio"] or says["compare"] or says["which"] or says["percent"]):
         spans.append(between[-1].span())

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Final
 
 from dataflow_insight.english.lexicon import DEVICE_NOUN, READING_NOUN
+from dataflow_insight.english.limits import UNIT
 from dataflow_insight.english.sheet import BLANK, DEVICE, FIELD, MOMENT, RECURRING, Sheet
 
 
@@ -54,6 +55,7 @@ _BOUNDARY: Final = (
     r"|\s+(?:than(?!\s+(?:minus\s+)?(?:-?\d|zero\b|freezing\b|or\s+equal))|versus|vs\.?|compared|in\s+comparison|relative|against|as\s+opposed|on\s+average|respectively|on\s+the\s+one|on\s+the\s+other|together)\b"
     r"|\s+(?:and|or|to|with|from|minus)\s+(?:that|those|the\s+one|when|while|with|without|in|if|on|at|during|for|under|otherwise|elsewhere|not|hours|readings|days|times|periods)\b"
     rf"|\s+(?:significantly\s+|much\s+|any\s+)?{COMPARATIVE}\s+(?:than(?!\s+(?:minus\s+)?(?:-?\d|zero\b|freezing\b|or\s+equal))|compared|when|in|on|at|or|if)\b"
+    rf"|(?<!\sor)(?<!\sand)\s+{COMPARATIVE}\s*$"
     rf"|\s+(?:at|in|from|of)\s+(?:the\s+)?(?:{DEVICE_NOUN}\s+)?{DEVICE}"
     rf"|\s+(?:on|in|during|at|since|for)\s+(?:the\s+)?(?:{MOMENT}|{RECURRING}))"
 )
@@ -64,6 +66,9 @@ _FIELD_LIMIT: Final = rf"(?:an?\s+|the\s+)?{FIELD}(?:(?!{_BOUNDARY})[^\d])*?(?:-
 _NUMBER_LIMIT: Final = (
     r"(?:values?\s+)?(?:above|below|over|under|at\s+least|at\s+most|more\s+than|less\s+than|higher\s+than|lower\s+than|>=?|<=?|≥|≤)\s*(?:minus\s+|-)?\d"
     rf"(?:(?!{_BOUNDARY}).)*"
+)
+_UNIT_LIMIT: Final = (
+    rf"(?:above|below|over|under|at\s+least|at\s+most)\s+(?:minus\s+|-)?\d+(?:\.\d+)?\s*(?:{UNIT})(?![\w/^])"
 )
 _RECURRING: Final = rf"(?:{RECURRING}|(?:weekends?|weekdays|work\s?days|week\s?days|mornings|afternoons|evenings)\b)"
 _NOT_SO: Final = (
@@ -85,6 +90,7 @@ _PATTERNS: Final[tuple[tuple[Kind, str], ...]] = (
     (Kind.LIMIT, rf"(?P<prep>(?:(?:(?:in|during|for|on|over|of)\s+)?(?:the\s+|those\s+|all\s+)?(?:hours|readings|days|times|periods|values|measurements)\s+)?(?:when(?:ever)?|while|if|where|given(?:\s+that)?|with(?!\s+(?:the\s+)?{FIELD}\s*(?:$|[?.,]|than\b|at\b|in\b|on\b|compared\b))|without|under|as\s+long\s+as)\s+){_TO_BOUNDARY}"),
     (Kind.LIMIT, rf"(?P<prep>(?:in|on|during|for|at|over|under|of)\s+(?:the\s+)?){_ADJECTIVE_HOURS}"),
     (Kind.LIMIT, rf"(?P<prep>(?:for|at|in|under|of)\s+){_FIELD_LIMIT}"),
+    (Kind.LIMIT, rf"(?P<prep>){_UNIT_LIMIT}"),
 )  # fmt: skip
 _BARE: Final[tuple[tuple[Kind, str], ...]] = (
     *_PATTERNS,

@@ -16,7 +16,7 @@ from dataflow_insight.english.families.comparing import Asked, asked_comparison
 from dataflow_insight.english.families.opposite import earlier, opposite
 from dataflow_insight.english.families.pieces import BEFORE, Kind, marked_text, pieces_of
 from dataflow_insight.english.families.sides import several, two_texts
-from dataflow_insight.english.names import adds_up
+from dataflow_insight.english.names import adds_up, concept_of
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, two_things, unclear, unknown_field
 from dataflow_insight.english.sheet import FIELD
@@ -49,6 +49,9 @@ _SHORT: Final = re.compile(
 )
 """Pattern of "the last week of January higher than in the first"."""
 
+_ORDER: Final = re.compile(r",\s*(?P<taken>first|second) minus (?:first|second)\W*$", re.IGNORECASE)
+"""Pattern of what says which side is taken from which, as `said_once` writes it."""
+
 _DAY: Final = timedelta(days=1)
 _FAMILIES: Final = (gaps.plan, changes.plan, streaks.plan, correlations.plan, shares.plan, standard.plan)
 
@@ -61,6 +64,8 @@ def plan(reading: Reading) -> Plan | None:
         TimeError: A time of one side makes no range.
         ConditionError: A limit of one side cannot be applied.
     """
+    if (order := _ORDER.search(reading.sheet.case)) is not None:
+        return _in_order(reading, reading.sheet.case[: order.start()], order["taken"].lower())
     text = marked_text(reading.sheet)
     if _DAY_AND_NIGHT.search(text) is not None:
         return _read_again(reading, _NIGHT.sub("at night", _DAYTIME.sub("during the day", reading.sheet.case)))
@@ -92,8 +97,10 @@ def plan(reading: Reading) -> Plan | None:
         raise Refusal(unclear("A comparison is of two values; groups are not ranked or limited in it."))
     if replace(first, scope=Scope(), assumptions=()) != replace(second, scope=Scope(), assumptions=()):
         raise Refusal(unclear("The two sides of the comparison do not ask for the same."))
-    if first.scope == second.scope:
+    if _same(first.scope) == _same(second.scope):
         raise Refusal(unclear("Both sides of the comparison are the same."))
+    if set(first.scope.day_times) & set(second.scope.day_times) and first.scope.day_times != second.scope.day_times:
+        raise Refusal(unclear("It is not clear which parts of the day are compared; please name two."))
     if _counts_moments(first, asked):
         raise Refusal(unclear("How often one side is above the other cannot be computed; only values are compared."))
     if first.measure is Measure.CORRELATION and asked.focus in {Focus.YES_NO, Focus.NO_YES}:
@@ -113,11 +120,38 @@ def plan(reading: Reading) -> Plan | None:
     )
 
 
+def _same(scope: Scope) -> Scope:
+    """Returns a scope without the order in which its parts are named."""
+    times = sorted(scope.day_times, key=lambda part: (part.start_minute, part.end_minute))
+    return replace(scope, device_ids=tuple(sorted(scope.device_ids)), day_times=tuple(times))
+
+
 def _counts_moments(plan: Plan, asked: Asked) -> bool:
     """Returns whether days or readings would be counted that nothing was asked of but to be higher: "on how many days was …"."""
     if plan.fold is not None and plan.fold.measure is Measure.COUNT:
         return plan.fold.having is None
     return plan.measure is Measure.COUNT and not plan.field and not plan.scope.conditions and not asked.counts
+
+
+def _in_order(reading: Reading, head: str, taken: str) -> Plan | None:
+    """Plans a comparison that says at its end which side is taken from which.
+
+    Args:
+        reading: The whole question.
+        head: The question without that.
+        taken: Which side is less the other: "first" or "second".
+    """
+    question = head if re.search(r"\bdiffer|\bhow\s+much\b", head, re.IGNORECASE) else f"difference: {head}"
+    again = Reading(question, reading.contract, reading.now, reading.zone)
+    again.open()
+    planned = plan(again)
+    if planned is None or planned.compared_with is None:
+        return None
+    reading.sheet.cover(0, len(reading.sheet.low))
+    reading.assumptions += again.assumptions
+    if taken == "second":
+        planned = replace(planned, scope=planned.compared_with, compared_with=planned.scope)
+    return replace(planned, focus=Focus.DIFFERENCE)
 
 
 def _read_again(reading: Reading, question: str) -> Plan | None:
@@ -151,6 +185,8 @@ def _texts(reading: Reading, text: str, asked: Asked) -> tuple[str, str]:
     free = [found for found in re.finditer(FIELD, text) if outside(found.start())]
     words, at = "", -1
     item = reading.reader.concept_field(asked.implied) if asked.implied else None
+    if asked.worse and not _is_better_away(reading, free):
+        raise Refusal(unclear("It is not clear whether more of it is better or worse; please say higher or lower."))
     if asked.implied and item is None:
         raise Refusal(unknown_field(reading.contract))
     if item is not None and free and item not in _fields_at(reading, free):
@@ -173,6 +209,15 @@ def _texts(reading: Reading, text: str, asked: Asked) -> tuple[str, str]:
         return texts
     first, second = (f"{text.rstrip(' ?.!')} in {asked.unit}" for text in texts)
     return first, second
+
+
+def _is_better_away(reading: Reading, free: list[re.Match[str]]) -> bool:
+    """Returns whether less of the field that is compared is better, as it is of what is in the air."""
+    items = [item for item in _fields_at(reading, free) if item is not None]
+    concepts = [concept_of(item) for item in items]
+    return bool(concepts) and all(
+        concept is not None and concept.units[:1] in {("µg/m3",), ("ppm",), ("db",)} for concept in concepts
+    )
 
 
 def _fields_at(reading: Reading, found: list[re.Match[str]]) -> list[Field | None]:

@@ -1,0 +1,102 @@
+"""Says plainly what a question says twice: which side is taken from which, and the days of "the first week (1-7)"."""
+
+import calendar
+import re
+from typing import Final
+
+from dataflow_insight.english.moments import MONTHS
+
+_WORDS: Final = r"(?:the\s+|that\s+|those\s+)?(?P<{name}>[a-z0-9][\w.'-]*(?:\s+[\w.'-]+){{0,2}}?)"
+_TAIL: Final = re.compile(
+    rf"(?P<lead>[,:;.?(]|\s-)\s*(?:and\s+|so\s+|i\.?e\.?,?\s+|that\s+is,?\s+|in\s+the\s+order\s+)?{_WORDS.format(name='a')}\s+(?:minus|less|-)\s+{_WORDS.format(name='b')}\s*\)?\W*$",
+    re.IGNORECASE,
+)
+_TWO: Final = re.compile(r"\b(?:vs\.?|versus|compar\w+|differ\w*|between|against|how\s+much|than)(?=\W)", re.IGNORECASE)
+_OF_READINGS: Final = re.compile(
+    r"\b(?:first|last|latest|newest|oldest)\s+(?:\w+\s+)?(?:readings?|values?|measurements?|records?)\b", re.IGNORECASE
+)
+_FIRSTS: Final = frozenset({"first", "former", "first one"})
+_SECONDS: Final = frozenset({"second", "last", "latter", "second one", "other"})
+_MONTH: Final = "|".join(sorted(MONTHS, key=len, reverse=True))
+_MONTH_NAME: Final = re.compile(rf"\b(?P<month>{_MONTH})\b\.?(?:,?\s+(?P<year>\d{{4}}))?", re.IGNORECASE)
+_DAYS: Final = re.compile(
+    rf"\b(?:the\s+)?(?P<place>first|second|third|fourth|last|final|1st|2nd|3rd|4th)\s+(?P<part>week|half)\s*\(\s*(?:from\s+)?(?:the\s+)?(?:days?\s+)?(?P<first>\d{{1,2}})(?:st|nd|rd|th)?\s*(?:-|\u2013|\u2014|to)\s*(?:the\s+)?(?P<last>\d{{1,2}})(?:st|nd|rd|th)?"
+    rf"(?:\s+(?:of\s+)?(?P<inside>{_MONTH})\.?(?:\s+(?P<inside_year>\d{{4}}))?)?\s*\)(?:\s+(?:of|in)\s+(?P<outside>{_MONTH})\b\.?(?:\s+(?P<outside_year>\d{{4}}))?)?",
+    re.IGNORECASE,
+)
+_VERSUS: Final = r"(?:vs\.?|versus|and|or|to|with|minus|than|against)\s+(?:on\s+)?(?:an?\s+|the\s+)?"
+_WEEKDAY: Final = re.compile(
+    rf"\bweekday(?=\s+(?:vs\.?|versus|and|or|minus|against)\s+(?:the\s+|on\s+)?weekend)|(?:(?<=weekend\s)|(?<=weekends\s))(?:{_VERSUS})weekday\b",
+    re.IGNORECASE,
+)
+"""Pattern of one weekday that means all of them, beside a weekend."""
+
+_PLACES: Final = {"first": 0, "1st": 0, "second": 1, "2nd": 1, "third": 2, "3rd": 2, "fourth": 3, "4th": 3}
+
+
+def said_once(question: str) -> str:
+    """Returns the question with such repetitions written in one way.
+
+    "weekend vs weekday …: weekday minus weekend" ends with "second minus first"; "the first week (1-7) of January" is
+    "1-7 January" where the days are those of that week.
+    """
+    return _WEEKDAY.sub(r"\g<0>s", _with_days(_with_order(question)))
+
+
+def _with_order(question: str) -> str:
+    tail = _TAIL.search(question)
+    if tail is None:
+        return question
+    head = question[: tail.start()]
+    if _TWO.search(head) is None or _OF_READINGS.search(head):
+        return question
+    a, b = (_stem(tail[name]) for name in ("a", "b"))
+    places = [_place(head, word) for word in (a, b)]
+    if places[0] is not None and places[1] is not None and places[0] != places[1]:
+        straight = places[0] < places[1]
+    elif (a in _FIRSTS and b in _SECONDS) or (a in _SECONDS and b in _FIRSTS):
+        straight = a in _FIRSTS
+    else:
+        return question
+    return f"{head}, {'first minus second' if straight else 'second minus first'}"
+
+
+def _stem(words: str) -> str:
+    return re.sub(
+        r"s$",
+        "",
+        re.sub(r"\s+(?:hours?|days?|ones?|readings?|values?)$", "", " ".join(words.lower().strip(" .").split())),
+    )
+
+
+def _place(head: str, word: str) -> int | None:
+    found = re.search(rf"\b{re.escape(word)}", head.lower())
+    return None if found is None else found.start()
+
+
+def _with_days(question: str) -> str:
+    named = {(found["month"].lower(), found["year"] or "") for found in _MONTH_NAME.finditer(question)}
+    months = {MONTHS[month] for month, _ in named}
+    years = {year for _, year in named if year}
+    if len(months) != 1 or len(years) > 1:
+        return question
+    month, year = next(iter(months)), next(iter(years), "")
+
+    def plainly(found: re.Match[str]) -> str:
+        length = calendar.monthrange(int(year) if year else 2001, month)[1]
+        days = (int(found["first"]), int(found["last"]))
+        if days != _days_of(found["place"].lower(), found["part"].lower(), length):
+            return found.group()
+        return f"{days[0]}-{days[1]} {calendar.month_name[month]} {year}".strip()
+
+    return _DAYS.sub(plainly, question)
+
+
+def _days_of(place: str, part: str, length: int) -> tuple[int, int] | None:
+    """Returns the first and the last day of a week or a half of a month, as far as that is sure."""
+    if place in {"last", "final"}:
+        return (length - 6, length) if part == "week" else (16, length)
+    number = _PLACES[place]
+    if part == "week":
+        return 7 * number + 1, 7 * number + 7
+    return {0: (1, 15), 1: (16, length)}.get(number)
