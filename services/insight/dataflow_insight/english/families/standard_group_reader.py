@@ -28,7 +28,7 @@ from dataflow_insight.english.families.standard_groups import YES_NO, Groups
 from dataflow_insight.english.lexicon import DEVICE_NOUN, NUMBER_WORDS, ORDINALS, READING_NOUN
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, two_things
-from dataflow_insight.english.sheet import FIELD
+from dataflow_insight.english.sheet import DEVICE, FIELD
 from dataflow_insight.plans.plan import Grouping, Scope
 
 _COVERED_DAYS: Final = r"\b(?:what|which)\s+(?:dates|days)\b.*\b(?:cover(?:s|ed)?|span(?:s|ned)?|available|included?)\b|\b(?:what|which)\s+(?:dates|days)\s+(?:do|does|are|is)\s+(?:we|there|the)\s+(?:have\s+)?(?:data|readings)\b"
@@ -172,8 +172,10 @@ class GroupReader:
         noun = self._noun
         if re.search(_COVERED_DAYS, self._sheet.low):
             return
+        # "Which station Tiantan sent" is no choice.
+        named = rf"(?!\s+[\"']?{DEVICE})" if len(self._reading.devices) == 1 else ""
         asked = self._sheet.find(
-            rf"\b(?:(?:at|in|from|on|during|for|with|under|of)\s+)?(?:which|what|whose)[\s\uf8ff]+(?:(?:are|were)\s+(?=the\b))?(?:one\s+)?(?:of\s+)?(?:(?:the|these|all|two|three)\s+)*(?:particular\s+|exact\s+)?(?P<noun>{noun})(?!\w)(?!\s+and\s+(?:at\s+)?(?:(?:which|what)\s+)?(?:hour|time)\b)"
+            rf"\b(?:(?:at|in|from|on|during|for|with|under|of)\s+)?(?:which|what|whose)[\s\uf8ff]+(?:(?:are|were)\s+(?=the\b))?(?:one\s+)?(?:of\s+)?(?:(?:the|these|all|two|three)\s+)*(?:particular\s+|exact\s+)?(?P<noun>{noun})(?!\w){named}(?!\s+and\s+(?:at\s+)?(?:(?:which|what)\s+)?(?:hour|time)\b)"
         )
         for words, grouping in WHEN_IN:
             if asked is None and self._sheet.take(words) is not None:
@@ -230,7 +232,11 @@ class GroupReader:
 
     def _read_per(self) -> None:
         """Reads "per station and day"."""
-        while (found := self._sheet.find(rf"\b{PER}\s+(?:the\s+)?(?P<noun>{self._per_noun})(?!\w)(?:'s)?")) is not None:
+        # "By station Tiantan" says who sent it.
+        named = rf"(?!\s+[\"']?{DEVICE})" if len(self._reading.devices) == 1 else ""
+        while (
+            found := self._sheet.find(rf"\b{PER}\s+(?:the\s+)?(?P<noun>{self._per_noun})(?!\w){named}(?:'s)?")
+        ) is not None:
             self._add(self._grouping(found["noun"]))
             self._keep_field(found["noun"])
             end = found.end()
@@ -252,6 +258,8 @@ class GroupReader:
         if Grouping.DAY in {self._groups.counted, self._groups.which, *self._groups.per}:
             self._sheet.take(r"\b24[\s-]*h(?:ours?|rs?)?(?:ly)?[\s-]+(?=(?:average|mean)\b)")
         found = self._sheet.take(r"\b(?:the\s+)?(?P<each>hourly|daily|weekly|monthly)\b")
+        if found is not None and found["each"] == "daily" and self._is_one_day:
+            return
         if found is not None:
             self._groups.each = self._each(found["each"])
             self._groups.each_at = found.start("each")
@@ -290,6 +298,22 @@ class GroupReader:
             if re.fullmatch(pattern, noun):
                 return self._hour() if grouping is Grouping.HOUR else grouping
         return Grouping.VALUE
+
+    @property
+    def _is_one_day(self) -> bool:
+        """Whether one measure of one day is asked for: the daily mean of a day is the mean on it."""
+        span, groups = self._scope.hull, self._groups
+        chosen = groups.counted is not None or groups.which is not None or groups.per or groups.rank
+        whole = span.start is not None and span.end is not None and span.end - span.start == timedelta(days=1)
+        one = (
+            len(
+                re.findall(
+                    r"\b(?:average|avg|mean|median|max|min|highest|lowest|sum|total|maximum|minimum)\b", self._sheet.low
+                )
+            )
+            == 1
+        )
+        return whole and one and not chosen and len(self._scope.times) == 1 and len(self._reading.devices) < 2
 
     @property
     def _is_short(self) -> bool:

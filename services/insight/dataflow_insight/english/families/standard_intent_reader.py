@@ -145,7 +145,7 @@ class IntentReader:
         intent, text = self._intent, self._sheet.low
         if self._take(
             r"(?:^|\band\s+|,\s*|\bplus\s+|\btell\s+me\s+|\bknow\s+|\bfind\s+out\s+|\bexactly\s+|\bshow\s+me\s+)when\b|\b(?:at|on|since)?\s*(?:which|what)\s+(?:exact\s+)?(?:date\s+and\s+time|time|timestamp|moment|point\s+in\s+time)\b|\bwhat\s+was\s+the\s+(?:time|timestamp)\b"
-            r"|\bpeak\s+time\b|\b(?:(?:the|exact)\s+)*(?:timestamps?|times?|dates?|moments?)\s+(?:of|when|at\s+which|on\s+which)\b(?!\s+(?:the\s+)?(?:day|year|week)\b)|\b(?:and|with|plus|incl(?:uding|\.)?)\s+(?:(?:its|the|their)\s+)?(?:exact\s+)?(?:time(?:stamp)?s?|date(?:\s+and\s+time)?s?|moment)\b|\b(?:the\s+)?(?:exact\s+)?(?:time|timestamp|moment|date\s+and\s+time)\s+(?:it\s+(?:was|occurred|happened)|(?:it|this|that)\s+was|of\s+(?:its\s+|that\s+)?occurrence)\b"
+            r"|\bwhen\b(?=[\s?.!]*$)|\bpeak\s+time\b|\b(?:(?:the|exact)\s+)*(?:timestamps?|times?|dates?|moments?)\s+(?:of|when|at\s+which|on\s+which)\b(?!\s+(?:the\s+)?(?:day|year|week)\b)|\b(?:and|with|plus|incl(?:uding|\.)?)\s+(?:(?:its|the|their)\s+)?(?:exact\s+)?(?:time(?:stamp)?s?|date(?:\s+and\s+time)?s?|moment)\b|\b(?:the\s+)?(?:exact\s+)?(?:time|timestamp|moment|date\s+and\s+time)\s+(?:it\s+(?:was|occurred|happened)|(?:it|this|that)\s+was|of\s+(?:its\s+|that\s+)?occurrence)\b"
             r"|\b(?:time|timestamp|moment|date|day)\s+of\s+(?:the\s+)?(?=highest|lowest|max|min|last|latest|peak|largest|smallest|warmest|coldest|hottest|\uf8ff|"
             + FIELD
             + ")"
@@ -184,6 +184,7 @@ class IntentReader:
         ):
             intent.missing = True
         if self._take(
+            r"(?<=\uf8ff)\s*not\s+(?:reported|recorded|measured|available|present|sent|delivered|given)\b|\bwithout\s+(?:an?|any)\s+(?:values?|measurements?)\b|"
             r"\b(?:missing|nulls?|empty|absent|unavailable|lack(?:s|ed|ing)?|gaps?|(?:was|were|is|are)\s+not\s+(?:reported|recorded|measured|available|present|sent)|(?:did\s+not|didn't)\s+(?:report|record|measure|send|deliver))\b"
         ):
             intent.missing = True
@@ -200,7 +201,7 @@ class IntentReader:
         for pattern, seconds in ((r"hours?|hrs?", 3600), (r"minutes?|mins?", 60), (r"seconds?", 1)):
             counted = rf"\b(?:for\s+|during\s+|on\s+|in\s+)?(?:how\s+many|number\s+of|count\s+of|count(?:\s+up)?(?:\s+the)?|most|fewest|least|amount\s+of)\s+(?:the\s+)?(?:total\s+)?(?:{pattern})\b"
             if seconds == 3600:
-                counted += r"|^\W*(?:the\s+)?hours\s+(?=(?:with|when|where|in\s+which)\b)"
+                counted += r"|^\W*(?:the\s+)?hours\s+(?=(?:with|when|where|in\s+which)\b)|^\s*(?:the\s+)?hours\s+(?=(?:of\s+)?[\ue100-\ue1ff\uf8ff])"
             for found in self._take(counted):
                 intent.hours, intent.count = seconds, True
                 if "most" in found.group():

@@ -1,0 +1,75 @@
+"""Says roundabout and unidiomatic English in plain words: "the most high", "the date and time at which", "limit of 300 exceeded".
+
+Each form means the same as what is put in its place. Nothing that could be a name, a time, a limit or a measure is left out.
+"""
+
+import re
+from typing import Final
+
+from dataflow_insight.english.lexicon import DEVICE_NOUN
+
+_SUPERLATIVES: Final = {
+    "high": "highest", "low": "lowest", "large": "largest", "big": "biggest", "small": "smallest", "great": "greatest",
+    "warm": "warmest", "hot": "hottest", "cold": "coldest", "strong": "strongest", "elevated": "highest",
+}  # fmt: skip
+_MEASURE: Final = r"(?:average|mean|avg|median|maximum|minimum|max|min|highest|lowest|total)"
+_LARGEST: Final = r"(?:largest|biggest|highest|greatest|maximum|max|steepest|sharpest|smallest|most)"
+_CHANGE: Final = r"(?:increase|rise|jump|gain|climb|drop|fall|decrease|decline|dip|change|swing|step|spike|surge)"
+_NUMBER: Final = r"(?P<n>-?\d+(?:\.\d+)?)"
+_UNIT: Final = r"(?P<unit>\s*(?:[µμu]g\s?/\s?m(?:\^?3|³)|°\s?[cf]|degrees(?:\s+celsius)?|m/s|hpa|mm|ppm|ppb|%))?"
+_QUANTITY: Final = r"(?P<what>[a-z][\w.]*(?:\s+(?!limit|threshold|mark|average|mean)[a-z]\w*){0,2}?)"
+
+_PLAIN: Final[tuple[tuple[str, str], ...]] = (
+    # One of all of them.
+    (rf"^\W*(?:out\s+)?of\s+all\s+(?:of\s+)?(?:the\s+)?(?:\d+\s+)?(?P<noun>(?:day|hour|week|{DEVICE_NOUN}))\s*,?\s+(?:which|what)\s+one\b", r"which \g<noun>"),
+    (rf"\b(?:across|over|among|amongst)\s+every\s+(?:single\s+)?{DEVICE_NOUN}\b", "over all stations"),
+    (rf"\b(?:taking|taken|considering|looking\s+at|counting|combining|if\s+you\s+take)\s+all\s+(?:of\s+)?(?:the\s+)?{DEVICE_NOUN}(?:\s+(?:together|combined|into\s+account))?\b", "over all stations"),
+    # Where and when it was.
+    (rf"(?:,|\band)\s*(?:please\s+)?(?:also\s+)?(?:name|state|give|tell\s+me|identify|say|report|include|mention)\s+(?:me\s+)?(?:the|its)\s+(?:name\s+of\s+the\s+)?(?P<noun>{DEVICE_NOUN})(?:\s+name)?(?=\W*$)", r" and the \g<noun>"),
+    (rf"\s\+\s*(?:the\s+)?(?P<noun>{DEVICE_NOUN}|time|timestamp|date)(?=\W*$)", r" and the \g<noun>"),
+    (r"\b(?:the\s+)?(?:exact\s+)?(?:date\s+and\s+(?:the\s+)?time|day\s+and\s+(?:the\s+)?(?:hour|time)|moment|point\s+in\s+time)\s+(?:at|on|in)\s+which\b", "when"),
+    (r"^\W*(?P<lead>what\s+(?:was|is)\s+)the\s+(?:exact\s+)?(?:moment|point\s+in\s+time|date\s+and\s+time)\s+of\s+", "when was "),
+    (r"(?P<what>\b(?:was|is|were|occurred|happened|measured|reported|recorded|observed|reached|seen)\s+)(?:at\s+)?(?:what\s+time|when)\s*\?*$", r"\g<what>at what time?"),
+    (r"\b(?:on|at|for|,)?\s*\b(?:that|this)\s+(?:very\s+)?day\s*[,:(]\s*(?=(?:the\s+)?\d|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)", " on "),
+    # The highest.
+    (r"\bthe\s+(?:most|more)\s+(?P<super>high|low|large|big|small|great|warm|hot|cold|strong|elevated)\b", ""),
+    (r"\b(?P<ask>how\s+(?:high|bad|strong|warm|hot)\b[^?]*?\b(?:get|gotten|go|rise|climb|become))\s+at\s+(?:its|their|the)\s+(?:worst|highest|peak|most|maximum)\b", r"\g<ask>"),
+    (r"\b(?P<ask>how\s+(?:low|cold)\b[^?]*?\b(?:get|gotten|go|drop|fall|become))\s+at\s+(?:its|their|the)\s+(?:lowest|coldest|least|minimum)\b", r"\g<ask>"),
+    (r"\s+(?:that\s+|which\s+)?any(?:one|body)\s+(?:has\s+)?(?:ever\s+)?(?:saw|seen|measured|reported|recorded|got|had)\b", " "),
+    (r"\btop\s+(?=(?:pm|so|no|co|o3|ozone|temp)[\w.]*\s+(?:number|figure|value|reading|level)\b)", "highest "),
+    (rf"(?P<lead>\b{_LARGEST}\b[^?]*?)\s+(?:(?:on|in)\s+record|ever\s+(?:on\s+record|recorded))\b", r"\g<lead>"),
+    (rf"^\W*which\s+(?P<be>is|was)\s+the\s+(?=(?:median|mean|average|avg|standard|total|sum|number|count|\d+(?:st|nd|rd|th)\s+percentile|(?:{_LARGEST})\s+(?:value|reading|{_CHANGE}))\b)", r"what \g<be> the "),
+    # One for each.
+    (rf"\b(?:all\s+(?:of\s+)?(?:the\s+)?|every\s+|each\s+)(?P<noun>{DEVICE_NOUN})\s*,?\s+(?:together\s+|along\s+)?with\s+(?:its|their)\s+(?P<what>{_MEASURE}\b[^?.;]*)", r"the \g<what> of each \g<noun>"),
+    (rf"^(?P<lead>\W*(?:(?:please|show|give|list)\s+(?:me\s+)?)*)(?:the\s+)?per[-\s](?P<noun>{DEVICE_NOUN}|day|hour|week)\s+(?P<what>{_MEASURE})s?\s+(?:values?\s+)?(?:of|for)\s+(?P<rest>(?:[^?;.]|\.(?=\d))+)", r"\g<lead>\g<what> \g<rest> per \g<noun>"),
+    (r"\b(?:please\s+)?tabulate\b", "list"),
+    (r"^(?P<lead>\W*(?:please\s+|can\s+you\s+|could\s+you\s+)*)break\s+down\s+", r"\g<lead>list "),
+    (r"\bthe\s+day's\s+(?=(?:average|mean|maximum|minimum|median|highest|lowest|max|min)\b)", "the daily "),
+    (r"\b24[\s-]*h(?:ours?|rs?)?(?:ly)?[\s-]+(?=(?:average|mean|median|maximum|minimum)\b)", "daily "),
+    # Limits.
+    (rf"\b(?:the\s+)?{_QUANTITY}\s+(?:limit|threshold|limit\s+value|mark)\s+of\s+{_NUMBER}{_UNIT}\s+(?:(?:was|is|been|being|were)\s+)?(?:exceeded|surpassed|passed|crossed|broken|violated)\b", r"\g<what> above \g<n>\g<unit>"),
+    (rf"\b(?:the\s+|a\s+)?(?:limit|threshold|limit\s+value|mark)\s+of\s+{_NUMBER}{_UNIT}\s+(?:for|of|in)\s+{_QUANTITY}\s+(?:(?:was|is|been|being|were)\s+)?(?:exceeded|surpassed|passed|crossed|broken|violated)\b", r"\g<what> above \g<n>\g<unit>"),
+    (rf"\b(?P<way>exceed(?:s|ed)?|surpass(?:es|ed)?)\s+(?:an?\s+|the\s+)?(?:daily\s+)?{_QUANTITY}\s+(?P<measure>average|mean)\s+of\s+{_NUMBER}", r"had a daily \g<measure> \g<what> above \g<n>"),
+    (r"\bhow\s+long\s*,?\s*(?:\(\s*)?in\s+(?P<unit>hours|minutes|days)(?:\s*\))?\s*,?", r"how many \g<unit>"),
+    (r"\b(?P<lead>(?:how\s+many|number\s+of)\b[^?]*?)\b(?:do|does|did|are|were|have)\s+miss(?:ed|ing)?\b", r"\g<lead>are missing"),
+    # From one to the next.
+    (rf"(?P<lead>\b(?:{_LARGEST})\b[^?]*?\b{_CHANGE}s?\b[^?]*?)\s+(?:over|from|against|compared\s+(?:to|with)|relative\s+to|versus|vs\.?|with\s+respect\s+to|on)\s+(?:the|its)\s+(?:previous|preceding|prior|last)\s+(?P<unit>hour|reading|value|measurement)(?:'s\s+(?:value|reading))?\b", r"\g<lead> from one \g<unit> to the next"),
+    (r"\bfrom\s+(?:one|an|a)\s+(?P<unit>hour|reading|value|measurement)\s+to\s+(?:the\s+|an)other(?:\s+one)?\b", r"from one \g<unit> to the next"),
+    # The time that the data cover.
+    (r"\b(?P<what>data\s*(?:set)?|readings|records)\s+(?:set\s+)?(?:ranges?|extends?|stretch(?:es)?|runs?|goes|go|reach(?:es)?)\s+over\b", r"\g<what> cover"),
+)  # fmt: skip
+"""Pattern and how to say it plainly."""
+
+
+def plainer(question: str) -> str:
+    """Returns the question with roundabout forms said plainly."""
+    for pattern, plain in _PLAIN:
+        question = re.sub(pattern, lambda found, plain=plain: _filled(found, plain), question, flags=re.IGNORECASE)  # type: ignore[misc]
+    return " ".join(question.split())
+
+
+def _filled(found: re.Match[str], plain: str) -> str:
+    given = found.groupdict()
+    if "super" in given:
+        return f"the {_SUPERLATIVES[given['super'].lower()]}"
+    return re.sub(r"\\g<(\w+)>", lambda group: given[group[1]] or "", plain)
