@@ -72,9 +72,8 @@ def test_per_vehicle_is_per_device() -> None:
 
 def test_off_is_no_misspelling_of_on() -> None:
     """A name that differs by its opposite is not put right."""
-    plans = plan_question("longest period with the engine off for van-7", CATALOGUE, NOW)
-    if not isinstance(plans, Declined):
-        assert [condition.limit for condition in plans[0].scope.conditions] == [False]
+    plan = planned("longest period with the engine off for van-7")
+    assert [condition.limit for condition in (*plan.holding, *plan.scope.conditions)] == [False]
 
 
 def test_by_an_ordinary_word_is_by_the_field_of_that_name() -> None:
@@ -130,3 +129,67 @@ def test_whether_fields_are_correlated_is_answered_with_yes_or_no(question: str,
     """How they are is not."""
     plan = planned(question)
     assert (plan.measure, plan.focus) == (Measure.CORRELATION, focus)
+
+
+@pytest.mark.parametrize(
+    ("question", "yes"),
+    [
+        ("average speed while the engine was running", True),
+        ("average speed while the engine was off", False),
+        ("average speed with the engine on", True),
+    ],
+)
+def test_what_a_field_says_yes_of_is_a_name_of_it(question: str, yes: bool) -> None:
+    """The field engine_on is of the engine, and the question says whether it is on."""
+    (condition,) = planned(question).scope.conditions
+    assert (condition.field, condition.limit) == ("engine_on", yes)
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["Which vehicles have the engine on right now?", "Which machines are running?", "Which machines are in fault now?"],
+)
+def test_which_devices_are_in_a_state_now_is_told_by_the_latest_of_each(question: str) -> None:
+    """Not by the latest reading in that state: every device was in it once."""
+    plan = planned(question)
+    assert (plan.measure, plan.group_by, plan.scope.conditions) == (Measure.LATEST, (Grouping.DEVICE,), ())
+
+
+@pytest.mark.parametrize(
+    ("question", "state"),
+    [
+        ("How many hours was the oven running yesterday?", "RUNNING"),
+        ("How many faults were there yesterday?", "FAULT"),
+        ("average vibration while RUNNING", "RUNNING"),
+    ],
+)
+def test_states_are_read_from_verbs_and_plurals(question: str, state: str) -> None:
+    """A value of a text field, in any form that it takes in a sentence."""
+    assert planned(question).scope.conditions[0].limit == (state,)
+
+
+def test_the_machine_with_the_most_faults_has_the_most_readings_with_that_state() -> None:
+    """Nothing is measured but the state."""
+    plan = planned("Which machine had the most faults?")
+    assert (plan.measure, plan.group_by, plan.rank) == (Measure.COUNT, (Grouping.DEVICE,), 1)
+
+
+@pytest.mark.parametrize("question", ["Since when has press-1 been idle?", "How long has press-1 been running?"])
+def test_since_when_something_has_been_so_is_declined(question: str) -> None:
+    """The first reading in that state, or the number of all of them, would be another answer."""
+    assert isinstance(plan_question(question, CATALOGUE, NOW), Declined)
+
+
+@pytest.mark.parametrize(
+    ("question", "length"),
+    [
+        ("average speed in the last 5 minutes", timedelta(minutes=5)),
+        ("highest speed in the last half hour", timedelta(minutes=30)),
+    ],
+)
+def test_times_back_from_now_are_whole_seconds(question: str, length: timedelta) -> None:
+    """They end within the present second."""
+    (span,) = planned(question).scope.times
+    assert span.start is not None
+    assert span.end == NOW.replace(microsecond=0) + timedelta(seconds=1)
+    assert span.end - span.start == length

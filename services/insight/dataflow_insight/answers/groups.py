@@ -35,6 +35,9 @@ def grouped(told: Told, lead: str) -> list[Draft]:
         lead: "Yes: " or "No: ", or nothing.
     """
     plan = told.plan
+    if len(told.rows) == 1 and plan.focus is Focus.YES_NO and plan.measure is Measure.LATEST and plan.by_device:
+        text = told.text().say(lead).value(0).say(f" is the {_name(told)}, at ")
+        return [keys(told, text, 0).say(", ").cell(0, Role.TIME).draft(".")]
     if not told.rows:
         return [Draft(f"{lead}No {_noun(told)}{_named_limit(told)}{about(told)}.")]
     if plan.place and len(told.rows) >= plan.place:

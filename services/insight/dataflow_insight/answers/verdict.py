@@ -18,6 +18,8 @@ _FRAME: Final = re.compile(r"\b(?:than|when|while|with|if|where)\b")
 _UNBROKEN: Final = re.compile(r"\bwithout\s+(?:an?\s+|any\s+)?(?:breaks?|interruptions?|pauses?|gaps?|stopping)\b")
 """Says that a run goes on, and negates nothing."""
 
+_SHORT: Final = 3
+_DARK: Final = re.compile(r"\bdark(?:ness)?\b")
 _CORRELATED: Final = 0.1
 _STRONG: Final = 0.6
 _INVERSE: Final = re.compile(r"\b(?:negative(?:ly)?|inverse(?:ly)?|anti-?correlat\w+|opposite(?:ly)?)\b")
@@ -51,11 +53,20 @@ def verdict(facts: Facts, question: str) -> bool | None:
     value = facts.cell(0, Role.VALUE) if facts.rows else None
     if isinstance(value, bool):
         return value is not bool(_OFF & set(asked.replace("?", " ").split()))
+    if isinstance(value, str):
+        # "Is press-1 running?" by the latest state; short values are said in words ("from the north").
+        return (
+            re.search(rf"(?<!\w){re.escape(value.casefold())}(?!\w)", asked) is not None
+            if len(value) > _SHORT
+            else None
+        )
     if facts.counts:
         limited = _against_limit(facts, asked, value)
         return limited if limited is not None else isinstance(value, int | float) and value > 0
     if not isinstance(value, int | float):
         return None
+    if facts.plan.measure is Measure.LATEST and _DARK.search(asked):
+        return value == 0
     if facts.plan.measure is Measure.CHANGE:
         return _as_planned(facts, asked, value)
     if facts.plan.measure is Measure.CORRELATION:

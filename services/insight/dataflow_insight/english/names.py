@@ -216,7 +216,14 @@ class NameReader:
         # "Tiantan-2" is not Tiantan.
         if re.search(r"\w[-_]$", sheet.low[:start]) or re.match(r"[-_]\w", sheet.low[end:]):
             return None
-        if len(key) < 3 or key.isdigit() or common(key) or key in MONTHS or key in WEEKDAYS or self._is_field(key):
+        if (
+            (len(key) < 3 and not re.fullmatch(r"[a-z]\d", key))
+            or key.isdigit()
+            or common(key)
+            or key in MONTHS
+            or key in WEEKDAYS
+            or self._is_field(key)
+        ):
             named = re.search(
                 rf"\b{DEVICE_NOUN}\s+(?:named\s+|called\s+|id\s+|number\s+|#\s*)?[\"']?$", sheet.low[:start]
             )

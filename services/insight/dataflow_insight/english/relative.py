@@ -33,6 +33,7 @@ class Relative:
         of_week = r"(?P<week>last|this|previous)\s+week"
         part = r"(?P<part>morning|afternoon|evening|night)"
         return (
+            (r"\b(?:over\s+|in\s+|within\s+)?(?:the\s+)?(?:last|past|previous)\s+(?P<half>half(?:\s+an)?[\s-]+hour|quarter\s+of\s+an\s+hour|quarter\s+hour)\b", self._part_of_hour),
             (rf"\b(?:over\s+|in\s+|within\s+)?(?:the\s+|these\s+)?(?:last|past|previous|trailing)\s+{COUNT}\s+(?:full\s+|whole\s+)?{_UNIT}", self._rolling),
             (r"\b(?:the\s+|this\s+)?past\s+(?P<unit>minute|hour|day|week|month|year)\b", self._rolling),
             (r"\b(?:the\s+)?(?:last|previous)\s+(?P<unit>minute|hour)\b", self._rolling),
@@ -63,7 +64,18 @@ class Relative:
         start = self._clock.back(count, _UNITS.get(found["unit"], found["unit"]))
         now = self._clock.now.astimezone(self._clock.zone)
         self._board.notes.append(f'"{found.group()}" is counted back from now, {now:%Y-%m-%d %H:%M} {self._zone}')
-        return Moment(start, self._clock.now, relative=True)
+        return self._until_now(start)
+
+    def _until_now(self, start: datetime) -> Moment:
+        """Returns a stretch that ends now, or within this second: answers show no parts of one."""
+        rest = timedelta(microseconds=-self._clock.now.microsecond % 1_000_000)
+        return Moment(start + rest, self._clock.now + rest, relative=True)
+
+    def _part_of_hour(self, found: re.Match[str]) -> Moment:
+        minutes = 30 if found["half"].startswith("half") else 15
+        now = self._clock.now.astimezone(self._clock.zone)
+        self._board.notes.append(f'"{found.group()}" is counted back from now, {now:%Y-%m-%d %H:%M} {self._zone}')
+        return self._until_now(self._clock.back(minutes, "minute"))
 
     def _whole_units(self, found: re.Match[str]) -> Moment:
         count, unit = number(found["count"]), _UNITS.get(found["unit"], found["unit"])

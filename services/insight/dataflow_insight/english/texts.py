@@ -6,11 +6,11 @@ from typing import Final
 
 from dataflow_insight.catalogue.catalogue import Field, Kind, key_of
 from dataflow_insight.english.concepts import concept_of_name
-from dataflow_insight.english.flags import FLAG_WORD
+from dataflow_insight.english.flags import FLAG_WORD, is_state
 from dataflow_insight.english.found import ConditionError, Found
-from dataflow_insight.english.lexicon import protected
+from dataflow_insight.english.lexicon import DEVICE_NOUN, protected
 from dataflow_insight.english.names import Mention, NameReader
-from dataflow_insight.english.sheet import BLANK, FIELD, TEXT, TEXT_BASE, Sheet, index_of, mark_of
+from dataflow_insight.english.sheet import BLANK, DEVICE, FIELD, TEXT, TEXT_BASE, Sheet, index_of, mark_of
 from dataflow_insight.plans.plan import Comparison, Condition
 
 COMPASS: Final = ("N", "NNE", "NE", "ENE", "E", "ESE", "SE", "SSE", "S", "SSW", "SW", "WSW", "W", "WNW", "NW", "NNW")
@@ -30,6 +30,7 @@ _GROUP: Final = rf"{TEXT}(?:{_JOINED}{TEXT})*".replace("([\ue400", "(?:[\ue400")
 _NOT: Final = re.compile(
     r"(?:\bnot|n't|\bnever|!=|<>|≠|\bother\s+than|\banything\s+but|\bexcept)\s*(?:(?:from|in|to|the|equal|at)\s+)*$"
 )
+_TOLD: Final = rf"(?:\b(?:was|were|is|are|been|being|while|when|{DEVICE_NOUN})\s+|{DEVICE.replace('(', '(?:')}\uf8ff*\s+)(?:all\s+|still\s+|currently\s+|not\s+|in\s+)?$"
 _LONGEST: Final = 5
 _SHORT: Final = 3
 
@@ -66,6 +67,7 @@ class TextReader:
         self._mentions = mentions
         self._fields = [item for item in names.contract.fields if item.kind is Kind.TEXT]
         self._assumptions = assumptions
+        self._states = any(is_state(item) for item in names.contract.fields)
         self._values: list[_Value] = []
 
     def mark(self) -> None:
@@ -132,7 +134,12 @@ class TextReader:
         holders = []
         for item in self._fields:
             values = item.values or (COMPASS if _holds_directions(item) else ())
-            fitting = [value for value in values if key_of(value) == key and (len(value) > _SHORT or value == text)]
+            fitting = [
+                value
+                for value in values
+                if key_of(value) in {key, key.removesuffix("s") if len(key) > _SHORT + 1 else key}
+                and (len(value) > _SHORT or value == text)
+            ]
             if fitting:
                 holders.append((item, text if text in fitting else fitting[0]))
         if not holders:
@@ -142,6 +149,10 @@ class TextReader:
         low = text.lower()
         telling = len(text) >= _SHORT and any(letter.isalpha() for letter in text)
         ordinary = not telling or protected(low) or FLAG_WORD.fullmatch(low) is not None
+        if ordinary and len(low) > _SHORT and not self._states:
+            # "RUNNING" as the data have it, and "was running" where no field says yes or no.
+            told = re.search(_TOLD, self._sheet.visible[:start]) is not None
+            ordinary = not (told or (text == value and not text.islower()))
         if not beside and len(holders) > 1:
             return None
         return _Value(item, value, spoken=False, sure=bool(beside) or not (ordinary or _holds_directions(item)))

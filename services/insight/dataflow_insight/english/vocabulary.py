@@ -7,6 +7,9 @@ from dataflow_insight.catalogue.catalogue import Contract, Field, Kind, key_of
 from dataflow_insight.english.concepts import CONCEPTS, Concept, canonical_unit, concept_of_name
 
 _MOST_DESCRIBING_WORDS: Final = 4
+_STATES: Final = frozenset({"on", "off", "open", "closed", "running", "active", "enabled", "state", "status", "flag"})
+"""Last words of fields that say yes or no of what stands before."""
+
 GROUPS: Final[tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = (
     (
         ("dust", "particles", "particulates", "particulate matter", "fine and coarse dust"),
@@ -42,7 +45,12 @@ def aliases_of(contract: Contract) -> dict[str, tuple[Field, ...]]:
         for key in keys:
             if key and exact.get(key, item) is item:
                 strong.setdefault(key, []).append(item)
-    for weak in (_by_last_word(contract), _by_description(contract, strong), _by_unit(contract, strong)):
+    for weak in (
+        _by_state(contract),
+        _by_last_word(contract),
+        _by_description(contract, strong),
+        _by_unit(contract, strong),
+    ):
         for key, items in weak.items():
             strong.setdefault(key, list(dict.fromkeys(items)))
     return {key: tuple(items) for key, items in strong.items()}
@@ -76,6 +84,19 @@ def adds_up(item: Field) -> bool:
 def is_concept(key: str) -> bool:
     """Returns whether a key is the name of a quantity, so that it is not an ordinary word."""
     return any(key == key_of(phrase) for concept in CONCEPTS for phrase in concept.phrases)
+
+
+def _by_state(contract: Contract) -> dict[str, list[Field]]:
+    """Calls "engine_on" the "engine", where nothing else is measured of it: what says yes of it is in the question."""
+    found: dict[str, list[Field]] = {}
+    for item in contract.fields:
+        *thing, state = _words(item.name.rsplit("/", 1)[-1]) or [""]
+        if item.kind is not Kind.BOOLEAN or state not in _STATES or not thing or thing[0] in {"is", "has"}:
+            continue
+        others = {word for other in contract.fields if other is not item for word in _words(other.name)}
+        if others.isdisjoint(thing):
+            found.setdefault("".join(thing), []).append(item)
+    return found
 
 
 def _by_last_word(contract: Contract) -> dict[str, list[Field]]:

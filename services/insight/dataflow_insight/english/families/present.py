@@ -7,6 +7,7 @@ from typing import Final
 from dataflow_insight.english.lexicon import DEVICE_NOUN
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, two_things, unclear
+from dataflow_insight.english.sheet import TEXT
 from dataflow_insight.plans.plan import Focus, Fold, Grouping, GroupLimit, Measure, Plan
 
 _ASKS: Final = (
@@ -20,9 +21,10 @@ _NOW: Final = (
     r"|\b(?:right\s+)?now\b|\bcurrently\b|\bat\s+(?:the|this)\s+moment\b|\bat\s+present\b|\bpresently\b|\bstill\b"
 )
 _PRESENT: Final = r"\W*(?:is|are)\b"
+_ARE: Final = rf"(?:{_CHOOSES}|{_COUNTS})(?:\s+(?:{DEVICE_NOUN}))?\s+(?:is|are)\s+(?!there\b)"
 _STATE: Final = (
     r"\b(?:occupied|unoccupied|vacant|empty|in\s+use|open|closed|shut|on|off|running|active|inactive|raining|"
-    r"(?:some|any|no)body|(?:some|any|no)\s?one)\b"
+    r"(?:some|any|no)body|(?:some|any|no)\s?one|dark)\b"
 )
 _OTHER: Final = (
     r"\b(?:averages?|mean|median|highest|lowest|maximum|minimum|max|min|most|least|ever|always|missing|nulls?|how|which|when|"
@@ -45,8 +47,8 @@ def plan(reading: Reading) -> Plan | None:
     rest = re.sub(rf"{_CHOOSES}|{_COUNTS}", "", sheet.visible)
     if re.search(_OTHER, rest):
         return None
-    state = re.search(_STATE, text) is not None
-    if not sheet.find(_NOW) and not (state and re.match(_PRESENT, text)):
+    state = re.search(_STATE, text) is not None or re.search(TEXT, sheet.visible) is not None
+    if not sheet.find(_NOW) and not (state and re.match(rf"{_PRESENT}|{_ARE}", text)):
         return None
     # Whether a number keeps a limit now is among the plain questions.
     if not state and not ((chooses or counts) and re.search(r"\d|\bzero\b|\bfreezing\b", rest)):
@@ -67,9 +69,13 @@ def plan(reading: Reading) -> Plan | None:
             return replace(latest, group_by=(Grouping.DEVICE,))
         return replace(latest, focus=Focus.YES_NO)
     condition = scope.conditions[0]
-    if len(scope.conditions) > 1 or isinstance(condition.limit, bool | tuple):
+    if len(scope.conditions) > 1:
         raise Refusal(unclear("Devices can be chosen by one limit on their latest values."))
     sheet.take_all(rf"{_CHOOSES}|{_COUNTS}")
+    if isinstance(condition.limit, bool | tuple):
+        # A limit on groups is a number: all are listed, and those that are meant can be seen.
+        reading.assumptions.append("the latest state of each device is listed, whichever it is")
+        return replace(latest, group_by=(Grouping.DEVICE,), focus=Focus.LIST)
     having = GroupLimit(condition.comparison, condition.limit)
     if counts:
         return replace(latest, fold=Fold((Grouping.DEVICE,), Measure.COUNT, having))

@@ -64,6 +64,9 @@ def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
         intent.count = True
         way = Measure.MIN if "least" in often.group() else Measure.MAX
         intent.words.append(Word(often.start(), often.end(), way, adjective=True, amount=True))
+    if _counts_states(reading, intent):
+        # "Which machine had the most faults?"
+        intent.count = True
     if groups.rank and groups.which is None and groups.upward is not None and not intent.extremes:
         way = Measure.MAX if groups.upward else Measure.MIN
         intent.words.append(Word(0, 0, way, adjective=True))
@@ -101,6 +104,17 @@ def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
     )
     arranger = Arranger(reading, intent, groups, limit, counted)
     return plans(Question(reading, scope, intent, groups, fields, implied, arranger, universal))
+
+
+def _counts_states(reading: Reading, intent: Intent) -> bool:
+    """Whether most or least is asked of readings with a text, and of nothing that is measured."""
+    return (
+        bool(intent.words)
+        and all(word.amount for word in intent.words)
+        and bool(reading.conditions)
+        and all(isinstance(found.condition.limit, tuple) for found in reading.conditions)
+        and not reading.free_fields()
+    )
 
 
 def _read_best(reading: Reading, intent: Intent, fields: list[Named]) -> None:

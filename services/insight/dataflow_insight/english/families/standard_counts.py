@@ -104,9 +104,21 @@ class Counter:
             )
         return self.arranger.arrange(plan, self.direction)
 
+    def _refuse_until_now(self) -> None:
+        """Refuses "since when has it been so": what began the run that still goes on is in no plan."""
+        if self.limits and re.search(
+            r"\b(?:since\s+when|for\s+how\s+long|how\s+long)\s+(?:has|have)\b", self.reading.text
+        ):
+            raise Refusal(
+                unclear(
+                    "Since when something has been so cannot be computed; please ask for the longest run, or for a count."
+                )
+            )
+
     def count(self, plan: Plan) -> Plan:
         """Counts readings, or values of a field."""
         intent = self.intent
+        self._refuse_until_now()
         if intent.total or intent.latest or intent.first or intent.when:
             raise Refusal(two_things())
         assumptions = plan.assumptions
@@ -132,6 +144,7 @@ class Counter:
     def some(self, plan: Plan) -> Plan:
         """Says which groups, when, or whether there are readings within limits."""
         intent, groups = self.intent, self.groups
+        self._refuse_until_now()
         if intent.extremes or intent.total:
             raise Refusal(unclear())
         if self.arranger.having is not None and groups.which is not None:
@@ -148,6 +161,7 @@ class Counter:
     def coverage(self, plan: Plan) -> Plan:
         """Says which time the data cover."""
         intent, groups = self.intent, self.groups
+        self._refuse_until_now()
         if self.measured is not None or intent.extremes or intent.total or groups.rank:
             raise Refusal(two_things())
         if groups.per or (groups.which is not None and not intent.coverage):

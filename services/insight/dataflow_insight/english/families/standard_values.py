@@ -166,6 +166,8 @@ def _end(question: Question, plan: Plan, measure: Measure, item: Field) -> Plan:
     name = "latest" if measure is Measure.LATEST else "first"
     if grouped and not per_device:
         assumptions = (*assumptions, f"the {name} value of each device")
+    if intent.now and any(condition.field == item.name for condition in plan.scope.conditions):
+        raise Refusal(unclear("It is not clear what is asked of the latest values."))
     if intent.now:
         assumptions = (*assumptions, "now means the latest reading stored")
     having = question.arranger.having

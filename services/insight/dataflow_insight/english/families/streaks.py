@@ -17,7 +17,7 @@ from dataflow_insight.plans.plan import Comparison, Focus, Grouping, GroupLimit,
 _LONG: Final = r"(?:longest|lengthiest|maximum|maximal|max|greatest|largest|biggest|record|most)"
 _UNBROKEN: Final = (
     r"(?:consecutive(?:ly)?|successive(?:ly)?|uninterrupted(?:ly)?|unbroken|contiguous|continuous(?:ly)?|continual(?:ly)?|"
-    r"non-?stop|straight|running)"
+    r"non-?stop|straight|(?:(?<=hours\s)|(?<=days\s)|(?<=minutes\s)|(?<=weeks\s)|(?<=readings\s)|(?<=values\s))running)"
 )
 _IN_A_ROW: Final = (
     r"(?:in\s+a\s+row|on\s+end|in\s+(?:direct\s+)?succession|at\s+a\s+(?:stretch|time)|in\s+one\s+(?:go|piece|stretch)|one\s+after\s+(?:the\s+other|another)|"
