@@ -32,6 +32,7 @@ from dataflow_insight.english.refusals import (
     unknown_field,
 )
 from dataflow_insight.english.refused import FUTURE, HOSTILE, NOT_YET
+from dataflow_insight.english.restated import said_once
 from dataflow_insight.english.roundabout import plainer
 from dataflow_insight.english.sheet import FIELD, MOMENT, Sheet, Word
 from dataflow_insight.english.texts import TextReader
@@ -78,7 +79,7 @@ class Reading:
         plain = without_chat(question, self.reader, self.assumptions)
         question, own = with_devices(plain, contract)
         plain = plainly(plainer(question), self.reader, self.assumptions)
-        plain = without_brackets(plain, self.reader)
+        plain = without_brackets(said_once(plain), self.reader)
         self.sheet = Sheet(self.reader.spelled(plain, self.assumptions))
         self.names = Names()
         self.named = own or _names(self.sheet.low, contract)
