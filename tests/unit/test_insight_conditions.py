@@ -10,7 +10,7 @@ from dataflow_insight.catalogue.catalogue import Catalogue, Contract, Field, Kin
 from dataflow_insight.english.planner import plan_question
 from dataflow_insight.plans.check import check_plan
 from dataflow_insight.plans.plan import Comparison, Condition, Decline, Declined, Plan
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 NOW = datetime(2024, 3, 20, 12, 0, tzinfo=UTC)
@@ -216,6 +216,7 @@ WORDS = st.text(alphabet=st.characters(codec="ascii"), max_size=3) | st.sampled_
 CATALOGUE = Catalogue((HOUSE,))
 
 
+@settings(deadline=None)
 @given(st.lists(WORDS, max_size=20).map(" ".join), st.sampled_from(["UTC", "Europe/Berlin", "Asia/Shanghai"]))
 def test_any_words_are_planned_or_declined(question: str, zone: str) -> None:
     """No order of these words raises, and every plan passes its check."""
