@@ -5,46 +5,22 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from dataflow_insight.catalogue.catalogue import Catalogue, Contract, Field, Kind
+from dataflow_insight.catalogue.catalogue import Catalogue
 from dataflow_insight.english.planner import plan_question
 from dataflow_insight.plans.plan import Declined, Plan
+
+from tests import sensor_data
+from tests.ask_catalogue import AIR, NOW, ROOM
 
 ROOT = Path(__file__).parents[2]
 CASES = Path(os.environ.get("DATAFLOW_CASES", ROOT.parent / "shared" / "cases"))
 GOLDEN = [json.loads(line) for line in (ROOT / "tests" / "data" / "ask_golden.jsonl").read_text().splitlines()]
-NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 
-AIR_FIELDS = ["pm25", "pm10", "so2", "no2", "co", "o3", "temp", "pres", "dewp", "rain", "wd", "wspm"]
-STATIONS = (
-    "Aotizhongxin Changping Dingling Dongsi Guanyuan Gucheng Huairou Nongzhanguan Shunyi Tiantan Wanliu Wanshouxigong"
-)
-AIR = Contract(
-    "air",
-    tuple(Field(name, name, Kind.TEXT if name == "wd" else Kind.NUMBER) for name in AIR_FIELDS),
-    tuple(STATIONS.split()),
-    first_time=datetime(2014, 1, 1, tzinfo=UTC),
-    last_time=datetime(2014, 1, 31, 23, tzinfo=UTC),
-    cadence=timedelta(hours=1),
-)
-ROOM = Contract(
-    "room",
-    (
-        Field("temperature", "temperature", Kind.NUMBER, "°C"),
-        Field("humidity", "humidity", Kind.NUMBER, "%"),
-        Field("light", "light", Kind.NUMBER, "lux"),
-        Field("co2", "co2", Kind.NUMBER, "ppm"),
-        Field("occupancy", "occupancy", Kind.INTEGER),
-    ),
-    ("room-a", "room-b"),
-    first_time=datetime(2015, 2, 2, 14, 19, tzinfo=UTC),
-    last_time=datetime(2015, 2, 10, 9, 33, tzinfo=UTC),
-    cadence=timedelta(minutes=1),
-)
 CATALOGUE = Catalogue((AIR, ROOM))
 
 Row = dict[str, Any]
@@ -62,7 +38,8 @@ def air_rows() -> Iterator[Row]:
     with (CASES / "sensors" / "beijing-multisite" / "readings_2014-01.csv").open(newline="") as file:
         for row in csv.DictReader(file):
             values = {
-                name: row[name] if name == "wd" else float(row[name]) if row[name] else None for name in AIR_FIELDS
+                name: row[name] if name == "wd" else float(row[name]) if row[name] else None
+                for name in sensor_data.AIR_FIELDS
             }
             yield {"device": row["device_id"], "time": row["ts"]} | values | {"wd": row["wd"] or None}
 
