@@ -74,21 +74,6 @@ class Query:
         """Returns the first column of a role; `None` where there is none."""
         return self.roles.index(role) if role in self.roles else None
 
-    @property
-    def value_column(self) -> int:
-        """Which column holds what was asked for."""
-        return self.roles.index(Role.VALUE)
-
-    @property
-    def device_column(self) -> int | None:
-        """Which holds the device; `None` for none."""
-        return self.column(Role.DEVICE)
-
-    @property
-    def time_column(self) -> int | None:
-        """Which holds the event time; `None` for none."""
-        return self.column(Role.TIME)
-
 
 def quoted(name: str) -> str:
     """Returns an SQL identifier."""
