@@ -100,3 +100,8 @@ print(sorted(name for name in sys.modules if name.startswith(("google.genai", "h
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_a_quarter_of_an_answer_s_time_is_kept_for_the_local_engine() -> None:
+    """Also where the time is not the usual one."""
+    assert InsightSettings(answer_seconds=20.0).ask_limits.reserved_seconds == 5.0

@@ -67,6 +67,7 @@ class InsightSettings(GeminiSettings):
             queries=self.answer_queries,
             steps=2 * self.answer_queries,
             answer_seconds=self.answer_seconds,
+            reserved_seconds=self.answer_seconds / 4,
             asks_per_caller=self.asks_per_caller,
         )
 
