@@ -1,8 +1,11 @@
 """From the model's streamed words to drafts: whole sentences, cell references turned into values and claims."""
 
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final
+
+from dataflow_mesh.logs import fields
 
 from dataflow_insight.answers.draft import Claim, Draft
 from dataflow_insight.answers.writing import Told
@@ -11,6 +14,8 @@ from dataflow_insight.engines.gemini.own_words import OwnWords
 from dataflow_insight.engines.gemini.plain import plain
 from dataflow_insight.engines.gemini.redaction import Redactor
 from dataflow_insight.queries.query import Role
+
+_log = logging.getLogger(__name__)
 
 _REFERENCE: Final = re.compile(r"\{\{\s*(\d{1,4})\s*:\s*(\d{1,6})\s*:\s*(\d{1,4})\s*\}\}")
 _BRACES: Final = re.compile(r"\{\{|\}\}")
@@ -28,12 +33,10 @@ class Writer:
 
     Attributes:
         references: Cells that were put in.
-        dropped: Sentences that refer to a cell that is not there, or hold a number or name of the model's own.
     """
 
     def __init__(self, asked: Asked, results: Mapping[int, Computed], redactor: Redactor) -> None:
         self.references = 0
-        self.dropped = 0
         self._asked = asked
         self._results = results
         self._redactor = redactor
@@ -61,7 +64,8 @@ class Writer:
             words = self._redactor.inward(plain(sentence))
             draft = self._draft(words if self._begun else words.lstrip())
             if draft is None:
-                self.dropped += 1
+                # It refers to a cell that is not there, or holds a number or name of the model's own.
+                _log.info("a sentence of the model was dropped", extra=fields("sentence_dropped"))
             else:
                 self.references += len(draft.claims)
                 self._begun = self._begun or bool(draft.text)
