@@ -36,6 +36,21 @@ def test_the_catalogue_is_described_without_a_reading() -> None:
     assert (entry["device_count"], entry["device_ids"]) == (2, ["room-b", "room-a"])
 
 
+STATE = Field("state", "state", Kind.TEXT, values=("running", "idle"), values_complete=True)
+WIND = Field("wd", "wd", Kind.TEXT, values=tuple(f"way {number}" for number in range(50)))
+
+
+def test_texts_that_the_contract_allows_are_listed_and_those_of_readings_only_with_a_sample() -> None:
+    """Which texts a field has is known from the contract, or from readings, which the policy may keep back."""
+    question = asked(catalogue=Catalogue((Contract("mill", (STATE, WIND)),)))
+    state, wind = shown(question)["contracts"][0]["fields"]
+    _, sampled = shown(question, Policy(sample_rows=1))["contracts"][0]["fields"]
+
+    assert state["values"] == ["running", "idle"]
+    assert not {"values", "some_values"} & wind.keys()
+    assert sampled["some_values"] == [f"way {number}" for number in range(20)]
+
+
 def test_a_device_of_the_question_is_named_first_whatever_the_bound() -> None:
     """Two thousand devices do not hide the one that is asked about."""
     contract = Contract("fleet", (ROW,), tuple(f"truck-{number:04}" for number in range(2000)))

@@ -16,6 +16,7 @@ from dataflow_insight.queries.table import iso
 
 _MOST_FIELDS: Final = 100
 _MOST_NAMED: Final = 100
+_MOST_VALUES: Final = 20
 _DESCRIPTION: Final = 300
 _TURN_TEXT: Final = 600
 
@@ -129,6 +130,10 @@ def _field(field: Field, redactor: Redactor) -> dict[str, Any]:
         entry["unit"] = field.unit[:_DESCRIPTION]
     if field.description:
         entry["description"] = redactor.outward(field.description[:_DESCRIPTION])
+    # What the contract allows is no reading; what the survey saw is.
+    if field.values and (field.values_complete or redactor.policy.sample_rows):
+        name = "values" if field.values_complete else "some_values"
+        entry[name] = [redactor.outward(value[:_DESCRIPTION]) for value in field.values[:_MOST_VALUES]]
     return entry
 
 
