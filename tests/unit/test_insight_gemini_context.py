@@ -180,6 +180,15 @@ def test_a_turn_whose_plan_read_what_is_withheld_does_not_leave() -> None:
     assert [entry["question"] for entry in json.loads(told)] == ["How much rain fell?"]
 
 
+def test_where_values_are_kept_back_earlier_answers_are_too() -> None:
+    """They hold the values of their results."""
+    question = asked(turns=(Turn("How warm was it?", "It was 21.5 °C.", (Plan("room", Measure.AVG, "temperature"),)),))
+    told = turns_json(question.turns, Redactor(Policy(values=False), question.catalogue), Limits())
+
+    assert "21.5" not in told
+    assert [entry["question"] for entry in json.loads(told)] == ["How warm was it?"]
+
+
 @pytest.mark.parametrize(
     "plan",
     [

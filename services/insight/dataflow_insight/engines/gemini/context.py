@@ -59,15 +59,7 @@ def catalogue_json(asked: Asked, redactor: Redactor, limits: Limits, sample: Sam
 
 def turns_json(turns: Sequence[Turn], redactor: Redactor, limits: Limits) -> str:
     """Returns the newest earlier questions of the conversation as one line of JSON; empty where there are none."""
-    entries = [
-        {
-            "question": redactor.outward(turn.question[:_TURN_TEXT]),
-            "answer": redactor.outward(turn.answer[:_TURN_TEXT]),
-            "plans": [_plan(plan, redactor) for plan in turn.plans],
-        }
-        for turn in turns[-limits.turns :]
-        if _may_be_seen(turn, redactor)
-    ]
+    entries = [_turn(turn, redactor) for turn in turns[-limits.turns :] if _may_be_seen(turn, redactor)]
     while entries and len(quoted_json(entries)) > limits.context_characters // 4:
         entries.pop(0)
     return quoted_json(entries) if entries else ""
@@ -77,6 +69,13 @@ def quoted_json(value: object) -> str:
     """Returns JSON in one line in which nothing from data can end a block, hide or turn the direction of reading."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return "".join(letter if letter.isprintable() and letter not in "<>" else _escaped(letter) for letter in text)
+
+
+def _turn(turn: Turn, redactor: Redactor) -> dict[str, Any]:
+    entry: dict[str, Any] = {"question": redactor.outward(turn.question[:_TURN_TEXT])}
+    if redactor.policy.values:
+        entry["answer"] = redactor.outward(turn.answer[:_TURN_TEXT])
+    return {**entry, "plans": [_plan(plan, redactor) for plan in turn.plans]}
 
 
 def _may_be_seen(turn: Turn, redactor: Redactor) -> bool:
