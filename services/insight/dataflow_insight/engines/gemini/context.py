@@ -124,7 +124,7 @@ def _contract(
 
 
 def _field(field: Field, redactor: Redactor) -> dict[str, Any]:
-    entry = {"name": field.name, "kind": field.kind.value}
+    entry: dict[str, Any] = {"name": field.name, "kind": field.kind.value}
     if field.unit:
         entry["unit"] = field.unit[:_DESCRIPTION]
     if field.description:
