@@ -6,7 +6,7 @@ FAMILY_WORDS: Final = (
     r"increas\w*|decreas\w*|ris(?:e|es|en|ing)|rose|drops?|dropp(?:ed|ing)|falls?|fell|fallen|falling|climb\w*|gr(?:ow|ows|ew|own|owth|owing)|jump\w*|"
     r"chang(?:e|es|ed|ing)|swings?|fluctuat\w*|declin(?:e|es|ed|ing)|shrank|shrink|warm(?:ed|ing)|cool(?:ed|ing)|differ\w*|deltas?|spikes?|variations?|"
     r"percentages?|shares?|fractions?|proportions?|ratios?|rates?|correlat\w*|divided|minus|"
-    r"sharp(?:est)?|steep(?:est)?|quick(?:est)?|fast(?:est)?|sudden(?:ly)?|lengthiest|longest|unbroken|uninterrupted(?:ly)?|continuous(?:ly)?|continual(?:ly)?|contiguous|"
+    r"sharp(?:est|ly)?|steep(?:est|ly)?|rapidly|abruptly|dramatically|quick(?:est)?|fast(?:est)?|sudden(?:ly)?|lengthiest|longest|unbroken|uninterrupted(?:ly)?|continuous(?:ly)?|continual(?:ly)?|contiguous|"
     r"consecutive(?:ly)?|successive(?:ly)?|neighbou?r\w*|adjacent|subsequent|following|nonstop|straight|succession|interruptions?|interrupted|"
     r"outages?|silen(?:ce|ces|t)|quiet|offline|drop-?outs?|black-?outs?|down-?times?|pauses?|breaks?|holes?|signals?|"
     r"stretch(?:es)?|streaks?|spells?|runs?|running|episodes?|phases?|sequences?|series|intervals?|durations?|bouts?|windows?|"

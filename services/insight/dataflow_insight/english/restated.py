@@ -24,6 +24,30 @@ _DAYS: Final = re.compile(
     rf"(?:\s+(?:of\s+)?(?P<inside>{_MONTH})\.?(?:\s+(?P<inside_year>\d{{4}}))?)?\s*\)(?:\s+(?:of|in)\s+(?P<outside>{_MONTH})\b\.?(?:\s+(?P<outside_year>\d{{4}}))?)?",
     re.IGNORECASE,
 )
+_CLOCK: Final = r"(?:\d{1,2}:\d{2}|midnight|noon|midday|\d{1,2}\s?[ap]\.?m\.?)"
+_NOUN: Final = r"(?:readings?|values?|measurements?)"
+_CLOCKS: Final = re.compile(
+    rf"(?:\b(?P<lead>from|between)\s+)?(?:the\s+)?(?:(?P<a>{_CLOCK})\s+{_NOUN}|{_NOUN}\s+(?:at|of|from)\s+(?P<a2>{_CLOCK}))\s*(?P<to>to|and|until|till|-)\s*(?:the\s+)?(?:one\s+at\s+|{_NOUN}\s+(?:at|of|from)\s+)?(?P<b>{_CLOCK})(?:\s+{_NOUN}\b)?",
+    re.IGNORECASE,
+)
+"""Pattern of "the 06:00 reading to the 14:00 reading"."""
+
+_HIGH_LESS_LOW: Final = re.compile(
+    r"\(?\s*\b(?:max(?:imum)?|highest|peak)\s*(?:minus|less|-)\s*(?:the\s+)?(?:min(?:imum)?|lowest)\b\s*\)?",
+    re.IGNORECASE,
+)
+_SWUNG: Final = re.compile(
+    r"\b(?:by\s+)?how\s+(?:much|many\s+degrees|far|wide(?:ly)?)\s+(?:did|does|has)\s+(?P<what>.+?)\s+(?:swing|vary|fluctuate|change|spread|range|differ|varied|swung)\b",
+    re.IGNORECASE,
+)
+_LOST: Final = re.compile(
+    rf"\b(?:lost|loses?|dropped|missed|misses)\s+(?P<most>the\s+(?:most|fewest|least))\s+(?P<what>(?:\S+\s+){{0,2}}?)(?P<noun>{_NOUN}|data)\b",
+    re.IGNORECASE,
+)
+_LOSE: Final = re.compile(
+    rf"\bhow\s+many\s+(?P<what>(?:\S+\s+){{0,2}}?)(?P<noun>{_NOUN})\s+(?:did|has|have|does)\s+(?P<who>[^?]{{1,40}}?)\s+(?:lose|lost|miss|missed|fail\s+to\s+(?:deliver|send|report)|not\s+(?:deliver|send|report))\b",
+    re.IGNORECASE,
+)
 _VERSUS: Final = r"(?:vs\.?|versus|and|or|to|with|minus|than|against)\s+(?:on\s+)?(?:an?\s+|the\s+)?"
 _WEEKDAY: Final = re.compile(
     rf"\bweekday(?=\s+(?:vs\.?|versus|and|or|minus|against)\s+(?:the\s+|on\s+)?weekend)|(?:(?<=weekend\s)|(?<=weekends\s))(?:{_VERSUS})weekday\b",
@@ -40,7 +64,16 @@ def said_once(question: str) -> str:
     "weekend vs weekday …: weekday minus weekend" ends with "second minus first"; "the first week (1-7) of January" is
     "1-7 January" where the days are those of that week.
     """
+    if _HIGH_LESS_LOW.search(question) is not None and _SWUNG.search(question) is not None:
+        question = _SWUNG.sub(r"what was the range of \g<what>", _HIGH_LESS_LOW.sub(" ", question))
+    question = _LOST.sub(r"has \g<most> missing \g<what>\g<noun>", question)
+    question = _LOSE.sub(r"how many \g<what>\g<noun> are missing at \g<who>", question)
+    question = _CLOCKS.sub(_from_to, question)
     return _WEEKDAY.sub(r"\g<0>s", _with_days(_with_order(question)))
+
+
+def _from_to(found: re.Match[str]) -> str:
+    return f"from {found['a'] or found['a2']} to {found['b']}"
 
 
 def _with_order(question: str) -> str:
@@ -48,7 +81,7 @@ def _with_order(question: str) -> str:
     if tail is None:
         return question
     head = question[: tail.start()]
-    if _TWO.search(head) is None or _OF_READINGS.search(head):
+    if _TWO.search(head) is None or _OF_READINGS.search(question):
         return question
     a, b = (_stem(tail[name]) for name in ("a", "b"))
     places = [_place(head, word) for word in (a, b)]

@@ -18,6 +18,7 @@ from dataflow_insight.plans.plan import Focus, Grouping, Measure, Plan, Scope, T
 
 _LIMIT: Final = r"\s+(?:(?:up|down|back)\s+)?(?:above|below|over|under|beyond|to|through|past)\s+(?:minus\s+)?-?(?:\d|zero|freezing)"
 _LAST_LESS_FIRST: Final = r"\blast\s+(?:[^\s,.?]+\s+){0,3}?(?:minus|less)\s+(?:the\s+)?first\b|\bend(?:ing)?\s+minus\s+(?:the\s+)?(?:start|beginning)\b"
+_FIRST_TO_LAST: Final = r"\b(?:from|between)\s+(?:the\s+|its\s+)?(?:first|beginning|start|earliest|oldest)(?:\s+(?:reading|value|measurement|one))?\s+(?:to|and)\s+(?:the\s+|its\s+)?(?:last|end|latest|newest|final)\b(?:\s+(?:reading|value|measurement|one))?(?:\s+(?:of|in)\s+the\s+(?:data|period|month|data\s?set|records?))?|\bfrom\s+(?:start|beginning)\s+to\s+(?:end|finish)\b"
 _NOT_OURS: Final = (
     rf"\b(?:{CHANGE_VERB})\b{_LIMIT}|\btrends?\b|"
     r"\b(?:over|throughout|during|through|in)\s+the\s+(?:course\s+of\s+the\s+)?day\b"
@@ -45,7 +46,7 @@ def plan(reading: Reading) -> Plan | None:
     large = sheet.find(rf"\b{LARGE}\s+(?:[^\s.,?!]+[\s-]+){{0,4}}?(?:{CHANGE_NOUN})\b")
     when = re.search(r"\bwhen\b|\b(?:which|what)\s+(?:hour|time|moment)\b", sheet.low)
     most = sheet.find(
-        rf"\b(?:{CHANGE_VERB})\b.*\b(?:most|fastest|quickest|strongest|hardest)\b|\bat\s+(?:the\s+)?most\b"
+        rf"\b(?:{CHANGE_VERB})\b.*\b(?:most(?:\s+(?:sharply|steeply|strongly|rapidly|dramatically|suddenly|quickly))?|fastest|quickest|strongest|hardest)\b|\bat\s+(?:the\s+)?most\b"
     )
     if often:
         return counted(reading, unit) if sheet.find(BY_AMOUNT) else None
@@ -65,7 +66,9 @@ def _period(reading: Reading) -> Plan | None:
     timed = bool(reading.moments) or re.search(
         r"\b(?:over|during|in|throughout)\s+the\s+(?:whole\s+|entire\s+)?(?:month|period|week|year)\b", text
     )
-    how = bool(timed) and re.match(r"(?:and\s+|so\s+)?how\s+(?:did|has|have)\b", text) is not None
+    how = (bool(timed) or sheet.find(_FIRST_TO_LAST) is not None) and re.match(
+        r"(?:and\s+|so\s+)?how\s+(?:did|has|have)\b", text
+    ) is not None
     asks = (
         yes_no
         or how
@@ -89,9 +92,7 @@ def _period(reading: Reading) -> Plan | None:
     least = sheet.find(r"\bleast\b")
     if least:
         return None
-    sheet.take_all(
-        r"\b(?:from|between)\s+(?:the\s+)?(?:first|beginning|start|earliest|oldest)(?:\s+(?:reading|value|measurement|one))?\s+(?:to|and)\s+(?:the\s+)?(?:last|end|latest|newest|final)\b(?:\s+(?:reading|value|measurement|one))?(?:\s+of\s+the\s+(?:data|period|month))?|\bfrom\s+(?:start|beginning)\s+to\s+(?:end|finish)\b"
-    )
+    sheet.take_all(_FIRST_TO_LAST)
     sheet.take_all(
         rf"\b(?:by\s+)?how\s+(?:much|far|strongly)\b|\bhow\s+(?=did|has)|\b(?:net|total|overall)\s+(?={CHANGE_NOUN})|\bwhether\b"
     )

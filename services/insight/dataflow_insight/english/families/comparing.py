@@ -56,7 +56,7 @@ _WHICH: Final = rf"^[\s,.:;!?-]*(?:(?:at|in|on|during)\s+)?which\s+(?:one\s+)?(?
 _REMARKS: Final = r"[.,;?]?\s*\b(?:answer|reply|respond)\s+with\s+(?:the\s+|an?\s+)?(?:date|day|name|station|device|week|month)\b|[,:(]?\s*\(?\b(?:in\s+(?:this|that|the\s+given)\s+order|[a-z]+\s+first|in\s+the\s+order\s+given|respectively|in\s+each\s+case)\b\)?"
 _TRUE: Final = r"\bin\s+terms\s+of\b|\b(?:is\s+it\s+true\s+that|true|whether)\b"
 _YES_NO: Final = r"^[\s,.:;!?-]*(?:and\s+|so\s+|on\s+average,?\s+|(?:as\s+)?(?:compared|relative|in\s+comparison|in\s+contrast)\s+(?:to|with)[^,]{1,60},\s*|[^:?]{1,40}:\s*)?(?:did|was|were|is|are|has|have|does|do)\b|\bwhether\b"
-_MEAN: Final = r"\b(?:average|mean|avg|median|maximum|minimum|highest|lowest|max|min|total)\b"
+_MEAN: Final = r"\b(?:averages?|means?|avg|median|maximum|minimum|highest|lowest|max|min|total)\b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +288,9 @@ def _deleted(
     patterns += [_HOW_MUCH] if says["how_much"] else []
     patterns += [_WHICH] if says["which"] and comparative is not None else []
     if says["change"] and comparative is None:
+        patterns.append(
+            r"[,;]?\s*\(?\s*\b(?:using|as|by|of|in\s+terms\s+of|comparing)?\s*(?:the\s+)?\bdaily\s+(?:means|averages)\b\s*\)?|\bdaily\b(?=\s+(?:means?|averages?|maxim\w+|minim\w+)\b)"
+        )
         patterns.append(rf"(?:\b(?:by\s+)?how\s+much\b)|\b(?:{CHANGE_NOUN}|{CHANGE_VERB})\b")
     kept = [*pieces_of(text, Kind.LIMIT), *sides.first]
     spans = [found.span() for pattern in patterns for found in re.finditer(pattern, text)]

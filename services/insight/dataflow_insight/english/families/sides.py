@@ -193,17 +193,25 @@ def _completed(first: str, second: str) -> tuple[str, str]:
         it := re.match(r"(?P<lead>(?:(?:when(?:ever)?|while|if)\s+)?)(?:it|they)\s+(?=\S)", second, re.IGNORECASE)
     ):
         return first, f"{it['lead']}{subject['who']} {second[it.end() :]}"
-    after = re.search(rf"\d{{1,2}}(?:st|nd|rd|th)?(?P<month>\s+(?:of\s+)?(?:{_MONTH})\b.*)$", second, re.IGNORECASE)
-    if after is not None and re.search(r"(?:^|\s)\d{1,2}(?:st|nd|rd|th)?$", first):
-        return first + after["month"], second
+    return _dated(first, second), _dated(second, first)
+
+
+def _dated(text: str, other: str) -> str:
+    """Returns a lone day of the month with the month of the other side: "15" beside "16 January 2014"."""
+    day = re.search(r"(?:^|\s)(?P<day>\d{1,2}(?:st|nd|rd|th)?)$", text)
+    if day is None:
+        return text
+    after = re.search(rf"\d{{1,2}}(?:st|nd|rd|th)?(?P<month>\s+(?:of\s+)?(?:{_MONTH})\b.*)$", other, re.IGNORECASE)
+    if after is not None:
+        return text + after["month"]
     before = re.search(
         rf"(?P<month>\b(?:{_MONTH})\s+)(?:the\s+)?\d{{1,2}}(?:st|nd|rd|th)?(?P<year>,?\s+\d{{4}})?$",
-        first,
+        other,
         re.IGNORECASE,
     )
-    if before is not None and re.fullmatch(r"(?:the\s+)?\d{1,2}(?:st|nd|rd|th)?", second):
-        return first, before["month"] + second + (before["year"] or "")
-    return first, second
+    if before is None or re.fullmatch(r"(?:the\s+)?\d{1,2}(?:st|nd|rd|th)?", text) is None:
+        return text
+    return before["month"] + text + (before["year"] or "")
 
 
 def _led(written: str, place: Piece, piece: Piece) -> str:

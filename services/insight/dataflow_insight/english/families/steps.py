@@ -66,6 +66,9 @@ def step(reading: Reading, unit: str, *, guessed: bool) -> Plan:
         sheet.take_all(between_times(name))
     average = bool(sheet.take_all(_AVERAGE))
     sheet.take_all(
+        r"\b(?:the\s+)?most\s+(?:sharply|steeply|strongly|rapidly|dramatically|suddenly|quickly|heavily|abruptly)\b|\bthe\s+most\b"
+    )
+    sheet.take_all(
         rf"\b(?:{'|'.join(HOURLY)})\b|\b{LARGE}\b|\bat\s+(?:the\s+)?most\b|\b(?:by|up|down)\s+(?=at\s+most|how)\b"
     )
     sheet.take_all(
