@@ -7,8 +7,9 @@ from dataflow_insight.answers.draft import Draft
 from dataflow_insight.answers.gate import Gate, passed
 from dataflow_insight.answers.phrase import phrase
 from dataflow_insight.answers.shown import shown_length, shown_name, shown_value
+from dataflow_insight.catalogue.catalogue import Contract, Field, Kind
 from dataflow_insight.engines.engine import Computed
-from dataflow_insight.plans.plan import Focus, Grouping, Measure, Plan, Scope
+from dataflow_insight.plans.plan import Focus, Grouping, Measure, Plan, Scope, TimeRange
 from dataflow_insight.queries.query import Role
 
 from tests.unit.answer_cases import AIR, at, evidence, result
@@ -195,3 +196,34 @@ def test_days_are_those_of_the_asker() -> None:
     made = Plan("air", Measure.AVG, "pm25", group_by=(Grouping.DAY,), rank=1, time_zone="Asia/Shanghai")
     found = result(made, (Role.BUCKET, Role.VALUE, Role.SUPPORT), [(at("2014-01-15T16:00:00"), 5.5, 3)], contract=AIR)
     assert told(found) == "2014-01-16 has the highest average pm25: 5.5 µg/m³. Times are those of Asia/Shanghai."
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        ("2026-11-21T18:35:48Z", "in the 5 minutes before 2026-11-21T18:40:48Z"),
+        ("2026-11-21T17:40:48Z", "in the 1 hour before 2026-11-21T18:40:48Z"),
+        ("2026-11-20T18:40:48Z", "in the 24 hours before 2026-11-21T18:40:48Z"),
+        ("2026-11-14T18:40:48Z", "in the 7 days before 2026-11-21T18:40:48Z"),
+    ],
+)
+def test_a_time_back_from_a_moment_is_told_by_its_length(start: str, words: str) -> None:
+    """The gate takes the length of the plan's time, and no other one."""
+    plan = Plan("air", Measure.AVG, "pm25", scope=Scope(times=(TimeRange(at(start), at("2026-11-21T18:40:48Z")),)))
+    computed = result(plan, (Role.VALUE, Role.SUPPORT), [(98.5, 24)])
+    text = told(computed)
+    assert text == f"98.5 \N{MICRO SIGN}g/m³ is the average pm25 {words}."
+    assert passed(Draft(text), evidence(computed)).removed == ()
+    for wrong in (text.replace("the 5 ", "the 6 ").replace("the 1 ", "the 2 "), text.replace("before", "after")):
+        if wrong != text:
+            assert passed(Draft(wrong), evidence(computed)).removed
+    longer = text.replace("24 hours", "25 hours").replace("7 days", "7 hours")
+    assert longer == text or passed(Draft(longer), evidence(computed)).removed
+
+
+def test_degrees_of_an_angle_are_its_unit() -> None:
+    """They are no temperature."""
+    contract = Contract("fleet", (Field("/position/lat", "position.lat", Kind.NUMBER, "°"),), ("Tiantan",))
+    plan = Plan("fleet", Measure.MAX, "/position/lat")
+    computed = result(plan, (Role.VALUE, Role.SUPPORT), [(52.51234, 24)], contract=contract)
+    assert passed(Draft(told(computed)), evidence(computed)).removed == ()

@@ -16,6 +16,8 @@ _WORKDAYS: Final = (1, 2, 3, 4, 5)
 _MOST_RANGES: Final = 2
 _MOST_WORDS: Final = 60
 _DAY: Final = timedelta(days=1)
+_DAY_MINUTES: Final = 24 * 60
+_MOST_HOURS: Final = 48
 
 
 def about(told: Told, *, where: bool = True, limits: bool = True) -> str:
@@ -149,7 +151,21 @@ def _range_words(item: TimeRange, zone: ZoneInfo) -> str:
         return f"from {first:%Y-%m-%d} to {until:%Y-%m-%d}"
     if end - start <= timedelta(minutes=1):
         return f"at {shown_time(start, zone)}"
+    length = _length_back(start, end)
+    if length:
+        return f"in the {length} before {shown_time(end, zone)}"
     return f"from {shown_time(start, zone)} to before {shown_time(end, zone)}"
+
+
+def _length_back(start: datetime, end: datetime) -> str:
+    """Returns "5 minutes" for a time that was counted back from a moment; nothing for one that begins on the minute."""
+    minutes, rest = divmod(int((end - start).total_seconds()), 60)
+    if rest or not start.second:
+        return ""
+    if minutes % _DAY_MINUTES == 0 and minutes > _MOST_HOURS * 60:
+        return f"{minutes // _DAY_MINUTES} days"
+    count, name = (minutes, "minute") if minutes % 60 else (minutes // 60, "hour")
+    return f"{count} {name}{'' if count == 1 else 's'}"
 
 
 def _short(moment: datetime, zone: ZoneInfo) -> str:

@@ -31,6 +31,8 @@ _OPERATORS: Final[dict[str, Callable[[float, float], bool]]] = {
     "=": lambda value, limit: value == limit,
     "<>": lambda value, limit: value != limit,
 }
+_IN_THE: Final = re.compile(r"\bin\s+the\s+$")
+_BEFORE: Final = re.compile(r"\s+before\s")
 _OPPOSITES: Final = {"<=": ">", ">=": "<"}
 
 
@@ -44,6 +46,7 @@ class Figures:
     Attributes:
         bound: Numbers that stand on a cell.
         says_nothing_found: One says that a limit was never passed, and so it is.
+        lengths: Results, and which of their scopes, whose time is told by its length and its end.
     """
 
     def __init__(self, reach: Reach, evidence: Evidence) -> None:
@@ -51,6 +54,7 @@ class Figures:
         self._evidence = evidence
         self.bound: list[tuple[Figure, Bound]] = []
         self.says_nothing_found = False
+        self.lengths: set[tuple[int, int]] = set()
 
     def stands(self, figure: Figure) -> bool:
         """Returns whether a number stands on anything, and notes the cell if it is one."""
@@ -60,6 +64,8 @@ class Figures:
         if number.ordinal:
             return self._is_ordinal(figure)
         if figure.operator and self._is_limit(figure):
+            return True
+        if figure.seconds is not None and self._is_length(figure):
             return True
         strict = figure.operator in {">", "<", "<>"}
         bound = None if strict else self._cell(figure)
@@ -175,6 +181,24 @@ class Figures:
                 ):
                     return True
         return False
+
+    def _is_length(self, figure: Figure) -> bool:
+        """Returns whether a number is how long a plan's time is ("in the 5 minutes before 18:40"), and notes whose."""
+        text = self._reach.found.text
+        if not (_IN_THE.search(text[: figure.start]) and _BEFORE.match(text[figure.end :])):
+            return False
+        seconds = figure.seconds[0] if figure.seconds is not None else None
+        found = {
+            (facts.index, number)
+            for facts in self._reach.facts
+            for number, scope in enumerate(facts.scopes(Role.DIFFERENCE))
+            if len(scope.times) == 1
+            and (span := scope.times[0]).start is not None
+            and span.end is not None
+            and (span.end - span.start).total_seconds() == seconds
+        }
+        self.lengths |= found
+        return bool(found)
 
     def _is_true_of_values(self, figure: Figure) -> bool:
         """Returns whether the question gave this limit and all values that the sentence is about are on this side of it."""

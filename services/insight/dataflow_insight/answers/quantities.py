@@ -170,7 +170,7 @@ def _counts(figure: Figure, facts: Facts, role: Role, text: str, question: str) 
 def _same(said: str, own: str) -> bool:
     if not own:
         return False
-    if said.strip().lower() in {"\u00b0", "degree", "degrees"}:
+    if said.strip().lower() in {"\u00b0", "degree", "degrees"} and own.strip() not in {"\u00b0", "deg", "degrees"}:
         return own.strip()[-1:].upper() in {"C", "F", "K"}
     if said == own:
         return True

@@ -71,6 +71,8 @@ class Support:
                 raise Unsupported(f"the number {self._reach.found.text[figure.start : figure.end]!r}")
         self.says_nothing_found = self.says_nothing_found or figures.says_nothing_found
         found += [(figure.start, bound) for figure, bound in figures.bound]
+        for key in figures.lengths & self._ended.keys():
+            self._ended[key].add("start")
         self._check_open_ranges()
         self._check_fields()
         return tuple(bound for _, bound in sorted(found, key=lambda item: item[0]))
