@@ -21,7 +21,7 @@ _QUANTITY: Final = r"(?P<what>[a-z][\w.]*(?:\s+(?!limit|threshold|mark|average|m
 
 _PLAIN: Final[tuple[tuple[str, str], ...]] = (
     # One of all of them.
-    (rf"^\W*(?:out\s+)?of\s+all\s+(?:of\s+)?(?:the\s+)?(?:\d+\s+)?(?P<noun>(?:day|hour|week|{DEVICE_NOUN}))\s*,?\s+(?:which|what)\s+one\b", r"which \g<noun>"),
+    (rf"^\W*(?:out\s+)?of\s+all\s+(?:of\s+)?(?:the\s+)?(?:\d+\s+)?(?P<noun>(?:day|hour|week|station|sensor|device|site|location|place|room|node|monitor|machine))s?\s*,?\s+(?:which|what)\s+one\b", r"which \g<noun>"),
     (rf"\b(?:across|over|among|amongst)\s+every\s+(?:single\s+)?{DEVICE_NOUN}\b", "over all stations"),
     (rf"\b(?:taking|taken|considering|looking\s+at|counting|combining|if\s+you\s+take)\s+all\s+(?:of\s+)?(?:the\s+)?{DEVICE_NOUN}(?:\s+(?:together|combined|into\s+account))?\b", "over all stations"),
     # Where and when it was.
@@ -32,7 +32,7 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
     (r"(?P<what>\b(?:was|is|were|occurred|happened|measured|reported|recorded|observed|reached|seen)\s+)(?:at\s+)?(?:what\s+time|when)\s*\?*$", r"\g<what>at what time?"),
     (r"\b(?:on|at|for|,)?\s*\b(?:that|this)\s+(?:very\s+)?day\s*[,:(]\s*(?=(?:the\s+)?\d|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)", " on "),
     # The highest.
-    (r"\bthe\s+(?:most|more)\s+(?P<super>high|low|large|big|small|great|warm|hot|cold|strong|elevated)\b", ""),
+    (r"\b(?P<the>the|its|their)\s+most\s+(?P<super>high|low|large|big|small|great|warm|hot|cold|strong|elevated)\b", ""),
     (r"\b(?P<ask>how\s+(?:high|bad|strong|warm|hot)\b[^?]*?\b(?:get|gotten|go|rise|climb|become))\s+at\s+(?:its|their|the)\s+(?:worst|highest|peak|most|maximum)\b", r"\g<ask>"),
     (r"\b(?P<ask>how\s+(?:low|cold)\b[^?]*?\b(?:get|gotten|go|drop|fall|become))\s+at\s+(?:its|their|the)\s+(?:lowest|coldest|least|minimum)\b", r"\g<ask>"),
     (r"\s+(?:that\s+|which\s+)?any(?:one|body)\s+(?:has\s+)?(?:ever\s+)?(?:saw|seen|measured|reported|recorded|got|had)\b", " "),
@@ -40,7 +40,7 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
     (rf"(?P<lead>\b{_LARGEST}\b[^?]*?)\s+(?:(?:on|in)\s+record|ever\s+(?:on\s+record|recorded))\b", r"\g<lead>"),
     (rf"^\W*which\s+(?P<be>is|was)\s+the\s+(?=(?:median|mean|average|avg|standard|total|sum|number|count|\d+(?:st|nd|rd|th)\s+percentile|(?:{_LARGEST})\s+(?:value|reading|{_CHANGE}))\b)", r"what \g<be> the "),
     # One for each.
-    (rf"\b(?:all\s+(?:of\s+)?(?:the\s+)?|every\s+|each\s+)(?P<noun>{DEVICE_NOUN})\s*,?\s+(?:together\s+|along\s+)?with\s+(?:its|their)\s+(?P<what>{_MEASURE}\b[^?.;]*)", r"the \g<what> of each \g<noun>"),
+    (rf"\b(?:all\s+(?:of\s+)?(?:the\s+)?|every\s+|each\s+)(?P<noun>{DEVICE_NOUN})\s*,?\s+(?:together\s+|along\s+)?with\s+(?:its|their)\s+(?P<what>{_MEASURE}\b(?:[^?.;]|\.(?=\d))*)", r"the \g<what> of each \g<noun>"),
     (rf"^(?P<lead>\W*(?:(?:please|show|give|list)\s+(?:me\s+)?)*)(?:the\s+)?per[-\s](?P<noun>{DEVICE_NOUN}|day|hour|week)\s+(?P<what>{_MEASURE})s?\s+(?:values?\s+)?(?:of|for)\s+(?P<rest>(?:[^?;.]|\.(?=\d))+)", r"\g<lead>\g<what> \g<rest> per \g<noun>"),
     (r"\b(?:please\s+)?tabulate\b", "list"),
     (r"^(?P<lead>\W*(?:please\s+|can\s+you\s+|could\s+you\s+)*)break\s+down\s+", r"\g<lead>list "),
@@ -71,5 +71,5 @@ def plainer(question: str) -> str:
 def _filled(found: re.Match[str], plain: str) -> str:
     given = found.groupdict()
     if "super" in given:
-        return f"the {_SUPERLATIVES[given['super'].lower()]}"
+        return f"{given['the']} {_SUPERLATIVES[given['super'].lower()]}"
     return re.sub(r"\\g<(\w+)>", lambda group: given[group[1]] or "", plain)

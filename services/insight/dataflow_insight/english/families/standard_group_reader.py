@@ -173,9 +173,10 @@ class GroupReader:
         if re.search(_COVERED_DAYS, self._sheet.low):
             return
         # "Which station Tiantan sent" is no choice.
-        named = rf"(?!\s+[\"']?{DEVICE})" if len(self._reading.devices) == 1 else ""
+        if len(self._reading.devices) == 1:
+            self._sheet.take(rf"\bwhich\s+(?:the\s+)?{DEVICE_NOUN}\s+(?=[\"']?{DEVICE})")
         asked = self._sheet.find(
-            rf"\b(?:(?:at|in|from|on|during|for|with|under|of)\s+)?(?:which|what|whose)[\s\uf8ff]+(?:(?:are|were)\s+(?=the\b))?(?:one\s+)?(?:of\s+)?(?:(?:the|these|all|two|three)\s+)*(?:particular\s+|exact\s+)?(?P<noun>{noun})(?!\w){named}(?!\s+and\s+(?:at\s+)?(?:(?:which|what)\s+)?(?:hour|time)\b)"
+            rf"\b(?:(?:at|in|from|on|during|for|with|under|of)\s+)?(?:which|what|whose)[\s\uf8ff]+(?:(?:are|were)\s+(?=the\b))?(?:one\s+)?(?:of\s+)?(?:(?:the|these|all|two|three)\s+)*(?:particular\s+|exact\s+)?(?P<noun>{noun})(?!\w)(?!\s+and\s+(?:at\s+)?(?:(?:which|what)\s+)?(?:hour|time)\b)"
         )
         for words, grouping in WHEN_IN:
             if asked is None and self._sheet.take(words) is not None:
