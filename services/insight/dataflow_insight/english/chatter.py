@@ -15,7 +15,7 @@ _WORK: Final = (
 )
 
 LEFT_OUT: Final = (
-    rf"\b(?:(?:my|our|the|a|one\s+of\s+(?:my|our))\s+)?(?:\w+\s+)?{_PERSON}\s+{_ASKS}{_ABOUT}(?!\w)",
+    rf"\b(?:(?:my|our|the|a|one\s+of\s+(?:my|our))\s+)?(?:\w+\s+)?{_PERSON}(?:\s+of\s+(?:the|our|my)\s+\w+)?\s+{_ASKS}{_ABOUT}(?!\w)",
     rf"[,;]?\s*\bfor\s+(?:my|our|a|an|the|this)\s+(?:\w+\s+)?{_WORK}\b(?:\s*,)?|[,;]?\s*\bfor\s+(?:school|work|homework|university|curiosity)\b(?=\W|$)",
     rf"\b(?:i'm|i\s+am|we're|we\s+are)\s+(?:writing|preparing|working\s+on|doing|finishing|making|putting\s+together|drafting|reviewing)\s+(?:my|our|a|an|the|this|some)\s+(?:\w+\s+)?{_WORK}\b(?:\s+about\s+(?:this|it|that|the\s+air|air\s+quality|pollution|the\s+weather))?",
     r",?\s*\b(?:asap|a\.s\.a\.p\.|as\s+soon\s+as\s+possible|right\s+away|urgently|immediately|no\s+rush|no\s+hurry|(?:when|whenever)\s+you\s+(?:have|get)\s+(?:a\s+)?(?:minute|moment|time|chance|second)|thanks?\s+(?:you\s+)?(?:so\s+much|very\s+much|in\s+advance|a\s+lot|a\s+bunch|heaps|again)|many\s+thanks|much\s+appreciated|it's\s+urgent|it\s+is\s+urgent)\b",

@@ -18,6 +18,7 @@ _UNIT: Final = "|".join(re.escape(unit) for unit in sorted(UNITS, key=len, rever
 _ENDS: Final = (
     r"(?:best|worst|cleanest|dirtiest|highest|lowest|top|bottom|warmest|coldest|most\s+polluted|least\s+polluted)"
 )
+_POLLUTANT: Final = r"\b(?:pm\s?2\.?5|pm\s?10|so2|no2|co2?|o3|ozone|(?:carbon|nitrogen|sul(?:ph|f)ur)\s+(?:mono|di)oxide|dust|particles|pollution|smog)\b"
 _NUMBER: Final = r"-?\d+(?:\.\d+)?"
 
 _PLAIN: Final[tuple[tuple[str, str], ...]] = (
@@ -38,6 +39,13 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
     (rf"\b(?:actual|usable|genuine|real|proper|non[\s-]?(?:blank|empty|null|missing)|filled(?:[\s-]in)?)\s+(?=(?:\S+\s+){{0,3}}?{READING_NOUN}\b)", ""),
     (r"\(\s*(?:not|no|without|excluding|ignoring|except)\s+(?:the\s+|counting\s+)?(?:blanks?|nulls?|empties|gaps|missing(?:\s+ones)?|empty(?:\s+ones)?)\s*\)|,\s*(?:(?:not|without|excluding|ignoring)\s+(?:counting\s+)?(?:the\s+)?(?:blanks|nulls|empties|empty\s+ones|missing\s+ones)|(?:blanks|nulls|empties)\s+(?:not\s+counted|excluded|ignored|left\s+out))", " "),
     (r"\bhow\s+often,?\s+in\s+(?P<unit>hours|days|minutes)\s*,?\s+", r"for how many \g<unit> "),
+    (r"\b(?:(?:made|make|makes)\s+it\s+(?:in(?:to)?\s+)?(?:the\s+)?(?:database|data\s?set|archive|records|store|system)?|(?:is|are|was|were)\s+on\s+(?:file|record)|(?:did|have|has)\s+(?:end(?:ed)?|wound|wind)\s+up\s+in\s+the\s+(?:database|archive|records)|turn(?:s|ed)?\s+up|show(?:s|ed)?\s+up|crop(?:s|ped)?\s+up)\b", "are there"),
+    (r"\b(?:phon(?:e|ed|es)|call(?:s|ed)?)\s+(?:home|in)\b|\bdial(?:s|ed|led)?\s+in\b|\bping(?:s|ed)?\b(?:\s+(?:us|home|back))?", "report"),
+    (r"\bhow\s+(?:chilly|nippy|frosty|freezing|icy)\b", "how cold"),
+    (r"\bhow\s+(?:toasty|balmy|boiling|baking|scorching|mild)\b", "how warm"),
+    (r"\bhow\s+(?:gusty|stormy|blowy|blustery)\b", "how windy"),
+    (r"\bhow\s+(?:muggy|clammy|sticky|moist)\b", "how humid"),
+    (r"\b(?P<ask>what(?:'s|\s+is|\s+was))\s+the\s+(?:all[\s-]*time\s+)?record\s+(?:for|of)\b", r"\g<ask> the highest"),
     # Missing values.
     (r"\beven\s+(?:one|a\s+single|1)\b(?=[^?]*\b(?:missing|blank|null|absent|empty)\b)", "any"),
     (r"^\W*(?:are|were|is|was)\s+there\s+(?:any\s+)?(?P<rest>[^?;]+?)\s*[?;,]\s*(?:and\s+)?(?:if\s+(?:so|yes)\s*,?\s*)?how\s+many(?:\s+(?:are|were)\s+(?:there|they|missing))?\W*$", r"how many \g<rest> are there?"),
@@ -63,7 +71,12 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
     (rf"\b(?:how\s+far\s+apart\s+(?:are|were|lie|lay)|(?:what(?:'s|\s+is|\s+was)\s+)?the\s+(?:gap|difference|spread|distance)\s+between)\s+(?:the\s+)?{_ENDS}\s+and\s+(?:the\s+)?{_ENDS}\s+(?P<noun>station|site|sensor|device|room|machine|day|week|month)s?\s+(?:in|by|for|on|in\s+terms\s+of|when\s+it\s+comes\s+to)\s+(?:their\s+|its\s+)?(?P<measure>mean|average|median|total|maximum|minimum)\s+", r"what is the gap between the highest and the lowest \g<noun> \g<measure> of "),
     (r"(?<=\band the lowest )(?P<noun>\w+) average of ", r"\g<noun> mean of "),
     # Orders and places.
-    (r",?\s*\(?\b(?:best|worst|top|biggest|winner|cleanest|dirtiest|strongest|warmest|coldest)\s+(?:one\s+)?first\b\)?", ""),
+    (rf"(?P<chosen>\b(?:{_UP}|{_DOWN}|top|bottom|{_ENDS})\b[^?]*?),?\s*\(?\b(?:best|worst|top|biggest|winner|cleanest|dirtiest|strongest|warmest|coldest)\s+(?:one\s+)?first\b\)?", r"\g<chosen>"),
+    (r"\b(?:dirtiest|most\s+polluted|strongest|biggest|worst)\s+(?:ones?\s+)?first\b", "highest first"),
+    (r"\b(?:cleanest|least\s+polluted|calmest|weakest)\s+(?:ones?\s+)?first\b", "lowest first"),
+    (r"\bfrom\s+(?:the\s+)?(?:cleanest|least\s+polluted|calmest|weakest)\s+to\s+(?:the\s+)?(?:dirtiest|most\s+polluted|windiest|worst|strongest)\b", ", lowest first"),
+    (r"\bfrom\s+(?:the\s+)?(?:dirtiest|most\s+polluted|windiest|strongest)\s+to\s+(?:the\s+)?(?:cleanest|least\s+polluted|calmest|best|weakest)\b", ", highest first"),
+    (rf"\b(?:takes|took|wins|won|wears|claims?|gets?|got)\s+the\s+(?:crown|title|prize|record|medal|lead|cake)\s+(?:for|in|of|with)\s+(?:the\s+)?(?=(?:{_UP}|{_DOWN})\b)", "has the "),
     (r",?\s*\(?\b(?:starting|beginning)\s+(?:with|from|at)\s+the\s+(?P<way>highest|lowest|largest|smallest|most|least)(?:\s+one)?\b\)?", r", \g<way> first"),
     (r"^\W*who\s+(?:comes?|came|ranks?|ranked|is|was|finishe[sd]|sits|places|placed)\s+(?:in\s+)?" + _ORDINAL + r"(?:\s+(?:place|position|spot))?\b", r"which station ranks \g<place>"),
     (rf"\b(?:is|was|comes?|came|sits|lands|finishe[sd]|takes|took|holds|held|stands)\s+(?:in\s+)?(?:the\s+)?{_ORDINAL}(?:\s+(?:place|position|spot))?(?=\s*(?:for|by|in\s+terms|on\s+average|with|when|going\s+by|judged|measured|[?,.]|$))", r"ranks \g<place>"),
@@ -161,12 +174,29 @@ def _defined_days(question: str, names_a_field: Callable[[str], bool]) -> str:
 
 def _by_its_field(question: str) -> str:
     """Says adjectives of good and bad air, of much and little, by the field that is named beside them."""
+    average = "" if re.search(_MEAN, question, re.IGNORECASE) else "average "
     question = re.sub(
         r"\b(?:stuffiest|smoggiest|haziest|nastiest|grimiest|filthiest|sootiest)\b",
         "worst",
         question,
         flags=re.IGNORECASE,
     )
+    question = re.sub(
+        r"\b(?:typically|usually|generally|normally)\s+(?:at\s+(?:its|their)\s+)?(?P<way>highest|lowest|worst|best)\b",
+        r"\g<way>" if not average else r"\g<way> on average",
+        question,
+        flags=re.IGNORECASE,
+    )
+    if re.search(_POLLUTANT, question, re.IGNORECASE):
+        question = re.sub(
+            r"\bfrom\s+(?:the\s+)?best\s+to\s+(?:the\s+)?worst\b|\bbest\s+first\b",
+            ", lowest first",
+            question,
+            flags=re.IGNORECASE,
+        )
+        question = re.sub(
+            r"\bfrom\s+(?:the\s+)?worst\s+to\s+(?:the\s+)?best\b", ", highest first", question, flags=re.IGNORECASE
+        )
     question = re.sub(r"\b(?:freshest|clearest|healthiest)\b", "cleanest", question, flags=re.IGNORECASE)
     question = re.sub(
         r"\b(?:quietest|stillest|calmest|gentlest|mildest)\s+(?=winds?\b)", "lowest ", question, flags=re.IGNORECASE
@@ -177,7 +207,6 @@ def _by_its_field(question: str) -> str:
         question,
         flags=re.IGNORECASE,
     )
-    average = "" if re.search(_MEAN, question, re.IGNORECASE) else "average "
     counted = rf"(?!\s+(?:\S+\s+){{0,2}}(?:{READING_NOUN}|missing|rain\w*)\b)"
     for way, word in ((_UP, "highest"), (_DOWN, "lowest")):
         question = re.sub(

@@ -29,7 +29,7 @@ _REPORTING: Final = (
     "reached reaches hit hits stand stood go went gone fell fallen exhibit exhibits exhibited display displays "
     "displayed face faced suffer suffered hear heard blow blows blew blowing note noted notes noticed track "
     "tracked yield yields yielded attained attain attains feature features encountered encounter sampled "
-    "captured capture captures "
+    "captured capture captures contributed contribute contributes supplied supply supplies provided provides "
 )
 _WHOLE: Final = (
     "over across among amongst throughout within during entire whole full complete period dataset set database "

@@ -31,7 +31,7 @@ _TELLING: Final = re.compile(
     r"\b(?:mean|meant|means|only|just\s+the|assum\w*|suppos\w*|imagin\w*|consider\w*|treat\w*|defin\w*|exclud\w*|includ\w*|ignor\w*|convert\w*|pretend\w*|call\w*|refer\w*|"
     r"care|cares|interested|focus\w*|restrict\w*|limit\w*|filter\w*|prefer\w*|want|wants|wanted|need|needs|use|using|uses|count|counts|counting|compar\w*|speak\w*|talk\w*|look\w*|instead|"
     r"spring|summer|autumn|fall|winter|season\w*|indoors?|outdoors?|inside|outside|upstairs|downstairs|kitchen|bedroom|bathroom|office|garden|basement|attic|garage|cellar|roof\w*|building|"
-    r"district|city|town|village|country|region|area|zone|rural|urban|river|park|street|north\w*|south\w*|east\w*|west\w*|rush|peak|holiday\w*|festival|new\s+year|"
+    r"district|city|town|village|country|region|area|zone|rural|urban|upwind|downwind|river|park|street|north\w*|south\w*|east\w*|west\w*|rush|peak|holiday\w*|festival|new\s+year|"
     r"same|other|another|different|such|those|these|following|again|also|too|very|quite|almost|nearly|about\s+(?:the|a|an)?\s*\d|approximately|correct\w*|calibrat\w*|wrong\w*|broken|defect\w*|fault\w*|weight\w*)\b"
 )
 """Words by which a sentence says which readings are meant, or how to compute: it is then no chat."""
@@ -116,7 +116,8 @@ def _clauses(text: str) -> list[tuple[int, int]]:
 def _is_chat(sheet: Sheet, start: int, end: int, reader: NameReader) -> bool:
     """Whether somebody only speaks of themselves: nothing is asked, limited, numbered, compared or named that is unknown."""
     low, visible = sheet.low[start:end], sheet.visible[start:end]
-    if "?" in low or _PERSONAL.match(low) is None:
+    person = _PERSONAL.match(low)
+    if "?" in low or person is None:
         return False
     words = [word for word in sheet.words() if start <= word.start and word.end <= end]
     if all(word.text in FILLERS or reader.is_hint(word.text) for word in words):
@@ -127,7 +128,7 @@ def _is_chat(sheet: Sheet, start: int, end: int, reader: NameReader) -> bool:
         return False
     first = words[0].start
     return not any(
-        (protected(word.text) and word.text not in FILLERS)
+        (word.start >= start + person.end() and protected(word.text) and word.text not in FILLERS)
         or (word.start != first and sheet.case[word.start].isupper() and word.text != "i")
         for word in words
     )

@@ -25,6 +25,8 @@ _FORMS: Final[tuple[tuple[str, str, str], ...]] = (
     ("rain", r"\b(?:did|does|has)\s+it\s+rain(?:ed)?\s+(?:the\s+)?(?P<most>most|least)\b", "had the {most} {field}"),
     ("rain", r"\b(?:did|does|has)\s+it\s+(?P<ever>ever\s+)?(?:actually\s+)?rain(?:ed)?\b", "was {field} above 0"),
     ("rain", r"\b(?:was|is)\s+there\s+(?:ever\s+)?any\s+rain(?:fall)?(?:\s+at\s+all)?\b", "was {field} ever above 0"),
+    ("wind speed", r"\b(?:have|has|had|see|saw|with)\s+no\s+wind(?:\s+at\s+all)?\b", "have {field} equal to 0"),
+    ("temperature", r"\b(?:did|does|has)\s+it\s+(?P<ever>ever\s+)?(?:freeze|frozen)\b", "was {field} below freezing"),
     ("rain", r"\b(?:record|see|have|get|register|report|measure|experience|catch)\s+(?:any\s+|some\s+)?rain(?:fall)?\b(?!\s*(?:of|above|over|below|under|more|less|between|values?|readings?|data|on\s+average|>|<))(?=\s*(?:at\s+all|ever|on|in|during|at|[?.!]|$))", "have {field} above 0 "),
     ("rain", r"\bhow\s+many\s+rainy\s+(?P<unit>hours|days)\b(?:\s+(?:were|did)\s+(?:there|we\s+have))?", "how many {unit} was {field} above 0"),
     ("rain", r"\bhow\s+many\s+(?P<unit>hours|days)\s+(?:of|with)\s+(?:any\s+)?rain(?:fall)?\b(?!\s*(?:of|above|over|below|under|more|less|between|>|<))(?:\s+(?:were|did)\s+(?:there|we\s+have))?", "how many {unit} was {field} above 0"),
@@ -69,6 +71,18 @@ _QUANTILES: Final[tuple[tuple[str, bool], ...]] = (
     (
         rf"\b(?:which|what)\s+{_VALUE}\s+(?:did|does|do|was|is)\s+(?P<rest>[^?]{{0,80}}?)\s+(?:{_BELOW}|(?:go|stay|lie|fall)\s+{_BELOW})\s+(?:(?:in|for|during)\s+)?{_SHARE}{_TIMES}",
         True,
+    ),
+    (
+        rf"\b(?:(?:which|what)\s+(?:is\s+the\s+)?)?(?:{_VALUE}|cut-?off|lower\s+(?:bound|edge|limit))\s+(?:(?:that\s+)?(?:separates?|cuts?\s+off|marks?(?:\s+off)?|splits?\s+off|defines?)|for|of)\s+the\s+(?:top|highest|upper|worst|largest)\s+{_SHARE}(?P<rest>[^?]{{1,60}}?)(?:\s+from\s+(?:the\s+rest|all\s+others?|the\s+others?))?(?=\W*$)",
+        False,
+    ),
+    (
+        rf"\b(?:(?:which|what)\s+(?:is\s+the\s+)?)?(?:{_VALUE}|cut-?off|upper\s+(?:bound|edge|limit))\s+(?:(?:that\s+)?(?:separates?|cuts?\s+off|marks?(?:\s+off)?|splits?\s+off|defines?)|for|of)\s+the\s+(?:bottom|lowest|lower|smallest|best)\s+{_SHARE}(?P<rest>[^?]{{1,60}}?)(?:\s+from\s+(?:the\s+rest|all\s+others?|the\s+others?))?(?=\W*$)",
+        True,
+    ),
+    (
+        rf"\b(?:the\s+)?(?:top|highest|upper|worst|largest)\s+{_SHARE}(?P<rest>[^?]{{1,60}}?)\s+(?:starts?|begins?)\s+at\s+(?:which|what)\s+{_VALUE}",
+        False,
     ),
     (
         rf"\b{_SHARE}{_TIMES}?\s*(?P<rest>[^?]{{0,80}}?)\s+{_ARE}\s+{_BELOW}\s+(?:which|what)(?:\s+{_VALUE})?",

@@ -229,7 +229,7 @@ class IntentReader:
         ):
             intent.count = True
         counts = [
-            self._sheet.find(rf"\b{word}\s+(?:of\s+the\s+)?(?:{FIELD}\s*)?(?:{READING_NOUN})\b")
+            self._sheet.find(rf"\b{word}\s+(?:of\s+the\s+)?(?:{FIELD}\s*|\uf8ff+\s+)?(?:{READING_NOUN})\b")
             for word in ("most", "(?:fewest|least)")
         ]
         if any(counts) and not intent.missing:

@@ -119,6 +119,7 @@ _EXTREMES: Final[tuple[tuple[str, Measure, bool], ...]] = (
     ),
 )
 _SPREAD: Final = r"\b(?:spread|variable|vary|varies|varied|variability|scatter(?:ed)?|fluctuat\w+)\b"
+_AS_A_RULE: Final = r"(?:usually|mostly|mainly|predominantly|typically)"
 _TYPICAL: Final = r"\b(?:typical|usual)\b"
 
 
@@ -136,6 +137,9 @@ def read_measures(sheet: Sheet) -> list[Word]:
         while (found := sheet.find(pattern)) is not None:
             words.append(Word(found.start(), found.end(), measure))
             _cover(sheet, found)
+    if any(word.measure is not Measure.MODE for word in words):
+        # "How windy is it typically, on average?" asks for the average only.
+        words = [word for word in words if not re.fullmatch(_AS_A_RULE, sheet.low[word.start : word.end])]
     computed = {word.measure for word in words}
     if computed & {Measure.STDDEV, Measure.RANGE, Measure.PERCENTILE}:
         sheet.take_all(rf"\bhow\s+much\b(?=.*{_SPREAD})|\bhow\s+{_SPREAD}|{_SPREAD}")

@@ -1,0 +1,153 @@
+"""Everyday turns of phrase: each says the same as plain words, and means the same plan."""
+
+from dataclasses import replace
+
+import pytest
+from dataflow_insight.english.planner import plan_question
+from dataflow_insight.plans.plan import Decline, Declined, Focus, Plan
+
+from tests.ask_catalogue import MAIN, NOW, declined, without_assumptions
+
+COUNTED = (
+    ("How often did Shunyi check in on 9 January 2014?", "How many readings did Shunyi send on 9 January 2014?"),
+    ("How often did Gucheng phone home on 2014-01-07?", "How many readings did Gucheng send on 2014-01-07?"),
+    ("How many entries are on file for Dingling?", "How many readings are there for Dingling?"),
+    ("How many measurements made it into the database from Changping?", "How many readings are there from Changping?"),
+    ("How many rows did Tiantan contribute?", "How many readings did Tiantan send?"),
+    ("Number of samples room-a took on 6 February 2015", "Number of readings of room-a on 6 February 2015"),
+    ("How many stations are installed in the network?", "How many stations are there?"),
+    ("How many monitors are deployed in total?", "How many stations are there?"),
+    ("How many PM10 measurements (not blanks) came in from Gucheng all month", "How many PM10 values did Gucheng send?"),
+    ("count of non-blank ozone values at Wanliu", "number of ozone values at Wanliu"),
+    ("how many actual PM2.5 values do we have from Tiantan, blanks not counted?", "how many PM2.5 values do we have from Tiantan?"),
+    ("How often, in hours, did PM2.5 exceed 100 at Dongsi?", "For how many hours did PM2.5 exceed 100 at Dongsi?"),
+)  # fmt: skip
+MEASURED = (
+    ("Mean PM2.5 network-wide on 16 January 2014", "Mean PM2.5 on 16 January 2014"),
+    ("PM10 averaged over everything on January 20 2014", "average PM10 on January 20 2014"),
+    ("average ozone across the whole city in the first week of January", "average ozone in the first week of January"),
+    ("overall mean carbon monoxide, all stations pooled", "mean carbon monoxide"),
+    ("so how bad was the smog on the 16th of January 2014, PM2.5 averaged over everything?", "average PM2.5 on the 16th of January 2014"),
+    ("mean carbon dioxide in room-b on 2015-02-03, ppm", "mean carbon dioxide in room-b on 2015-02-03 in ppm"),
+    ("How chilly was it on average at Huairou?", "average temperature at Huairou"),
+    ("How windy is it typically at Dingling, on average?", "average wind speed at Dingling"),
+    ("midpoint of NO2 readings at Shunyi", "median NO2 at Shunyi"),
+    ("what's the halfway value (median) of PM10 at Dongsi", "median PM10 at Dongsi"),
+    ("How variable is NO2 at Wanliu (standard deviation)?", "standard deviation of NO2 at Wanliu"),
+    ("How variable is the wind at Changping? Give the standard deviation of the speed.", "standard deviation of the wind speed at Changping"),
+    ("By how many degrees did the temperature swing (max minus min) at Guanyuan on 2014-01-22?", "temperature range at Guanyuan on 2014-01-22"),
+    ("What is the swing in temperature at Guanyuan on 22 January 2014 (max minus min)?", "temperature range at Guanyuan on 22 January 2014"),
+    ("How low and how high did the temperature go at Dongsi?", "lowest and highest temperature at Dongsi"),
+    ("What was it like temperature-wise in Dingling on 12 January 2014: lowest and highest?", "lowest and highest temperature at Dingling on 12 January 2014"),
+    ("Which way was the wind blowing in the final record from Gucheng?", "latest wind direction at Gucheng"),
+)  # fmt: skip
+SHARES = (
+    ("Below which NO2 value are 90 percent of the readings at Wanliu? (90th percentile)", "90th percentile of NO2 at Wanliu"),
+    ("What NO2 level is exceeded just 10% of the time at Dongsi?", "90th percentile of NO2 at Dongsi"),
+    ("What PM10 level is exceeded only 1 % of the time at Tiantan, i.e. the 99th percentile?", "99th percentile of PM10 at Tiantan"),
+    ("What PM2.5 level do 90% of readings at Tiantan stay under?", "90th percentile of PM2.5 at Tiantan"),
+    ("What SO2 value do 5 percent of the readings at Dongsi exceed?", "95th percentile of SO2 at Dongsi"),
+    ("What value separates the highest 10 percent of NO2 readings at Dongsi from the rest?", "90th percentile of NO2 at Dongsi"),
+    ("What is the cut-off for the lowest 5 % of PM10 readings at Gucheng?", "5th percentile of PM10 at Gucheng"),
+    ("The top 1 percent of PM10 readings at Gucheng start at which value?", "99th percentile of PM10 at Gucheng"),
+)  # fmt: skip
+EXTREME = (
+    ("Which monitor saw the very lowest temperature?", "Which station had the lowest temperature?"),
+    ("When did temperature hit rock bottom at Huairou?", "When did temperature reach its minimum at Huairou?"),
+    ("When did press-1 bottom out, temperature-wise?", "When did press-1 reach its minimum temperature?"),
+    ("What's the record for PM10 at Gucheng?", "What is the highest PM10 at Gucheng?"),
+    ("How hot has it got at Dongsi?", "How hot did it get at Dongsi?"),
+    ("Tell me the peak PM10 of the month and the place it was measured.", "Tell me the peak PM10 and the place it was measured."),
+    ("In which of the rooms was the brightest light measured, and how many lux was it?", "In which of the rooms was the brightest light measured?"),
+)  # fmt: skip
+RANKED = (
+    ("Who comes second for mean PM2.5?", "Which station ranks second for mean PM2.5?"),
+    ("Who is in third place for mean PM10?", "Which station ranks third for mean PM10?"),
+    ("Which station takes the crown for highest average CO?", "Which station has the highest average CO?"),
+    ("three stations with the highest average NO2, best first", "top 3 stations by average NO2"),
+    ("Rank all stations by mean PM2.5, cleanest first.", "Rank all stations by mean PM2.5, lowest first."),
+    ("order the sites from cleanest to dirtiest by mean PM2.5", "rank the stations by mean PM2.5, lowest first"),
+    ("a ranking of the stations by average NO2, from best to worst", "rank the stations by average NO2, lowest first"),
+    ("Which room is stuffier, going by mean CO2?", "Which room has the higher mean CO2?"),
+    ("Which room is the stuffiest by average CO2?", "Which room has the highest average CO2?"),
+    ("the hour of day (0-23) with the quietest wind at Changping, on average", "the hour of day with the lowest average wind speed at Changping"),
+    ("What weekday tends to have the least PM2.5 at Changping?", "What weekday has the lowest average PM2.5 at Changping?"),
+    ("which weekday is generally the worst for PM10?", "which weekday has the highest average PM10?"),
+    ("At what hour is PM2.5 typically at its highest at Dongsi?", "At what hour is the average PM2.5 the highest at Dongsi?"),
+    ("the five dirtiest days at Gucheng by daily mean PM2.5 with the values", "the five days with the highest daily mean PM2.5 at Gucheng"),
+    ("Day with the most occupied readings in room-a?", "Which day has the most readings with occupancy above 0 in room-a?"),
+    ("How far apart are the best and the worst station in mean PM2.5?", "the range of the station means of PM2.5"),
+    ("What is the difference between the cleanest and dirtiest sites by average NO2?", "the range of the station means of NO2"),
+)  # fmt: skip
+LIMITED = (
+    ("How many frost days (daily minimum below -5 °C) at Shunyi?", "On how many days was the daily minimum temperature below -5 °C at Shunyi?"),
+    ("number of frost days at Dongsi (minimum below 0)", "On how many days was the daily minimum temperature below 0 at Dongsi?"),
+    ("How many smog days, i.e. days with a mean PM2.5 above 150, did Gucheng have?", "How many days did Gucheng have with a daily mean PM2.5 above 150?"),
+    ("How many ice days (maximum below 0) were there at Huairou?", "On how many days was the daily maximum temperature below 0 at Huairou?"),
+    ("Give the days, with the value, on which the daily average PM2.5 was above 200.", "Give the days on which the daily average PM2.5 was above 200."),
+    ("Is it true that PM10 never dropped under 10 at Wanliu?", "Did PM10 never drop under 10 at Wanliu?"),
+    ("Is it true that NO2 exceeded 150 at Dongsi?", "Did NO2 exceed 150 at Dongsi?"),
+    ("Did any of the stations record rain at all?", "Was there any rain?"),
+    ("Did Wanliu ever have no wind at all?", "Was wind speed ever equal to 0 at Wanliu?"),
+    ("On how many days did it freeze at Huairou?", "On how many days was the temperature below freezing at Huairou?"),
+)  # fmt: skip
+MISSING = (
+    ("Is even one temperature value missing from the air stations?", "Is any temperature value missing from the air stations?"),
+    ("Are there any missing CO2 values in room-a? How many?", "How many missing CO2 values are there in room-a?"),
+    ("PM2.5 missing on Jan 3 2014, all sites: how many?", "How many PM2.5 values are missing on Jan 3 2014?"),
+    ("How many blanks are in the CO column for Wanliu?", "How many missing CO values are there for Wanliu?"),
+    ("How many ozone readings failed at Dingling?", "How many ozone readings are missing at Dingling?"),
+    ("Does Dongsi have any holes in its SO2 data?", "Does Dongsi have any missing SO2 values?"),
+    ("Which site lost the most ozone values?", "Which site has the most missing ozone values?"),
+)  # fmt: skip
+
+
+def _computed(question: str) -> list[Plan]:
+    """Returns what the plans of a question compute; which part of it comes first may differ."""
+    return [replace(plan, focus=Focus.VALUE) for plan in without_assumptions(plan_question(question, MAIN, NOW))]
+
+
+@pytest.mark.parametrize(
+    ("spoken", "plain"),
+    [*COUNTED, *MEASURED, *SHARES, *EXTREME, *RANKED, *LIMITED, *MISSING],
+    ids=lambda text: text[:40],
+)
+def test_an_everyday_turn_of_phrase_means_the_same_as_plain_words(spoken: str, plain: str) -> None:
+    """Both have the same plans, of the same readings."""
+    assert _computed(spoken) == _computed(plain)
+
+
+def test_a_device_named_in_the_wording_is_kept() -> None:
+    """A rule that moves words keeps the names within them."""
+    (plan,) = without_assumptions(
+        plan_question("How many hot days (maximum above 5 °C) were there at Tiantan?", MAIN, NOW)
+    )
+    assert plan.scope.device_ids == ("Tiantan",)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What is the record for NO3 at Gucheng?",
+        "Who comes second for number of visitors?",
+        "Which hour tends to have the most traffic at Dongsi?",
+        "How many blanks did the printer leave at Dongsi?",
+        "What NO3 value is exceeded by 5% of readings at Tiantan?",
+        "Is it true that Tiantan is in Beijing?",
+        "Is it true that PM2.5 causes cancer?",
+        "How many stations are deployed in Shanghai?",
+        "Mean PM2.5 across the whole country of France",
+        "How many hours did the staff at Tiantan work?",
+        "How many frost days (minimum below the usual) at Shunyi?",
+        "Which station is stuffier?",
+    ],
+)
+def test_an_everyday_turn_of_phrase_about_something_else_is_declined(question: str) -> None:
+    """Plain words for a wording do not make sense of what is not measured."""
+    assert declined(question) in set(Decline)
+
+
+def test_an_order_from_best_to_worst_is_not_turned_where_nothing_is_bad() -> None:
+    """Only of what pollutes is the lowest the best."""
+    outcome = plan_question("rank the stations by mean temperature, from best to worst", MAIN, NOW)
+    assert isinstance(outcome, Declined) or outcome[0].rank > 0
