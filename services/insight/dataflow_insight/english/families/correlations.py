@@ -7,21 +7,28 @@ from dataflow_insight.english.families.asked_part import for_each, read_asked_pa
 from dataflow_insight.english.families.device_rank import read_device_rank
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, two_things, unclear
-from dataflow_insight.english.sheet import FIELD
+from dataflow_insight.english.sheet import FIELD, Sheet
 from dataflow_insight.plans.plan import Focus, Grouping, Measure, Plan
 
 _CORRELATION: Final = r"(?:anti-?)?(?:correlat(?:e|es|ed|ing|ions?)|corr)"
 _RELATION: Final = r"(?:relation(?:ship)?s?|associations?|connections?|links?|dependenc(?:e|y)|interrelations?|related|associated|linked|connected)"
+_TRACKS: Final = (
+    r"(?:tracks?|tracked|follows?|followed|mirrors?|mirrored|parallels?|co-?var(?:y|ies)|varies\s+with|vary\s+with|moves?\s+with|moved\s+with|moves?\s+together|"
+    r"goes\s+(?:along\s+)?with|go\s+(?:along\s+)?(?:with|together)|is\s+tied\s+to|are\s+tied\s+to|tied|correlates?\s+with)"
+)
+"""Verbs of one field that goes with another."""
+
 _CLAIMS: Final = (
     rf"\b{_CORRELATION}\b",
     r"\bpearson(?:'s)?\b",
+    rf"{FIELD}\s+(?:{_TRACKS})\s+(?:the\s+)?(?:\w+\s+)?{FIELD}|{FIELD}\s+and\s+(?:the\s+)?{FIELD}\s+(?:{_TRACKS})\s+(?:each\s+other|one\s+another|together)",
 )
 _RELATES: Final = rf"\b{_RELATION}\b|\bdepends?\s+(?:\w+\s+)?(?:up)?on\b|\bdoes\b.*\bdepend\b"
 """Words that claim a question with two fields, wherever those stand."""
 
 _MANNER: Final = (
     r"\b(?:(?:pearson(?:'s)?|linear(?:ly)?|statistical(?:ly)?|overall|correlation)\s+)*(?:coefficients?|correlation\s+r|pearson(?:'s)?(?:\s+r)?|linear(?:ly)?)\b|"
-    r"\bhow\s+(?:strong(?:ly)?|close(?:ly)?|well|much|tight(?:ly)?|is|are|do|does|high)\b|\bhow\b|\bto\s+what\s+(?:extent|degree)\b|\bstrength\s+of\b|\bdegree\s+of\b|"
+    r"\bhow\s+(?:strong(?:ly)?|close(?:ly)?|well|much|tight(?:ly)?|far|is|are|do|does|high)\b|\bhow\b|\bto\s+what\s+(?:extent|degree)\b|\bstrength\s+of\b|\bdegree\s+of\b|"
     r"\b(?:positively|negatively|inversely|strongly|weakly|closely|significantly|linearly)\b|"
     r"\b(?:with\s+)?(?:one\s+another|each\s+other)\b|\bmutual(?:ly)?\b|\bdepends?\s+(?:up)?on\b|\bdepend\b"
 )
@@ -44,7 +51,9 @@ def plan(reading: Reading) -> Plan | None:
     rank = read_device_rank(sheet, max(1, len(reading.contract.devices)))
     asked = read_asked_part(sheet)
     chosen = sheet.take(_WAY) if asked.focus is Focus.DEVICE else None
+    way = _way(sheet) if asked.focus is Focus.DEVICE and chosen is not None else ""
     sheet.take_all(rf"\b(?:{_CORRELATION}|{_RELATION})\b")
+    sheet.take_all(rf"\b{_TRACKS}(?:\s+(?:each\s+other|one\s+another))?(?=\W|$)")
     sheet.take_all(_MANNER)
     sheet.take_all(
         rf"\bbetween\s+(?=(?:the\s+)?(?:\w+\s+)?{FIELD})|(?<=\uf8ff)\s*(?:vs\.?|versus|against)(?=\s+(?:the\s+)?{FIELD})|\band\b"
@@ -60,7 +69,7 @@ def plan(reading: Reading) -> Plan | None:
         raise Refusal(two_things())
     yes_no = asked.focus is Focus.VALUE and re.match(_YES_NO, reading.text) is not None
     if asked.focus is Focus.DEVICE and not rank:
-        rank = _rank(chosen)
+        rank = _rank(chosen, way)
     return Plan(
         contract=reading.contract.name,
         measure=Measure.CORRELATION,
@@ -74,8 +83,20 @@ def plan(reading: Reading) -> Plan | None:
     )
 
 
-def _rank(chosen: re.Match[str] | None) -> int:
+def _way(sheet: Sheet) -> str:
+    """Covers what says of "the strongest" whether the highest or the lowest is meant, and returns "highest", "lowest" or nothing."""
+    found = sheet.take(
+        rf"\(?\s*\b(?:i\.?e\.?,?\s+|that\s+is,?\s+|meaning\s+|by\s+|with\s+)?(?:the\s+)?(?P<size>highest|largest|greatest|lowest|most\s+negative|most\s+positive)\s+(?:pearson\s+)?(?:{_CORRELATION}|coefficients?|pearson(?:'s)?(?:\s+r)?|r|value)(?:\s+coefficients?)?\b\s*\)?"
+    )
+    if found is None:
+        return ""
+    return "lowest" if found["size"] in {"lowest", "most negative"} else "highest"
+
+
+def _rank(chosen: re.Match[str] | None, said: str) -> int:
     """Returns 1 for the device with the highest coefficient, -1 for that with the lowest."""
+    if said:
+        return 1 if said == "highest" else -1
     if chosen is None:
         raise Refusal(unclear("It is not clear by what the device is chosen."))
     way, size = chosen["way"] or "", chosen["size"]
