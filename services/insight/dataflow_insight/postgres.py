@@ -36,7 +36,7 @@ _ANSWER_SECONDS: Final = 5.0
 """How much longer than a statement may run its answer is waited for."""
 
 READER_ROLE: Final = "dataflow_reader"
-"""May read readings and the validator's catalogue, and nothing else."""
+"""May read readings, rollups and what the validator keeps about them, and write nothing."""
 
 
 class Reader:
