@@ -79,12 +79,15 @@ def test_shares_that_are_missing(question: str, plan: Plan) -> None:
     [
         ("Correlation between PM2.5 and wind speed", CORRELATION),
         ("How do PM2.5 and wind speed correlate?", CORRELATION),
-        ("Does PM2.5 correlate with wind speed?", CORRELATION),
-        ("Is PM2.5 correlated with wind speed at Tiantan?", replace(CORRELATION, scope=at("Tiantan"))),
+        ("Does PM2.5 correlate with wind speed?", replace(CORRELATION, focus=Focus.YES_NO)),
+        (
+            "Is PM2.5 correlated with wind speed at Tiantan?",
+            replace(CORRELATION, scope=at("Tiantan"), focus=Focus.YES_NO),
+        ),
         ("What is the correlation coefficient of PM2.5 vs wind speed?", CORRELATION),
         ("Pearson correlation of PM2.5 with wind speed by station", replace(CORRELATION, group_by=(Grouping.DEVICE,))),
         ("How closely related are PM2.5 and wind speed?", CORRELATION),
-        ("Is there a relationship between PM2.5 and wind speed?", CORRELATION),
+        ("Is there a relationship between PM2.5 and wind speed?", replace(CORRELATION, focus=Focus.YES_NO)),
         (
             "Which station has the strongest negative correlation between PM2.5 and wind speed?",
             replace(CORRELATION, group_by=(Grouping.DEVICE,), rank=-1, focus=Focus.DEVICE),

@@ -33,7 +33,7 @@ _MANNER: Final = (
     r"\b(?:with\s+)?(?:one\s+another|each\s+other)\b|\bmutual(?:ly)?\b|\bdepends?\s+(?:up)?on\b|\bdepend\b"
 )
 _YES_NO: Final = r"\W*(?:and\s+|so\s+)?(?:is|are|was|were|do|does|did|has|have)\b(?!.*\bhow\b)"
-_WAY: Final = r"\b(?:the\s+)?(?P<size>strongest|highest|largest|greatest|lowest|weakest|most)\s*(?P<way>positive(?:ly)?|negative(?:ly)?|inverse(?:ly)?)?(?=\s|$)"
+_WAY: Final = r"\b(?:the\s+)?(?P<size>strongest|highest|largest|greatest|lowest|weakest|most)\s*(?P<way>positive(?:ly)?|negative(?:ly)?|inverse(?:ly)?)?(?=\W|$)"
 
 
 def plan(reading: Reading) -> Plan | None:
