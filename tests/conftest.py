@@ -38,6 +38,13 @@ def postgres_server() -> Iterator[PostgresCluster]:
         yield cluster
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[PostgresCluster]:
+    """Run a fast Postgres for one module: a role, such as the reader's, is one for all databases of a cluster."""
+    with postgres_cluster(fsync=False) as running:
+        yield running
+
+
 @pytest.fixture
 def postgres(postgres_server: PostgresCluster) -> str:
     """Give the DSN of an empty database of its own."""

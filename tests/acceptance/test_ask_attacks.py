@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import grpc.aio
 import pytest
 from dataflow_insight.postgres import Reader
-from dataflow_mesh.testing import PostgresCluster, in_process_server, postgres_cluster
+from dataflow_mesh.testing import PostgresCluster, in_process_server
 
 from tests import attack_questions
 from tests.ask_client import Asker
@@ -27,13 +27,6 @@ ALLOWED = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED}
 """What a question may be refused with: it is empty, or would cost too much."""
 
 pytestmark = pytest.mark.postgres
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[PostgresCluster]:
-    """Run a Postgres for this module."""
-    with postgres_cluster(fsync=False) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from dataflow_insight.engines.gemini.limits import Limits
 from dataflow_insight.engines.gemini.redaction import Policy
 from dataflow_insight.engines.local import LocalEngine
 from dataflow_insight.postgres import Reader
-from dataflow_mesh.testing import PostgresCluster, in_process_server, postgres_cluster
+from dataflow_mesh.testing import PostgresCluster, in_process_server
 
 from tests import attack_models, attack_questions
 from tests.ask_client import Asked, Asker
@@ -37,13 +37,6 @@ FAMILIES: dict[str, Callable[[], Iterator[ModelAttack]]] = {
 }
 
 pytestmark = pytest.mark.postgres
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[PostgresCluster]:
-    """Run a Postgres for this module."""
-    with postgres_cluster(fsync=False) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

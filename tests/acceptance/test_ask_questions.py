@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from dataflow_insight.catalogue.survey import Survey
 from dataflow_insight.engines.local import LocalEngine
 from dataflow_insight.postgres import Reader
 from dataflow_mesh.errors import QueryTooExpensiveError
-from dataflow_mesh.testing import PostgresCluster, in_process_server, postgres_cluster
+from dataflow_mesh.testing import PostgresCluster, in_process_server
 
 from tests import sensor_data
 from tests.ask_client import Asked, Asker
@@ -38,13 +38,6 @@ async def load(dsn: str) -> None:
         await add_contract(connection, ROOM, list(sensor_data.room_rows()), sensor_data.ROOM_FIELDS)
     finally:
         await connection.close()
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[PostgresCluster]:
-    """Runs a Postgres of its own: a role is one for all databases of a cluster."""
-    with postgres_cluster(fsync=False) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -15,7 +14,7 @@ from dataflow_insight.plans.check import check_plan
 from dataflow_insight.plans.errors import PlanError
 from dataflow_insight.plans.plan import Focus, Measure, Plan
 from dataflow_insight.postgres import Reader
-from dataflow_mesh.testing import postgres_cluster
+from dataflow_mesh.testing import PostgresCluster
 
 from tests.integration.test_insight_queries import CATALOGUE, READINGS, computed, load
 from tests.random_plans import random_plan
@@ -30,12 +29,11 @@ MOST_REMOVED = 2
 
 
 @pytest.fixture(scope="module")
-def database() -> Iterator[str]:
+def database(cluster: PostgresCluster) -> str:
     """Gives a database with the readings."""
-    with postgres_cluster(fsync=False) as cluster:
-        dsn = cluster.create_database("readings")
-        asyncio.run(load(dsn, READINGS))
-        yield dsn
+    dsn = cluster.create_database("readings")
+    asyncio.run(load(dsn, READINGS))
+    return dsn
 
 
 @pytest.mark.parametrize("measure", list(Measure), ids=lambda measure: measure.name)

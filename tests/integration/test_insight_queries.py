@@ -3,7 +3,6 @@
 import asyncio
 import math
 import random
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +16,7 @@ from dataflow_insight.postgres import Reader
 from dataflow_insight.queries.query import MAX_ROWS, Role
 from dataflow_insight.queries.sql import render
 from dataflow_insight.queries.table import Table, table_of
-from dataflow_mesh.testing import PostgresCluster, postgres_cluster
+from dataflow_mesh.testing import PostgresCluster
 
 from tests.ask_database import make_schema
 from tests.plan_data import Readings, catalogue_of, create_statements, random_readings, record_columns, records
@@ -48,13 +47,6 @@ async def load(dsn: str, readings: Readings) -> None:
             await connection.execute(f'ANALYZE readings."{name}"')
     finally:
         await connection.close()
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[PostgresCluster]:
-    """Runs a Postgres of its own."""
-    with postgres_cluster(fsync=False) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +13,7 @@ from dataflow_insight.plans.errors import PlanError
 from dataflow_insight.plans.plan import Grouping, Measure, Plan, Scope, TimeRange
 from dataflow_insight.postgres import Reader
 from dataflow_mesh.postgres import Limits, connect_pool
-from dataflow_mesh.testing import PostgresCluster, postgres_cluster
+from dataflow_mesh.testing import PostgresCluster
 from dataflow_validator.rollups.marks import mark, mark_hours
 from dataflow_validator.rollups.worker import RollupWorker
 
@@ -73,13 +72,6 @@ async def add(connection: "asyncpg.Connection[Any]", name: str, rows: list[Readi
     await connection.copy_records_to_table(
         name, schema_name="readings", columns=record_columns(name), records=records(name, rows)
     )
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[PostgresCluster]:
-    """Runs a Postgres of its own."""
-    with postgres_cluster(fsync=False) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """Requests and readings that Postgres does not take: said to whoever asks, never an error of the server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ from dataflow_insight.catalogue import survey as survey_module
 from dataflow_insight.catalogue.survey import Survey
 from dataflow_insight.postgres import Reader
 from dataflow_insight.summaries.service import SummaryService
-from dataflow_mesh.testing import in_process_server, postgres_cluster
+from dataflow_mesh.testing import PostgresCluster, in_process_server
 
 from tests.ask_database import add_contract, make_schema
 from tests.chaos.prove.proxy import Proxy
@@ -29,12 +29,11 @@ SPEC: dict[str, Any] = {"name": "vast", "event_time": "ts", "fields": [{"name": 
 
 
 @pytest.fixture(scope="module")
-def database() -> Iterator[str]:
+def database(cluster: PostgresCluster) -> str:
     """Gives a database with readings at the end of the range of numbers."""
-    with postgres_cluster(fsync=False) as cluster:
-        dsn = cluster.create_database("strange")
-        asyncio.run(load(dsn))
-        yield dsn
+    dsn = cluster.create_database("strange")
+    asyncio.run(load(dsn))
+    return dsn
 
 
 async def load(dsn: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import re
 import statistics
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ from dataflow_insight.summaries.store import SummaryStore
 from dataflow_insight.summaries.text import Passage
 from dataflow_insight.summaries.words import write
 from dataflow_mesh.server import Service
-from dataflow_mesh.testing import PostgresCluster, in_process_server, postgres_cluster
+from dataflow_mesh.testing import PostgresCluster, in_process_server
 from dataflow_mesh.testing.server import ROLE_TOKENS
 
 from tests import sensor_data
@@ -152,13 +152,6 @@ async def refuse(connection: "asyncpg.Connection[Any]", times: Sequence[datetime
             uuid.uuid4(),
             uuid.uuid4(),
         )
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[PostgresCluster]:
-    """Runs a Postgres of its own: a role is one for all databases of a cluster."""
-    with postgres_cluster(fsync=False) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
