@@ -29,6 +29,16 @@ _PRESENCE: Final[tuple[tuple[str, bool], ...]] = (
     (r"\boccupied\b|\bin\s+use\b|\bused\b(?!\s+(?:to|for|by|as)\b)", True),
     (rf"\b{_SOMEBODY}\b(?:\s+{_BE})?{_THERE}", True),
 )  # fmt: skip
+_MOVES: Final = r"(?:leaves?|left|goes?\s+home|go\s+home|went\s+home|enters?|entered|arrives?|arrived|comes?\s+in|came\s+in|walks?\s+in|walked\s+in|turns?\s+up|shows?\s+up)"
+_COMES_OR_GOES: Final = "|".join(
+    rf"(?<={lead}\s)(?:to\s+)?{_MOVES}\b"
+    for lead in (
+        *(rf"\b{place}\s{who}" for place in ("first", "last") for who in ("person", "people", "occupant")),
+        *(rf"\b{who}\s{place}" for place in ("first", "last") for who in ("somebody", "someone", "anybody", "anyone")),
+    )
+)
+"""Verbs that say no more than that somebody was there, where the first or the last time is asked for."""
+
 _WEATHER: Final[tuple[tuple[str, str, Comparison], ...]] = (
     (r"\b(?:it\s+)?(?:(?:was|is|did|does)(?:n't|\s+not)\s+(?:rain(?:ing)?))\b|\b(?:without|no)\s+rain(?:fall)?\b|\b(?:it\s+)?(?:was|is|were)\s+dry\b|\bdry\s+(?=hours?|days?|weather|readings?)", "rain", Comparison.EQUAL),
     (r"\b(?:it\s+)?(?:was|is)\s+raining\b|\bit\s+rained\b|\brainy\b|\braining\b|\brained\b|\bduring\s+rain\b|\bin\s+the\s+rain\b", "rain", Comparison.GREATER),
@@ -111,6 +121,7 @@ class FlagReader:
         item = self._names.concept_field("occupancy")
         if item is None or not is_state(item):
             return
+        self._sheet.take_all(_COMES_OR_GOES)
         for mention in self._mentions:
             # A field that is called "occupied" is its own state behind a verb.
             if mention.field == item and re.fullmatch(r"occupied", mention.text):
@@ -131,7 +142,7 @@ class FlagReader:
         item = self._names.concept_field("light")
         if item is None or not item.kind.numeric:
             return
-        pattern = rf"{FIELD}s?\s*(?:(?:in|at|of)\s+(?:the\s+)?{_AT}\s*)?(?:{_BE}\s+)?(?:(?:switched|turned)\s+)?(?P<state>on|off)\b"
+        pattern = rf"{FIELD}s?\s*(?:(?:in|at|of)\s+(?:the\s+)?{_AT}\s*)?(?:{_BE}\s+)?(?P<once>(?:last|first|ever|still)\s+)?(?:(?:switched|turned)\s+)?(?P<state>on|off)\b"
         position = 0
         while (match := re.compile(pattern).search(self._sheet.visible, position)) is not None:
             position = match.start() + 1
@@ -142,7 +153,9 @@ class FlagReader:
                 comparison = Comparison.GREATER if match["state"] == "on" else Comparison.EQUAL
                 self._say(match.group("state"), item, comparison, 0.0)
                 self._found.append(Found(Condition(item.name, comparison, 0.0), mention, match.start(), match.end()))
-                self._sheet.cover(match.start() + 1, match.end())
+                once = match.span("once") if match["once"] else (match.end(), match.end())
+                self._sheet.cover(match.start() + 1, once[0])
+                self._sheet.cover(once[1], match.end())
 
     def _falling(self) -> None:
         """Reads "hours with rain": of what falls and adds up, any at all."""

@@ -37,6 +37,15 @@ _UNNAMED: Final = (
     r"peak\s+hours|off[\s-]peak\s+hours|lunch\s?time|dinner\s?time|breakfast\s?time|tea\s?time|dawn|dusk|sunrise|sunset|daybreak|"
     r"twilight|small\s+hours|early\s+hours|late\s+at\s+night|early\s+in\s+the\s+(?:morning|day)|early\s+morning|late\s+(?:morning|afternoon|evening|night)|mid[\s-]?(?:morning|afternoon))\b"
 )
+_TIME: Final = r"(?:\d{1,2}:\d{2}(?:\s*[ap]\.?m\b)?|\d{1,2}\s*[ap]\.?m\b)"
+_GIVEN: Final = rf"\b(?:from\s+|between\s+)?(?:{_TIME}|\d{{1,2}})\s*(?:-|to|and|until|till|through)\s*{_TIME}"
+"""Pattern of hours that are given."""
+
+_OTHER_SIDE: Final = (
+    r"\b(?:than|versus|vs|compared|comparison|outside|instead|minus|except|excluding|rather|not|differ\w*)\b"
+)
+"""Words with which given hours can be others than those that have a name."""
+
 _VAGUE: Final = r"\b(?:around|about|roughly|approximately|circa|shortly\s+(?:after|before)|near|close\s+to)\s+(?=noon|midnight|midday|\d{1,2}(?::\d\d|\s*[ap]\.?m\b|\s+o'clock))"
 _NOT_EACH: Final = "".join(
     rf"(?<!\b{word}\s)"
@@ -56,6 +65,9 @@ def refuse_unnamed(board: Board) -> None:
     board.sheet.take_all(
         rf"(?:\b(?:in|during|at|within)\s+(?:the\s+)?)?{_UNNAMED}(?=\s*[,(:]\s*(?:from\s+|between\s+|i\.?e\.?,?\s*)?\d)"
     )
+    if re.search(_GIVEN, board.sheet.low) and not re.search(_OTHER_SIDE, board.sheet.low):
+        for found in board.sheet.take_all(rf"(?:\b(?:in|during|at|within)\s+(?:the\s+)?)?{_UNNAMED}"):
+            board.notes.append(f'"{found.group().strip()}" is the time that is given')
     if board.sheet.find(_UNNAMED):
         raise VagueTimeError("It is not clear which hours that are; please give a start and an end.")
     if board.sheet.find(_VAGUE):

@@ -24,6 +24,13 @@ _DAYS: Final = re.compile(
     rf"(?:\s+(?:of\s+)?(?P<inside>{_MONTH})\.?(?:\s+(?P<inside_year>\d{{4}}))?)?\s*\)(?:\s+(?:of|in)\s+(?P<outside>{_MONTH})\b\.?(?:\s+(?P<outside_year>\d{{4}}))?)?",
     re.IGNORECASE,
 )
+_MONDAY: Final = re.compile(
+    r"[;.,?(]?\s*\b(?:please\s+)?(?:give|state|name|show|say|answer\s+with|use|tell|report|return)\s+(?:me\s+)?(?:just\s+|only\s+)?(?:the\s+)?(?:date\s+of\s+)?(?:its|their|the|that)\s+(?:week'?s\s+)?mondays?(?:'s)?(?:\s+date)?\s*\)?[\s.?!]*$"
+    r"|\(\s*(?:from\s+)?mon(?:day)?s?\s*(?:-|\u2013|to|through|until)\s*sun(?:day)?s?\s*\)|\(\s*(?:weeks?\s+)?(?:start(?:s|ing)?|begin(?:s|ning)?|run(?:s|ning)?)\s+(?:on\s+|from\s+)?(?:a\s+)?mondays?\s*\)",
+    re.IGNORECASE,
+)
+"""Pattern of what only says that weeks begin on Monday."""
+
 _CLOCK: Final = r"(?:\d{1,2}:\d{2}|midnight|noon|midday|\d{1,2}\s?[ap]\.?m\.?)"
 _NOUN: Final = r"(?:readings?|values?|measurements?)"
 _CLOCKS: Final = re.compile(
@@ -66,6 +73,8 @@ def said_once(question: str) -> str:
     """
     if _HIGH_LESS_LOW.search(question) is not None and _SWUNG.search(question) is not None:
         question = _SWUNG.sub(r"what was the range of \g<what>", _HIGH_LESS_LOW.sub(" ", question))
+    if re.search(r"\bweeks?\b", question, re.IGNORECASE):
+        question = _MONDAY.sub(" ", question)
     question = _LOST.sub(r"has \g<most> missing \g<what>\g<noun>", question)
     question = _LOSE.sub(r"how many \g<what>\g<noun> are missing at \g<who>", question)
     question = _CLOCKS.sub(_from_to, question)

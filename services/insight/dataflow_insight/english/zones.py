@@ -10,7 +10,7 @@ from dataflow_insight.english.sheet import Sheet
 
 UTC_ZONE: Final = ZoneInfo("UTC")
 
-_OWN: Final = r",?\s*\(?\s*\b(?:in\s+)?(?:(?:my|our|the)\s+(?:own\s+)?(?:local\s+)?time\s?zone|(?:my\s+|our\s+)?local\s+time)\b\s*\)?"
+_OWN: Final = r",?\s*\(?\s*\b(?:in\s+)?(?:(?:my|our|the)\s+(?:own\s+)?(?:local\s+)?time\s?zone|(?:my\s+|our\s+)?local\s+time|(?:my|our)\s+(?:own\s+)?time)\b\s*\)?"
 _UTC: Final = r"\(?\s*\b(?:(?:all\s+)?(?:times?\s+)?in\s+)?(?:utc|gmt|(?:coordinated\s+)?universal\s+time)(?:\s+times?)?\b(?!\s*[+-]\s*\d)\s*\)?"
 _ZULU: Final = r"(?<![-\d]\d[t\s])\b(?:\d\d?:\d\d(?::\d\d)?)\s?(?P<zone>z)\b"
 _OFFSET: Final = r"\b(?:utc|gmt)\s*[+-]\s*\d"
@@ -31,11 +31,15 @@ def read_zone(sheet: Sheet, zone: ZoneInfo, assumptions: list[str]) -> ZoneInfo:
     named = bool(sheet.take_all(_UTC))
     while sheet.take(_ZULU, "zone") is not None:
         named = True
+    own = bool(sheet.take_all(_OWN))
+    if named and own:
+        # "When (UTC) was the peak on 23 January, my time?": days are the asker's, answers are in UTC anyway.
+        assumptions.append(f"days and hours are those of {zone.key}, times of the answer are in UTC")
+        return zone
     if named:
         if zone.key != UTC_ZONE.key:
             assumptions.append("times are in UTC, as the question says")
         return UTC_ZONE
-    sheet.take_all(_OWN)
     for pattern in (_SLASHED, *(_PLACE % more for more in (2, 1, 0))):
         found = next(
             (item for item in re.finditer(rf"(?={pattern})", sheet.visible) if _zone(item["name"]) is not None), None
