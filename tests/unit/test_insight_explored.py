@@ -193,3 +193,35 @@ def test_times_back_from_now_are_whole_seconds(question: str, length: timedelta)
     assert span.start is not None
     assert span.end == NOW.replace(microsecond=0) + timedelta(seconds=1)
     assert span.end - span.start == length
+
+
+@pytest.mark.parametrize(
+    ("question", "field", "group_by", "rank"),
+    [
+        ("How far did truck-1 drive today?", "odometer", (), 0),
+        ("How many kilometres did each vehicle drive yesterday?", "odometer", (Grouping.DEVICE,), 0),
+        ("Which vehicle drove the furthest yesterday?", "odometer", (Grouping.DEVICE,), 1),
+        ("energy consumption of the oven since midnight", "energy", (), 0),
+        ("Energy consumed by each machine yesterday", "energy", (Grouping.DEVICE,), 0),
+        ("Which machine used the most energy this week?", "energy", (Grouping.DEVICE,), 1),
+        ("How much energy did the plant use yesterday?", "energy", (Grouping.DEVICE,), 0),
+    ],
+)
+def test_what_was_used_or_driven_is_the_change_of_a_counter(
+    question: str, field: str, group_by: tuple[Grouping, ...], rank: int
+) -> None:
+    """The contract's description says that the field counts on."""
+    plan = planned(question)
+    assert (plan.measure, plan.field, plan.group_by, plan.rank) == (Measure.CHANGE, field, group_by, rank)
+
+
+def test_the_device_with_the_lowest_value_now_is_chosen_by_the_latest_values() -> None:
+    """Not by the lowest of all readings."""
+    plan = planned("Which vehicle has the lowest speed right now?")
+    assert (plan.measure, plan.group_by, plan.rank) == (Measure.LATEST, (Grouping.DEVICE,), -1)
+
+
+def test_the_last_reading_of_each_device_is_told_by_the_time_that_each_covers() -> None:
+    """Who has fallen silent can be seen there."""
+    plan = planned("When was the last reading of each vehicle?")
+    assert (plan.measure, plan.group_by) == (Measure.COVERAGE, (Grouping.DEVICE,))

@@ -105,7 +105,7 @@ def basic(told: Told) -> str:
         case Measure.CHANGE:
             return f"change of {field}"
         case Measure.COVERAGE:
-            return "number of readings"
+            return "time of the readings"
         case _:
             return f"{_MEASURED[plan.measure]} {_differing(plan, field)}"
 

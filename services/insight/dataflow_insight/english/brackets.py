@@ -51,7 +51,7 @@ def without_brackets(question: str, reader: NameReader) -> str:
             rf"\b(?:when|while|if)\s+(?:it\s+)?(?:was\s+|is\s+|were\s+)?(?:{words})\b{_BRACKETED}",
             rf"(?<=\b)(?P<be>(?:was|is|were|are|been)\s+(?:it\s+|there\s+|they\s+)?)(?:completely\s+|totally\s+|really\s+|very\s+)?(?:{words})\b{_BRACKETED}",
             rf"(?:(?<=\bof\s)|(?<=\bwith\s))(?:total\s+|complete\s+)?(?:{words})\b{_BRACKETED}",
-            rf"(?<=\s)(?:{words})\b{_BRACKETED}",
+            rf"(?<=\s)(?<!below\s)(?<!above\s)(?:{words})\b{_BRACKETED}",
         ):
             while (found := re.search(form, question, re.IGNORECASE)) is not None:
                 question = question[: found.start()] + _plain(found, item.name) + question[found.end() :]

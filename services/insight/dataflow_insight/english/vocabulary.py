@@ -10,6 +10,9 @@ _MOST_DESCRIBING_WORDS: Final = 4
 _STATES: Final = frozenset({"on", "off", "open", "closed", "running", "active", "enabled", "state", "status", "flag"})
 """Last words of fields that say yes or no of what stands before."""
 
+_VALUES: Final = frozenset({"level", "value", "reading"})
+"""Last words of fields that say nothing beyond what stands before."""
+
 GROUPS: Final[tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = (
     (
         ("dust", "particles", "particulates", "particulate matter", "fine and coarse dust"),
@@ -87,11 +90,15 @@ def is_concept(key: str) -> bool:
 
 
 def _by_state(contract: Contract) -> dict[str, list[Field]]:
-    """Calls "engine_on" the "engine", where nothing else is measured of it: what says yes of it is in the question."""
+    """Calls "engine_on" the "engine" and "fuel_level" the "fuel", where nothing else is measured of it.
+
+    What says yes of the engine stands in the question.
+    """
     found: dict[str, list[Field]] = {}
     for item in contract.fields:
         *thing, state = _words(item.name.rsplit("/", 1)[-1]) or [""]
-        if item.kind is not Kind.BOOLEAN or state not in _STATES or not thing or thing[0] in {"is", "has"}:
+        known = _STATES if item.kind is Kind.BOOLEAN else _VALUES
+        if state not in known or not thing or thing[0] in {"is", "has"}:
             continue
         others = {word for other in contract.fields if other is not item for word in _words(other.name)}
         if others.isdisjoint(thing):

@@ -26,10 +26,31 @@ _STATE: Final = (
     r"\b(?:occupied|unoccupied|vacant|empty|in\s+use|open|closed|shut|on|off|running|active|inactive|raining|"
     r"(?:some|any|no)body|(?:some|any|no)\s?one|dark)\b"
 )
+_EXTREME: Final = r"\b(?:the\s+)?(?:(?P<low>lowest|least|smallest|minimum|min)|highest|most|largest|greatest|maximum|max)\b(?=\s+[\ue100-\ue1ff])"
 _OTHER: Final = (
     r"\b(?:averages?|mean|median|highest|lowest|maximum|minimum|max|min|most|least|ever|always|missing|nulls?|how|which|when|"
     r"than\s+(?:at|in|on|the|it|before|usual|average)|percent\w*|share|longest)\b"
 )
+
+
+def _leading(reading: Reading, extreme: re.Match[str]) -> Plan | None:
+    """Returns the plan of the device whose newest value is the highest or the lowest of all."""
+    sheet = reading.sheet
+    fields = reading.free_fields()
+    if len(fields) != 1 or not fields[0].kind.numeric:
+        return None
+    sheet.cover(*extreme.span())
+    sheet.take_all(rf"{_NOW}|{_CHOOSES}")
+    rank = -1 if extreme["low"] else 1
+    return Plan(
+        reading.contract.name,
+        Measure.LATEST,
+        fields[0].name,
+        scope=reading.read_scope(),
+        group_by=(Grouping.DEVICE,),
+        rank=rank,
+        focus=Focus.DEVICE,
+    )
 
 
 def plan(reading: Reading) -> Plan | None:
@@ -45,6 +66,8 @@ def plan(reading: Reading) -> Plan | None:
     if not (chooses or counts or re.search(_ASKS, text)) or reading.times.given:
         return None
     rest = re.sub(rf"{_CHOOSES}|{_COUNTS}", "", sheet.visible)
+    if chooses and (extreme := sheet.find(_EXTREME)) is not None and sheet.find(_NOW):
+        return _leading(reading, extreme)
     if re.search(_OTHER, rest):
         return None
     state = re.search(_STATE, text) is not None or re.search(TEXT, sheet.visible) is not None

@@ -164,8 +164,10 @@ class Counter:
         self._refuse_until_now()
         if self.measured is not None or intent.extremes or intent.total or groups.rank:
             raise Refusal(two_things())
+        if groups.per == [Grouping.DEVICE] and groups.which is None:
+            return replace(plan, measure=Measure.COVERAGE, group_by=(Grouping.DEVICE,), focus=Focus.LIST)
         if groups.per or (groups.which is not None and not intent.coverage):
-            raise Refusal(unclear("The covered time cannot be broken down by device yet."))
+            raise Refusal(unclear("The covered time can be broken down by device only."))
         if (
             not intent.coverage
             and not intent.when
