@@ -1,6 +1,5 @@
 """Asks over real data that came by MQTT and through the whole pipeline, as a user would with the command."""
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -8,26 +7,24 @@ from typing import Any
 import pytest
 from dataflow_stack.testing import LocalStack
 
-FIELDS = ("pm25", "pm10", "so2", "no2", "co", "o3", "temp", "pres", "dewp", "rain", "wd", "wspm")
+from tests.sensor_data import AIR_FIELDS, air_rows
+
+DATA = Path(__file__).parents[1] / "data"
 
 
 @pytest.fixture(scope="module")
-def questions(full_cases: Path) -> list[dict[str, Any]]:
+def questions() -> list[dict[str, Any]]:
     """Give the published questions."""
-    return [json.loads(line) for line in (full_cases / "ask" / "questions.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (DATA / "ask_published.jsonl").read_text().splitlines()]
 
 
 @pytest.fixture(scope="module")
-def loaded(stack: LocalStack, full_cases: Path) -> LocalStack:
-    """Load twelve stations and 744 hours through the listener; an empty cell is null."""
+def loaded(stack: LocalStack) -> LocalStack:
+    """Load twelve stations and 744 hours through the listener."""
     lines = []
-    with (full_cases / "sensors" / "beijing-multisite" / "readings_2014-01.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            values = {
-                name: None if row[name] == "" else row[name] if name == "wd" else float(row[name]) for name in FIELDS
-            }
-            payload = {"device_id": row["device_id"], "ts": row["ts"], **values}
-            lines.append(json.dumps({"topic": f"air/{row['device_id']}", "payload": payload}))
+    for device, moment, *values in air_rows():
+        payload = {"device_id": device, "ts": moment.isoformat(), **dict(zip(AIR_FIELDS, values, strict=True))}
+        lines.append(json.dumps({"topic": f"air/{device}", "payload": payload}))
     recording = stack.home / "air.jsonl"
     recording.write_text("\n".join(lines))
     fields = stack.home / "air.fields.json"
@@ -36,7 +33,10 @@ def loaded(stack: LocalStack, full_cases: Path) -> LocalStack:
             [
                 {"name": "device_id", "type": "string"},
                 {"name": "ts", "type": "timestamp"},
-                *({"name": name, "type": "string" if name == "wd" else "number", "nullable": True} for name in FIELDS),
+                *(
+                    {"name": name, "type": "string" if name == "wd" else "number", "nullable": True}
+                    for name in AIR_FIELDS
+                ),
             ]
         )
     )
