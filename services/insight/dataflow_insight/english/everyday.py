@@ -19,6 +19,7 @@ _ENDS: Final = (
     r"(?:best|worst|cleanest|dirtiest|highest|lowest|top|bottom|warmest|coldest|most\s+polluted|least\s+polluted)"
 )
 _POLLUTANT: Final = r"\b(?:pm\s?2\.?5|pm\s?10|so2|no2|co2?|o3|ozone|(?:carbon|nitrogen|sul(?:ph|f)ur)\s+(?:mono|di)oxide|dust|particles|pollution|smog)\b"
+_NAMED_HOURS: Final = r"(?:rush|working|work|office|business|peak|school|opening|core)[\s-]*hours?"
 _NUMBER: Final = r"-?\d+(?:\.\d+)?"
 
 _PLAIN: Final[tuple[tuple[str, str], ...]] = (
@@ -34,6 +35,11 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
     (r"\ball\s+month(?:\s+long)?\b|\bthe\s+month\s+through\b", "over the whole month"),
     (r"\b(?P<what>(?:max\w*|min\w*|peak|highest|lowest|mean|average|median|largest|smallest|top|worst|coldest|warmest|hottest)\s+(?:(?!days?\b|weeks?\b|hours?\b|weekends?\b|half\b|of\b)[\w.]+\s+){0,3})of\s+the\s+month\b", r"\g<what>over the whole month"),
     (r"\b(?P<what>hours?\s+of\s+(?:the\s+)?day|weekday|day\s+of\s+the\s+week)\s*\(\s*(?:0|1|00|mon\w*)(?::00)?\s*(?:-|to|through|until)\s*(?:7|23|24|sun\w*)(?::00)?(?:\s*h)?\s*\)", r"\g<what>"),
+    (rf"\b(?:in|at|for|of|from)\s+either\s+(?:of\s+the\s+(?:two\s+)?)?{DEVICE_NOUN}\b", "over all stations"),
+    (r"\bhow\s+much\s+of\s+the\s+(?P<what>time|day|week|month|data|readings)\b", r"what share of the \g<what>"),
+    (r"\b(?:the\s+)?(?:monitoring|recording|logging|data\s+collection|measuring)\s+(?:of\s+|at\s+|in\s+|for\s+)?(?=(?:\S+\s+){0,3}(?:start|begin|began|begun|end|stop|started|stopped|ended)\b)", "the readings of "),
+    (rf"\b(?:in\s+|during\s+|at\s+)?(?:the\s+)?(?:(?:morning|evening|afternoon)\s+)?{_NAMED_HOURS}\s*(?:[(:,]|\bfrom\b|\bof\b)?\s*(?:from\s+)?(?P<first>\d{{1,2}})\s*(?:-|to|until|till)\s*(?P<last>\d{{1,2}})(?![\d:])(?:\s*h\b|\s*o'clock)?\s*\)?", r" from \g<first>:00 to \g<last>:00 "),
+    (rf"\b(?:in\s+|during\s+|at\s+)?(?:the\s+)?(?:(?:morning|evening|afternoon)\s+)?{_NAMED_HOURS}\b(?=[^?]*\d:\d\d\s*(?:-|to|until|till|and)\s*\d{{1,2}}:\d\d)", ""),
     # Numbers of things.
     (rf"\b(?P<ask>how\s+many|number\s+of)\s+(?P<what>{DEVICE_NOUN})\s+(?:are|were|is|was|have\s+been|do\s+(?:you|we)\s+have)\s+(?:currently\s+)?(?:installed|deployed|mounted|set\s+up|in\s+place|in\s+operation|in\s+service|listed|registered)\b(?:\s+(?:in\s+total|in\s+all|altogether|overall))?", r"\g<ask> \g<what> are there"),
     (rf"\b(?:actual|usable|genuine|real|proper|non[\s-]?(?:blank|empty|null|missing)|filled(?:[\s-]in)?)\s+(?=(?:\S+\s+){{0,3}}?{READING_NOUN}\b)", ""),

@@ -29,7 +29,7 @@ _REPORTING: Final = (
     "reached reaches hit hits stand stood go went gone fell fallen exhibit exhibits exhibited display displays "
     "displayed face faced suffer suffered hear heard blow blows blew blowing note noted notes noticed track "
     "tracked yield yields yielded attained attain attains feature features encountered encounter sampled "
-    "captured capture captures contributed contribute contributes supplied supply supplies provided provides "
+    "captured capture captures spend spends spent file filed filing identify contributed contribute contributes supplied supply supplies provided provides "
 )
 _WHOLE: Final = (
     "over across among amongst throughout within during entire whole full complete period dataset set database "
@@ -39,7 +39,7 @@ _WHOLE: Final = (
     "about given anywhere everywhere somewhere "
 )
 _THINGS: Final = (
-    "took takes taking gave gives stay stays stayed remain remains remained run runs ran extend extends lie lies lay stamp stamps comes goes along accompanied accompanies bring brings brought taken using used based calendar clock "
+    "spend spends spent sit sits sat took takes taking gave gives stay stays stayed remain remains remained run runs ran extend extends lie lies lay stamp stamps comes goes along accompanied accompanies bring brings brought taken using used based calendar clock "
     "air id ids station stations sensor sensors device devices site sites location locations place places room "
     "rooms node nodes monitor monitors machine machines spot spots contract table "
 )

@@ -12,7 +12,7 @@ from dataflow_insight.english.exclusions import take_exclusions, unknown_exclusi
 from dataflow_insight.english.lexicon import CORE_WORDS, DEVICE_NOUN, common, protected
 from dataflow_insight.english.moments import MONTHS, WEEKDAYS
 from dataflow_insight.english.sheet import DEVICE, DEVICE_BASE, FIELD_BASE, Sheet, Word, index_of, mark_of
-from dataflow_insight.english.spelling import SLIPS, closest, closest_name
+from dataflow_insight.english.spelling import ORDINARY, SLIPS, closest, closest_name
 from dataflow_insight.english.vocabulary import adds_up, aliases_of, concept_of, groups_of, is_concept
 
 __all__ = ["Mention", "NameReader", "Names", "adds_up", "concept_of"]
@@ -274,6 +274,7 @@ class NameReader:
             len(word) < 4
             or any(letter.isdigit() for letter in word)
             or protected(word)
+            or word in ORDINARY
             or word.removesuffix("s") in MONTHS
             or word.removesuffix("s") in WEEKDAYS
             or word in self._alias_words

@@ -25,6 +25,8 @@ _FORMS: Final[tuple[tuple[str, str, str], ...]] = (
     ("rain", r"\b(?:did|does|has)\s+it\s+rain(?:ed)?\s+(?:the\s+)?(?P<most>most|least)\b", "had the {most} {field}"),
     ("rain", r"\b(?:did|does|has)\s+it\s+(?P<ever>ever\s+)?(?:actually\s+)?rain(?:ed)?\b", "was {field} above 0"),
     ("rain", r"\b(?:was|is)\s+there\s+(?:ever\s+)?any\s+rain(?:fall)?(?:\s+at\s+all)?\b", "was {field} ever above 0"),
+    ("occupancy", r"\b(?P<lead>(?:was|is|were|are|stood|stayed|be|sat|been)\s+(?:the\s+)?(?:\w+[-_]\w+|it|room|office|place|building))\s+(?:empty|vacant|deserted)\b(?!\s+(?:values?|readings?|rows?|fields?|cells?))", "{lead} unoccupied"),
+    ("occupancy", r"\b(?P<lead>(?:was|is|were|are|been|gets?|got)\s+(?:the\s+)?(?:\w+[-_]\w+|it|room|office|place|building)\s+(?:ever\s+|actually\s+)?)(?:used|in\s+use|busy|taken)\b", "{lead} occupied"),
     ("wind speed", r"\b(?:have|has|had|see|saw|with)\s+no\s+wind(?:\s+at\s+all)?\b", "have {field} equal to 0"),
     ("temperature", r"\b(?:did|does|has)\s+it\s+(?P<ever>ever\s+)?(?:freeze|frozen)\b", "was {field} below freezing"),
     ("rain", r"\b(?:record|see|have|get|register|report|measure|experience|catch)\s+(?:any\s+|some\s+)?rain(?:fall)?\b(?!\s*(?:of|above|over|below|under|more|less|between|values?|readings?|data|on\s+average|>|<))(?=\s*(?:at\s+all|ever|on|in|during|at|[?.!]|$))", "have {field} above 0 "),
@@ -65,11 +67,11 @@ _QUANTILES: Final[tuple[tuple[str, bool], ...]] = (
         False,
     ),
     (
-        rf"\b(?:which|what)\s+{_VALUE}\s+(?:did|does|do|was|is)\s+(?P<rest>[^?]{{0,80}}?)\s+(?:exceed(?:ed)?|surpass(?:ed)?|{_ABOVE}|(?:go|stay|lie|rise)\s+{_ABOVE})\s+(?:(?:in|for|during)\s+)?{_SHARE}{_TIMES}",
+        rf"\b(?:which|what)\s+(?P<more>(?:[^\s?]+\s+){{0,3}}?){_VALUE}\s+(?:did|does|do|was|is)\s+(?P<rest>[^?]{{0,80}}?)\s+(?:exceed(?:ed)?|surpass(?:ed)?|{_ABOVE}|(?:go|stay|lie|rise)\s+{_ABOVE})\s+(?:(?:in|for|during)\s+)?{_SHARE}{_TIMES}",
         False,
     ),
     (
-        rf"\b(?:which|what)\s+{_VALUE}\s+(?:did|does|do|was|is)\s+(?P<rest>[^?]{{0,80}}?)\s+(?:{_BELOW}|(?:go|stay|lie|fall)\s+{_BELOW})\s+(?:(?:in|for|during)\s+)?{_SHARE}{_TIMES}",
+        rf"\b(?:which|what)\s+(?P<more>(?:[^\s?]+\s+){{0,3}}?){_VALUE}\s+(?:did|does|do|was|is)\s+(?P<rest>[^?]{{0,80}}?)\s+(?:{_BELOW}|(?:go|stay|lie|fall)\s+{_BELOW})\s+(?:(?:in|for|during)\s+)?{_SHARE}{_TIMES}",
         True,
     ),
     (

@@ -207,7 +207,7 @@ class Reading:
         if not left:
             if not about:
                 raise Refusal(off_topic())
-            if re.search(_ODD, sheet.visible):
+            if re.search(_ODD, sheet.visible) or re.search(r"(?<=\s)on\W*$", sheet.visible):
                 raise Refusal(unclear())
         for word in left:
             before, after = sheet.before(word.start), sheet.after(word.end)

@@ -12,6 +12,15 @@ SLIPS: Final = {
 }  # fmt: skip
 """Slips of the fingers in words too short to be compared letter by letter."""
 
+_ORDINARY: Final = (
+    "spend spends mouth mouths mourning rotation senior charger loser court counter chance distance extended activity activities media shape master repeated violation "
+    "death computed compound correction corrected situation situations particular shared fifty valuable detection numbered integrity directive directors commonly relatively "
+    "function stream forth electronic master dedication composed actively participate qualify qualified matters sponsors weakly sensory stationary statin rational relational "
+    "party parties price prices person personal visitor visitors traffic factory people's death deaths birth births"
+)
+ORDINARY: Final = frozenset(_ORDINARY.split())
+"""Words that are near a word with a meaning here, and are nevertheless meant as they stand."""
+
 _MIN_LENGTH = 5
 _LENGTH_FOR_TWO = 8
 
