@@ -11,13 +11,13 @@ from dataflow_insight.plans.plan import Scope as PlanScope
 from dataflow_insight.queries.query import Role
 from dataflow_insight.queries.reads import Queries
 from dataflow_insight.queries.table import Table
-from dataflow_insight.summaries import statements
+from dataflow_insight.summaries import missing, statements
 from dataflow_insight.summaries.bench import Bench
 from dataflow_insight.summaries.cells import Line, lines
 from dataflow_insight.summaries.daily import Hour, judge_day
 from dataflow_insight.summaries.facts import Course, Facts, NumberFacts, Refusals, Trend, WordFacts
 from dataflow_insight.summaries.movement import Movement, of_difference, of_trend
-from dataflow_insight.summaries.statements import Scope
+from dataflow_insight.summaries.scope import Scope
 from dataflow_insight.summaries.telling import told
 
 MAX_NUMBERS: Final = 8
@@ -72,7 +72,7 @@ async def summarise(
     readings = Line(await bench.compute(plans.of(Measure.COUNT)))
     devices = Line(await bench.compute(plans.of(Measure.DISTINCT)))
     refusals = None if scope.contract.builtin else await _refusals(bench, scope, plans)
-    silent = lines(await bench.run(statements.silent(scope, _devices(scope)), plans.of(Measure.DISTINCT)))
+    silent = lines(await bench.run(missing.silent(scope, _devices(scope)), plans.of(Measure.DISTINCT)))
     if not readings.of(Role.VALUE).whole:
         return Facts(
             scope,
@@ -89,7 +89,7 @@ async def summarise(
     )
     numbers = _chosen(filled, candidates, {Kind.NUMBER, Kind.INTEGER}, MAX_NUMBERS)
     words = _chosen(filled, candidates, _WORDS, MAX_WORDS)
-    gaps = lines(await bench.run(statements.gaps(scope, min(scope.period.end, now)), plans.of(Measure.GAP)))
+    gaps = lines(await bench.run(missing.gaps(scope, min(scope.period.end, now)), plans.of(Measure.GAP)))
     cadence = scope.contract.cadence
     usual = gaps[0].named("usual_seconds").number if gaps else None
     if usual is None and cadence is not None:
@@ -295,9 +295,9 @@ async def _words(
 
 
 async def _refusals(bench: Bench, scope: Scope, plans: _Plans) -> Refusals:
-    ever = await bench.look(statements.refused_ever(scope))
-    if isinstance(number := ever.rows[0][0], int) and number > statements.MAX_COUNTED:
-        line = Line(await bench.run(statements.refused_ever(scope), plans.of(Measure.COUNT)))
+    ever = await bench.look(missing.refused_ever(scope))
+    if isinstance(number := ever.rows[0][0], int) and number > missing.MAX_COUNTED:
+        line = Line(await bench.run(missing.refused_ever(scope), plans.of(Measure.COUNT)))
         return Refusals(line, line.named("refused"))
-    line = Line(await bench.run(statements.refused(scope), plans.of(Measure.COUNT)))
+    line = Line(await bench.run(missing.refused(scope), plans.of(Measure.COUNT)))
     return Refusals(line, line.named("refused"), line.named("refused_percent"), line.named("items"))

@@ -9,7 +9,7 @@ from dataflow_insight.queries.query import Role
 from dataflow_insight.summaries.cells import Cell, Line
 from dataflow_insight.summaries.daily import Daily
 from dataflow_insight.summaries.movement import Movement
-from dataflow_insight.summaries.statements import Scope
+from dataflow_insight.summaries.scope import Scope
 
 
 @dataclass(frozen=True, slots=True)

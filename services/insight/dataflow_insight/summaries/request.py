@@ -13,7 +13,7 @@ from dataflow_insight.queries.reads import Queries
 from dataflow_insight.summaries import statements
 from dataflow_insight.summaries.errors import ContractNotFoundError
 from dataflow_insight.summaries.period import MAX_LENGTH, Calendar, Period, clock_time, last_complete, whole_data
-from dataflow_insight.summaries.statements import Scope
+from dataflow_insight.summaries.scope import Scope
 from dataflow_insight.time_zone import zone_named
 
 

@@ -1,54 +1,21 @@
-"""The SQL that no plan can say: which fields are filled, lines through hours, the course of the day, gaps, counters, refusals.
+"""The SQL that no plan can say: which fields are filled, lines through hours, the course of the day, counters, texts.
 
 Every identifier comes from the catalogue and is quoted, every value is a parameter.
 """
 
 # ruff: noqa: S608 - what is put into the texts below is quoted names of the catalogue and texts of this module
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from dataflow_insight.catalogue.catalogue import Contract, Field
 from dataflow_insight.queries.query import Query, Role, quoted
-from dataflow_insight.summaries.period import Period
-
-MAX_GAPS: Final = 10
-"""Most gaps of a summary."""
-
-MAX_SILENT: Final = 100
-"""Most devices that a summary names as silent."""
+from dataflow_insight.summaries.scope import Scope, Where
 
 MAX_WORD: Final = 80
 """Most characters of a text that a summary shows."""
 
-MAX_COUNTED: Final = 200_000
-"""With more items of a contract in quarantine, those of one stretch of time are not counted."""
-
 _SAMPLED: Final = 200
 """Readings of a device in which a field that falls is seen to be no counter."""
-
-_REFUSED: Final = ["REFUSED", "UNPARSABLE", "UNSTORABLE"]
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Which readings are summarised.
-
-    Attributes:
-        contract: Whose.
-        period: When.
-        device_ids: Only these; empty for all.
-    """
-
-    contract: Contract
-    period: Period
-    device_ids: tuple[str, ...] = ()
-
-    @property
-    def table(self) -> str:
-        """The table, quoted."""
-        return f"readings.{quoted(self.contract.name)}"
 
 
 def edges(contract: Contract, device_ids: Sequence[str]) -> Query:
@@ -69,7 +36,7 @@ def existing(contract: Contract, device_ids: Sequence[str]) -> Query:
 
 def filled(scope: Scope, fields: Sequence[Field]) -> Query:
     """Values of each field in the period, most first; the second parameter from the end names the fields."""
-    where = _Where(scope)
+    where = Where(scope)
     counts = "".join(f", count(r.{quoted(item.column)}) AS c{number}" for number, item in enumerate(fields))
     names = where.parameter([item.name for item in fields], "text[]")
     cells = ", ".join(f"x.c{number}" for number in range(len(fields))) or "0"
@@ -98,7 +65,7 @@ def trends(scope: Scope, fields: Sequence[Field]) -> Query:
     `noise` is the standard deviation around the line, `dependence` the lag-1 autocorrelation around it, `freedom` the
     effective number of hours less two, `significance` the slope in its standard errors (movement.py has the source).
     """
-    where = _Where(scope)
+    where = Where(scope)
     hourly = _hourly(scope, fields, where)
     sql = (
         f"WITH hourly AS ({hourly}),"
@@ -147,7 +114,7 @@ def trends(scope: Scope, fields: Sequence[Field]) -> Query:
 
 def days(scope: Scope, fields: Sequence[Field]) -> Query:
     """Means by hour of the day, one row for each field and hour; `step` is how much higher it is from then on."""
-    where = _Where(scope)
+    where = Where(scope)
     hourly = _hourly(scope, fields, where)
     zone = where.parameter(scope.period.zone.key, "text")
     sql = (
@@ -173,7 +140,7 @@ def days(scope: Scope, fields: Sequence[Field]) -> Query:
 
 def rises(scope: Scope, fields: Sequence[Field], devices: Sequence[str]) -> Query:
     """How fields go from reading to reading at three places of the period, for some devices: what falls is no counter."""
-    where = _Where(scope)
+    where = Where(scope)
     third = scope.period.length / 3
     places = where.parameter([scope.period.start + number * third for number in range(3)], "timestamptz[]")
     few = where.parameter(list(devices), "text[]")
@@ -203,7 +170,7 @@ def counter(scope: Scope, item: Field) -> Query:
 
     A restart is a fall to less than half; what a counter shows then was counted since.
     """
-    where = _Where(scope)
+    where = Where(scope)
     column = f"r.{quoted(item.column)}"
     sql = (
         f"WITH step AS (SELECT {column}::double precision AS value, lag({column}::double precision)"
@@ -221,7 +188,7 @@ def counter(scope: Scope, item: Field) -> Query:
 
 def words(scope: Scope, fields: Sequence[Field]) -> Query:
     """The most frequent value of each field of texts or of yes and no, one row for each field."""
-    where = _Where(scope)
+    where = Where(scope)
     # Shown in a text: no control characters, and not endless.
     values = ", ".join(
         f"({number}, left(regexp_replace(r.{quoted(item.column)}::text, '[[:cntrl:]]', ' ', 'g'), {MAX_WORD}))"
@@ -244,94 +211,7 @@ def words(scope: Scope, fields: Sequence[Field]) -> Query:
     return Query(sql, where.parameters, columns, roles)
 
 
-def gaps(scope: Scope, until: datetime) -> Query:
-    """The longest times without readings of a device, its first and last stretch included, and the usual step.
-
-    The usual step is that of the contract where readings keep one, else the median of all steps: that takes another pass.
-
-    Args:
-        scope: Which readings.
-        until: Where the last stretch ends: the period's end, or the present.
-    """
-    where = _Where(scope)
-    last = where.parameter(until, "timestamptz")
-    cadence = scope.contract.cadence
-    usual = (
-        f"SELECT {where.parameter(cadence, 'interval')} AS step"
-        if cadence is not None
-        else "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY stop - start) AS step FROM quiet WHERE own AND stop > start"
-    )
-    sql = (
-        "WITH quiet AS (SELECT r.device_id, coalesce(lag(r.event_time) OVER w, $1) AS start, r.event_time AS stop,"
-        f" lag(r.event_time) OVER w IS NOT NULL AS own FROM {scope.table} r WHERE {where}"
-        " WINDOW w AS (PARTITION BY r.device_id ORDER BY r.event_time)"
-        f" UNION ALL SELECT r.device_id, max(r.event_time), greatest({last}, max(r.event_time)), false"
-        f" FROM {scope.table} r WHERE {where} GROUP BY r.device_id),"
-        f" usual AS ({usual}),"
-        " longest AS (SELECT device_id, start, stop, stop - start AS length FROM quiet"
-        f" ORDER BY stop - start DESC, start, device_id LIMIT {MAX_GAPS}),"
-        " told AS (SELECT q.*, EXTRACT(EPOCH FROM q.length)::double precision AS seconds FROM longest q)"
-        ' SELECT q.device_id, q.start, q.stop AS "end", q.seconds, q.seconds / 60 AS minutes, q.seconds / 3600 AS hours,'
-        " q.seconds / 86400 AS days, EXTRACT(EPOCH FROM u.step)::double precision AS usual_seconds"
-        " FROM told q CROSS JOIN usual u ORDER BY q.length DESC, q.start, q.device_id"
-    )
-    columns = ("device_id", "start", "end", "seconds", "minutes", "hours", "days", "usual_seconds")
-    roles = (Role.DEVICE, Role.START, Role.END, Role.VALUE, Role.SECONDS, Role.SECONDS, Role.SECONDS, Role.SECONDS)
-    return Query(sql, where.parameters, columns, roles)
-
-
-def silent(scope: Scope, devices: Sequence[str]) -> Query:
-    """Those of the devices that sent before and not in the period, and how many they are.
-
-    Args:
-        scope: Which readings.
-        devices: Who could have sent.
-    """
-    period = scope.period
-    sql = (
-        "SELECT d.device_id, count(*) OVER () AS devices FROM unnest($3::text[]) AS d (device_id)"
-        f" WHERE EXISTS (SELECT FROM {scope.table} r WHERE r.device_id = d.device_id AND r.event_time < $1)"
-        f" AND NOT EXISTS (SELECT FROM {scope.table} r WHERE r.device_id = d.device_id"
-        f" AND r.event_time >= $1 AND r.event_time < $2) ORDER BY d.device_id LIMIT {MAX_SILENT}"
-    )
-    return Query(sql, (period.start, period.end, list(devices)), ("device_id", "devices"), (Role.DEVICE, Role.VALUE))
-
-
-def refused_ever(scope: Scope) -> Query:
-    """Items in quarantine that did not keep the contract, of all times: a small table says it."""
-    device = " AND device_id = ANY($3::text[])" if scope.device_ids else ""
-    sql = (
-        "SELECT coalesce(sum(items), 0)::bigint AS refused FROM validator.quarantine_total"
-        f" WHERE contract = $1 AND kind = ANY($2::text[]){device}"
-    )
-    parameters: tuple[object, ...] = (scope.contract.name, _REFUSED)
-    if scope.device_ids:
-        parameters = (*parameters, list(scope.device_ids))
-    return Query(sql, parameters, ("refused",), (Role.VALUE,))
-
-
-def refused(scope: Scope) -> Query:
-    """The same of the period, with the readings stored in it; by receive time where an item has no event time."""
-    where = _Where(scope)
-    contract, kinds = where.parameter(scope.contract.name, "text"), where.parameter(_REFUSED, "text[]")
-    device = " AND q.device_id = ANY($3::text[])" if scope.device_ids else ""
-    sql = (
-        "SELECT q.refused, s.stored, q.refused + s.stored AS items,"
-        " 100.0::double precision * q.refused / nullif(q.refused + s.stored, 0) AS refused_percent"
-        f" FROM (SELECT count(*) AS refused FROM validator.quarantine q WHERE q.contract = {contract}"
-        f" AND q.kind = ANY({kinds}) AND coalesce(q.event_time, q.receive_time) >= $1"
-        f" AND coalesce(q.event_time, q.receive_time) < $2{device}) q,"
-        f" (SELECT count(*) AS stored FROM {scope.table} r WHERE {where}) s"
-    )
-    return Query(
-        sql,
-        where.parameters,
-        ("refused", "stored", "items", "refused_percent"),
-        (Role.VALUE, Role.SUPPORT, Role.OTHER_VALUE, Role.PERCENT),
-    )
-
-
-def _hourly(scope: Scope, fields: Sequence[Field], where: "_Where") -> str:
+def _hourly(scope: Scope, fields: Sequence[Field], where: Where) -> str:
     """Means of the hours, counted from the period's start; field numbers begin with 1."""
     return (
         "SELECT f.number, date_bin('1 hour', r.event_time, $1) AS hour, count(*) AS n, avg(f.value) AS mean,"
@@ -345,26 +225,3 @@ def _values(fields: Sequence[Field]) -> str:
     return ", ".join(
         f"({number}, r.{quoted(item.column)}::double precision)" for number, item in enumerate(fields, start=1)
     )
-
-
-class _Where:
-    """The condition on readings `r` and its parameters: $1 and $2 are start and end, $3 the devices."""
-
-    def __init__(self, scope: Scope) -> None:
-        self._parameters: list[object] = [scope.period.start, scope.period.end]
-        self._text = "r.event_time >= $1 AND r.event_time < $2"
-        if scope.device_ids:
-            self._text += f" AND r.device_id = ANY({self.parameter(list(scope.device_ids), 'text[]')})"
-
-    def __str__(self) -> str:
-        return self._text
-
-    @property
-    def parameters(self) -> tuple[object, ...]:
-        """The values, in the order of their numbers."""
-        return tuple(self._parameters)
-
-    def parameter(self, value: object, sql_type: str) -> str:
-        """Adds a parameter; returns how the SQL names it."""
-        self._parameters.append(value)
-        return f"${len(self._parameters)}::{sql_type}"
