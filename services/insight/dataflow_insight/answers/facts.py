@@ -10,7 +10,7 @@ from dataflow_insight.answers.scopes import limit_names, scope_says
 from dataflow_insight.answers.times import When
 from dataflow_insight.answers.words import Tag
 from dataflow_insight.catalogue.catalogue import Contract, Field, key_of
-from dataflow_insight.english.concepts import CONCEPTS
+from dataflow_insight.catalogue.concepts import CONCEPTS
 from dataflow_insight.plans.plan import Condition, Difference, Measure, Plan, Scope
 from dataflow_insight.queries.query import Role
 from dataflow_insight.queries.table import Value

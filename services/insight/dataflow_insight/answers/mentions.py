@@ -14,7 +14,7 @@ from dataflow_insight.answers.times import When, find_times
 from dataflow_insight.answers.unit_words import UNITS
 from dataflow_insight.answers.words import LIMITS, TAG, Tag
 from dataflow_insight.catalogue.catalogue import key_of
-from dataflow_insight.english.concepts import CONCEPTS
+from dataflow_insight.catalogue.concepts import CONCEPTS
 
 _SEPARATOR: Final = re.compile(
     r"[;,\n)|:?]|\s-\s|(?<!\w)(?:and|but|while|whereas|versus|vs\.?|against|compared\s+(?:to|with)|than|or|followed\s+by)(?!\w)",

@@ -9,8 +9,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Protocol
 
+from dataflow_insight.catalogue.concepts import concept_of_name
 from dataflow_insight.catalogue.units import unit_named
-from dataflow_insight.english.concepts import concept_of_name
 
 
 class Kind(StrEnum):

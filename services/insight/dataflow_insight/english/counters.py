@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from dataflow_insight.catalogue.catalogue import Contract, Field
-from dataflow_insight.english.concepts import canonical_unit
+from dataflow_insight.catalogue.concepts import canonical_unit
 from dataflow_insight.english.lexicon import DEVICE_NOUN
 
 _COUNTS_ON: Final = re.compile(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from dataflow_insight.english.concepts import UNITS
+from dataflow_insight.catalogue.concepts import UNITS
 from dataflow_insight.english.lexicon import DEVICE_NOUN, READING_NOUN
 
 _ORDINAL: Final = r"(?P<place>second|third|fourth|fifth|2nd|3rd|4th|5th)"

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from dataflow_insight.catalogue.catalogue import Field, Kind
-from dataflow_insight.english.concepts import concept_of_name
+from dataflow_insight.catalogue.concepts import concept_of_name
 from dataflow_insight.english.found import Found
 from dataflow_insight.english.lexicon import READING_NOUN
 from dataflow_insight.english.limits import limit_in

@@ -4,8 +4,8 @@ import re
 from typing import Final
 
 from dataflow_insight.catalogue.catalogue import Field
+from dataflow_insight.catalogue.concepts import UNITS, canonical_unit
 from dataflow_insight.catalogue.units import conversion, unit_named
-from dataflow_insight.english.concepts import UNITS, canonical_unit
 from dataflow_insight.english.found import ConditionError, Found
 from dataflow_insight.english.lexicon import NUMBER_WORDS
 from dataflow_insight.english.names import Mention, NameReader

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Final
 
 from dataflow_insight.catalogue.catalogue import Contract, Field, Kind, key_of
-from dataflow_insight.english.concepts import CONCEPTS
+from dataflow_insight.catalogue.concepts import CONCEPTS
 from dataflow_insight.english.exclusions import take_exclusions, unknown_exclusion
 from dataflow_insight.english.lexicon import CORE_WORDS, DEVICE_NOUN, common, protected
 from dataflow_insight.english.moments import MONTHS, WEEKDAYS

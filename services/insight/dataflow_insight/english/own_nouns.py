@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from dataflow_insight.catalogue.catalogue import Contract
-from dataflow_insight.english.concepts import CONCEPTS
+from dataflow_insight.catalogue.concepts import CONCEPTS
 from dataflow_insight.english.lexicon import DEVICE_NOUN, READING_NOUN, protected
 from dataflow_insight.english.vocabulary import GROUPS
 

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from dataflow_insight.english.concepts import CONCEPTS
+from dataflow_insight.catalogue.concepts import CONCEPTS
 from dataflow_insight.english.everyday import everyday
 from dataflow_insight.english.names import NameReader
 

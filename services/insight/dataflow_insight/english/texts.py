@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dataflow_insight.catalogue.catalogue import Field, Kind, key_of
-from dataflow_insight.english.concepts import concept_of_name
+from dataflow_insight.catalogue.concepts import concept_of_name
 from dataflow_insight.english.flags import FLAG_WORD, is_state
 from dataflow_insight.english.found import ConditionError, Found
 from dataflow_insight.english.lexicon import DEVICE_NOUN, protected

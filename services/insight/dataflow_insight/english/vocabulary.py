@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from dataflow_insight.catalogue.catalogue import Contract, Field, Kind, key_of
-from dataflow_insight.english.concepts import CONCEPTS, Concept, canonical_unit, concept_of_name
+from dataflow_insight.catalogue.concepts import CONCEPTS, Concept, canonical_unit, concept_of_name
 
 _MOST_DESCRIBING_WORDS: Final = 4
 _STATES: Final = frozenset({"on", "off", "open", "closed", "running", "active", "enabled", "state", "status", "flag"})

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 from dataflow_insight.answers.letters import plain
 from dataflow_insight.answers.shown import is_odd
 from dataflow_insight.catalogue.catalogue import Catalogue
+from dataflow_insight.catalogue.concepts import CONCEPTS
 from dataflow_insight.engines.engine import Asked, Computed
-from dataflow_insight.english.concepts import CONCEPTS
 from dataflow_insight.plans.plan import Plan, Scope
 
 _RUN: Final = re.compile(r"\d+")
