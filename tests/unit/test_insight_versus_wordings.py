@@ -6,7 +6,7 @@ import pytest
 from dataflow_insight.english.restated import said_once
 from dataflow_insight.plans.plan import Decline, Focus
 
-from tests.ask_catalogue import JOINED, declined, planned
+from tests.ask_catalogue import JOINED, days, declined, planned
 
 WEEKEND_LESS_WEEKDAYS = "By how much is mean NO2 at weekends higher than on weekdays?"
 WHICH_PM25 = "Is mean PM2.5 higher at Gucheng or at Dongsi?"
@@ -75,3 +75,9 @@ def test_a_comparison_without_a_sure_way_is_not_answered(question: str) -> None:
 def test_other_questions_are_left_as_they_are(question: str) -> None:
     """Only what is surely said twice is written in one way; days that are not those of the week stay a contradiction."""
     assert said_once(question) == question
+
+
+def test_two_days_in_a_row_are_one_range() -> None:
+    """So an answer can name both as one."""
+    plan = planned("Was 16 January or 17 January 2014 the dirtier day at Wanliu (mean PM2.5)?")
+    assert plan.scope.times == (days("2014-01-16", "2014-01-17"),)

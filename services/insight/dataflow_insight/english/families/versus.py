@@ -20,7 +20,7 @@ from dataflow_insight.english.names import adds_up, concept_of
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, two_things, unclear, unknown_field
 from dataflow_insight.english.sheet import FIELD
-from dataflow_insight.plans.plan import Focus, Grouping, Measure, Plan, Scope
+from dataflow_insight.plans.plan import Focus, Grouping, Measure, Plan, Scope, TimeRange
 
 _MEASURED: Final = re.compile(
     r"\b(?:averages?|averaged|mean|avg|medians?|maxim\w+|max|minim\w+|min|highest|lowest|peaks?|peaked|total|sum|how\s+many|number|counts?|"
@@ -239,6 +239,12 @@ def _plan_of(reading: Reading, question: str) -> Plan:
     return replace(plans[0], with_where_and_when=False)
 
 
+def _adjoined(times: tuple[TimeRange, ...]) -> tuple[TimeRange, ...]:
+    """Returns two days as one range where one follows the other: so they are told, too."""
+    first, second = sorted(times, key=lambda span: str(span.start))
+    return (TimeRange(first.start, second.end),) if first.end == second.start else times
+
+
 def _chosen(plan: Plan, other: Scope, asked: Asked) -> Plan:
     """Returns the plan that says which side wins: a ranking where the sides are groups, else their comparison."""
     rank = 1 if asked.upward else -1
@@ -255,6 +261,10 @@ def _chosen(plan: Plan, other: Scope, asked: Asked) -> Plan:
     days = all(span.start is not None and span.end is not None and span.end - span.start == _DAY for span in times)
     if replace(plan.scope, times=()) == replace(other, times=()) and len(times) == 2 and days and not plan.group_by:
         return replace(
-            plan, scope=replace(plan.scope, times=times), group_by=(Grouping.DAY,), rank=rank, focus=Focus.TIME
+            plan,
+            scope=replace(plan.scope, times=_adjoined(times)),
+            group_by=(Grouping.DAY,),
+            rank=rank,
+            focus=Focus.TIME,
         )
     return replace(plan, compared_with=other, focus=Focus.DIFFERENCE)
