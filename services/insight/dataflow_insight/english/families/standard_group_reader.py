@@ -79,6 +79,7 @@ class GroupReader:
                 self._add(self._hour() if grouping is Grouping.HOUR else grouping)
                 groups.profile |= grouping in {Grouping.HOUR_OF_DAY, Grouping.WEEKDAY}
         self._read_counted()
+        self._read_number_of_devices()
         self._read_rank()
         self._read_some()
         self._read_which()
@@ -176,7 +177,7 @@ class GroupReader:
         if len(self._reading.devices) == 1:
             self._sheet.take(rf"\bwhich\s+(?:the\s+)?{DEVICE_NOUN}\s+(?=[\"']?{DEVICE})")
         asked = self._sheet.find(
-            rf"\b(?:(?:at|in|from|on|during|for|with|under|of)\s+)?(?:which|what|whose)[\s\uf8ff]+(?:(?:are|were)\s+(?=the\b))?(?:one\s+)?(?:of\s+)?(?:(?:the|these|all|two|three)\s+)*(?:particular\s+|exact\s+)?(?P<noun>{noun})(?!\w)(?!\s+and\s+(?:at\s+)?(?:(?:which|what)\s+)?(?:hour|time)\b)"
+            rf"\b(?:(?:at|in|from|on|during|for|with|under|of)\s+)?(?:which|what|whose)[\s\uf8ff]+(?:(?:are|were)\s+(?=the\b))?(?:one\s+)?(?:of[\s\uf8ff]+)?(?:(?:the|these|all|two|three)\s+)*(?:particular\s+|exact\s+)?(?P<noun>{noun})(?!\w)(?!\s+and\s+(?:at\s+)?(?:(?:which|what)\s+)?(?:hour|time)\b)"
         )
         for words, grouping in WHEN_IN:
             if asked is None and self._sheet.take(words) is not None:
@@ -200,7 +201,7 @@ class GroupReader:
             return
         for pattern in (
             rf"\b(?P<noun>{noun})\s+(?=(?:with|having|on\s+which|in\s+which|when|where|that|which|whose)\b)",
-            rf"\b(?!(?:most|least|fewest)\s+(?!polluted))(?:{HIGHER}|{LOWER}|best)(?:[\s-]+(?:average|mean|median|{FIELD}))*[\s-]+(?P<noun>{noun})(?!\w)(?!\s+(?:average|mean|max|min|reading|value|total|median|sum|{FIELD}))",
+            rf"\b(?!(?:most|least|fewest)\s+(?!polluted))(?:{HIGHER}|{LOWER}|best)(?:[\s-]+(?:average|avg\.?|mean|median|{FIELD}))*[\s-]+(?P<noun>{noun})(?!\w)(?!\s+(?:average|mean|max|min|reading|value|total|median|sum|{FIELD}))",
             rf"\b(?:rank(?:ing)?|sort(?:ed)?|order(?:ed)?)\s+(?:of\s+)?(?:all\s+)?(?:the\s+)?(?P<noun>{_without_devices()})(?!\w)",
         ):
             found = self._sheet.find(pattern)
