@@ -225,3 +225,39 @@ def test_the_last_reading_of_each_device_is_told_by_the_time_that_each_covers() 
     """Who has fallen silent can be seen there."""
     plan = planned("When was the last reading of each vehicle?")
     assert (plan.measure, plan.group_by) == (Measure.COVERAGE, (Grouping.DEVICE,))
+
+
+@pytest.mark.parametrize(
+    ("question", "measure"),
+    [("how fast was van-7 on average yesterday?", Measure.AVG), ("How fast is van-7 right now?", Measure.LATEST)],
+)
+def test_how_fast_is_about_the_speed(question: str, measure: Measure) -> None:
+    """Where a speed is measured."""
+    plan = planned(question)
+    assert (plan.measure, plan.field) == (measure, "speed")
+
+
+def test_the_fastest_device_now_is_chosen_by_the_latest_speeds() -> None:
+    """The adjective names the field itself."""
+    plan = planned("Which vehicle is fastest right now?")
+    assert (plan.measure, plan.field, plan.group_by, plan.rank) == (Measure.LATEST, "speed", (Grouping.DEVICE,), 1)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Which vehicles have not sent anything in the last hour?",
+        "which vehicles sent no data today",
+        "Which vehicles are offline?",
+    ],
+)
+def test_silent_devices_are_seen_among_the_last_readings_of_all(question: str) -> None:
+    """Those that were heard could not be told from those that were not by readings of that hour."""
+    plan = planned(question)
+    assert (plan.measure, plan.group_by, plan.scope.times) == (Measure.COVERAGE, (Grouping.DEVICE,), ())
+
+
+def test_whether_a_device_sent_anything_is_whether_there_are_readings() -> None:
+    """Of that time."""
+    plan = planned("Has van-7 sent anything in the last hour?")
+    assert (plan.measure, plan.focus, len(plan.scope.times)) == (Measure.COUNT, Focus.YES_NO, 1)

@@ -20,6 +20,9 @@ _SUPERLATIVES: Final[tuple[tuple[str, str, Measure], ...]] = (
     (r"\bnoisiest\b|\bloudest\b", "noise", Measure.MAX),
     (r"\bquietest\b", "noise", Measure.MIN),
     (r"\b(?:wettest|rainiest)\b", "rain", Measure.SUM),
+    (r"\bfastest\b(?!\s+(?:rise|fall|drop|increase|decrease|growth|growing))", "speed", Measure.MAX),
+    (r"\bslowest\b(?!\s+(?:rise|fall|drop|increase|decrease|growth|growing))", "speed", Measure.MIN),
+    (r"\bdriest\b", "moisture", Measure.MIN),
     (
         r"\bhow\s+(?:hot|warm)(?=\s+(?:did|has|does|had)\b.*\b(?:get|got|gotten|become|gets)\b)",
         "temperature",
@@ -43,10 +46,15 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
     (r"\bhow\s+(?:humid|damp)\b", "humidity"),
     (r"\bhow\s+(?:bright|dark|light)\b(?=\s+(?:was|is|were|has)\b)", "light"),
     (r"\bhow\s+(?:loud|noisy|quiet)\b", "noise"),
+    (r"\bhow\s+fast\b(?=\s+(?:was|is|were|did|does|has)\b)", "speed"),
+    (r"\bhow\s+(?:dry|wet|moist)\b(?=\s+(?:was|is|were|has)\b)", "moisture"),
     (r"\b(?:warmer|hotter|colder|cooler)\b(?!\s+than\b)", "temperature"),
     (r"\b(?:windier|calmer)\b(?!\s+than\b)", "wind speed"),
     (r"\b(?:brighter|darker)\b(?!\s+than\b)", "light"),
 )
+_OF_SOME: Final = frozenset({"speed", "moisture"})
+"""Quantities whose adjectives also say something else where they are not measured."""
+
 _UPWARD: Final = ("warmer", "hotter", "windier", "brighter")
 _DOWNWARD: Final = ("colder", "cooler", "calmer", "darker")
 
@@ -85,10 +93,12 @@ def implied_field(reading: Reading, *, superlatives: bool = False) -> Implied | 
         *((pattern, name, None) for pattern, name in _PLAIN if not superlatives),
     ]
     for pattern, name, measure in entries:
+        item = reading.reader.concept_field(name)
+        if item is None and name in _OF_SOME:
+            continue
         found = reading.sheet.take(pattern)
         if found is None:
             continue
-        item = reading.reader.concept_field(name)
         if item is None:
             raise Refusal(unknown_field(reading.contract))
         reading.assumptions.append(f'"{found.group()}" is about the field {item.name}')

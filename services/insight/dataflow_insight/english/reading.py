@@ -16,6 +16,7 @@ from dataflow_insight.english.clock import Clock
 from dataflow_insight.english.conditions import Found, asked_unit, read_conditions
 from dataflow_insight.english.counters import with_changes
 from dataflow_insight.english.fillers import CHAT, FILLERS
+from dataflow_insight.english.heard import with_readings
 from dataflow_insight.english.leftovers import without_chat
 from dataflow_insight.english.lexicon import DEVICE_NOUN, READING_NOUN, protected
 from dataflow_insight.english.moments import Moment
@@ -80,6 +81,7 @@ class Reading:
         plain = without_chat(question, self.reader, self.assumptions)
         question, own = with_devices(plain, contract)
         question = with_changes(question, contract, self.assumptions)
+        question = with_readings(question, self.assumptions)
         plain = plainly(plainer(question), self.reader, self.assumptions)
         plain = without_brackets(said_once(plain), self.reader)
         self.sheet = Sheet(self.reader.spelled(plain, self.assumptions))

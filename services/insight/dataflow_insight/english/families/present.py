@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
+from dataflow_insight.english.adjectives import implied_field
 from dataflow_insight.english.lexicon import DEVICE_NOUN
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, two_things, unclear
@@ -40,12 +41,23 @@ def _leading(reading: Reading, extreme: re.Match[str]) -> Plan | None:
     if len(fields) != 1 or not fields[0].kind.numeric:
         return None
     sheet.cover(*extreme.span())
-    sheet.take_all(rf"{_NOW}|{_CHOOSES}")
-    rank = -1 if extreme["low"] else 1
+    return _led_by(reading, fields[0].name, -1 if extreme["low"] else 1)
+
+
+def _leading_by_adjective(reading: Reading) -> Plan | None:
+    """Returns the same of "warmest", which names the field itself."""
+    implied = implied_field(reading, superlatives=True)
+    if implied is None or implied.measure not in {Measure.MAX, Measure.MIN}:
+        return None
+    return _led_by(reading, implied.field.name, 1 if implied.measure is Measure.MAX else -1)
+
+
+def _led_by(reading: Reading, field: str, rank: int) -> Plan:
+    reading.sheet.take_all(rf"{_NOW}|{_CHOOSES}")
     return Plan(
         reading.contract.name,
         Measure.LATEST,
-        fields[0].name,
+        field,
         scope=reading.read_scope(),
         group_by=(Grouping.DEVICE,),
         rank=rank,
@@ -68,6 +80,8 @@ def plan(reading: Reading) -> Plan | None:
     rest = re.sub(rf"{_CHOOSES}|{_COUNTS}", "", sheet.visible)
     if chooses and (extreme := sheet.find(_EXTREME)) is not None and sheet.find(_NOW):
         return _leading(reading, extreme)
+    if chooses and sheet.find(_NOW) and re.search(r"\b\w+est\b", rest) and not reading.names.fields:
+        return _leading_by_adjective(reading)
     if re.search(_OTHER, rest):
         return None
     state = re.search(_STATE, text) is not None or re.search(TEXT, sheet.visible) is not None
