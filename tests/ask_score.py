@@ -36,7 +36,9 @@ class _Clock:
         return self.moment
 
 
-async def ask_all(dsns: dict[str, str], cases: list[dict[str, Any]]) -> list[tuple[dict[str, Any], Asked | None, str | None]]:
+async def ask_all(
+    dsns: dict[str, str], cases: list[dict[str, Any]]
+) -> list[tuple[dict[str, Any], Asked | None, str | None]]:
     """Returns each case, its answer and what is wrong with it.
 
     Args:
