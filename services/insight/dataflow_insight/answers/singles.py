@@ -52,6 +52,8 @@ def _count(told: Told, text: Text) -> Draft:
     one, many = counted(told)
     if plan.fold is not None and plan.fold.measure is Measure.COUNT:
         text.count(0, Role.VALUE, one, many)
+        if plan.measure is Measure.COUNT and plan.fold.having is None and not plan.field:
+            return text.say(f" had readings{about(told)}").draft(".")
         return text.say(f"{about(told)} had{fold_limit(told).replace(' with', '', 1)}").draft(".")
     if plan.fold is not None:
         return text.value(0).say(f" is the {quantity(told)}{about(told)}").draft(".")
@@ -63,16 +65,29 @@ def _count(told: Told, text: Text) -> Draft:
         return text.say(f" readings{about(told)}").draft(".")
     if plan.holding:
         text.count(0, Role.VALUE, "change", "changes")
-        return text.say(f" of {shown_name(plan.field)} with {conditions_words(told, plan.holding)}{about(told)}").draft(
-            "."
-        )
-    text.count(0, Role.VALUE, one, many)
+        limits = conditions_words(told, plan.holding).removeprefix(f"{shown_name(plan.field)} ")
+        return text.say(f" of {shown_name(plan.field)} {limits}{about(told)}").draft(".")
     verb = "was" if told.cell(0, Role.VALUE) == 1 else "were"
     limits = about(told, where=False)
     where = device_words(plan.scope)
     times = time_words(plan.scope, told.zone)
     limits = limits.removesuffix(times).removesuffix(where)
+    unit = _unit_of_readings(told)
+    if unit and limits.startswith(" with "):
+        text.count(0, Role.VALUE, unit, f"{unit}s")
+        return text.say(f"{where}{times} had {limits.removeprefix(' with ')}").draft(".")
+    text.count(0, Role.VALUE, one, many)
     return text.say(f"{limits} {verb} stored{where}{times}").draft(".")
+
+
+def _unit_of_readings(told: Told) -> str:
+    """Returns the "hour" that a reading of one device stands for, where hours were asked for; else nothing."""
+    if len(told.plan.scope.device_ids) != 1:
+        return ""
+    units = [
+        unit for unit in ("hour", "minute") if f"each reading stands for one {unit}" in " ".join(told.plan.assumptions)
+    ]
+    return units[0] if units and units[0] in told.question.lower() else ""
 
 
 def _correlation(told: Told, text: Text) -> Draft:

@@ -14,7 +14,7 @@ from dataflow_insight.english.families.standard_roles import Roles, check_list
 from dataflow_insight.english.refusals import Refusal, two_things, unclear, which_of
 from dataflow_insight.plans.plan import Focus, Grouping, Measure, Plan
 
-_VALUE_ASKED: Final = r"\bwhat\s+(?:was|is|were)\s+(?:the\s+)?(?!time|timestamp|station|sensor|device|date|day|hour|moment)|^(?:the\s+)?(?:highest|lowest|largest|smallest|hottest|coldest|warmest|strongest|max\w*|min\w*|peak)\b"
+_VALUE_ASKED: Final = r"\bwhat(?:'s|\s+(?:was|is|were))\s+(?!(?:the\s+)?(?:exact\s+)?(?:time|timestamp|station|sensor|device|date|day|hour|moment)\b)|^(?:the\s+)?(?:highest|lowest|largest|smallest|hottest|coldest|warmest|strongest|max\w*|min\w*|peak)\b"
 
 
 def is_single_extreme(question: Question) -> bool:
@@ -138,6 +138,8 @@ def _extreme(question: Question, plan: Plan) -> Plan:
         )
     if groups.which is not None or intent.when:
         value_asked = bool(re.search(_VALUE_ASKED, text)) or intent.how_much or re.match(r"how\s", text)
+        if re.search(r"(?<!and\s)(?<!and\sat\s)\b(?:when|what\s+time)\W*$", text):
+            value_asked = False
         focus = Focus.VALUE
         if not value_asked:
             focus = Focus.DEVICE if groups.which is Grouping.DEVICE else Focus.TIME
