@@ -45,6 +45,7 @@ from dataflow_insight.plans.plan import Scope
 _DEVICE_SLOT: Final = rf"\b(?:at|in|from|near|around|for|by|of|and|or|{DEVICE_NOUN}|compare|than|between)\s+(?:the\s+)?[\"']?$|\b(?:did|does|has|have)\s+[\"']?$"
 _FIRM_DEVICE_SLOT: Final = rf"\b(?:at|in|from|near|around|except(?:\s+for)?|excluding|other\s+than|apart\s+from|leaving\s+out|besides|ignoring|{DEVICE_NOUN}[-_#]?)\s*(?:the\s+)?[\"']?$"
 _DEVICE_TAIL: Final = rf"[\"']?(?:'s\b|[-_#]?\s*\d*\s+(?:{DEVICE_NOUN}|send|report|record|measure|deliver|register)\b)"
+_NUMBERED: Final = r"[-_#]\d+(?![\w.]|-\d)"
 _FIELD_SLOT: Final = (
     r"\b(?:average|mean|avg|highest|lowest|maximum|minimum|max|min|largest|smallest|greatest|peak|total|sum|latest|last|newest|"
     r"current|most|least|much|level|levels|value|values|concentration|many|missing)\s+(?:of\s+)?(?:the\s+)?[\"']?$"
@@ -222,13 +223,13 @@ class Reading:
             device_like = re.search(_DEVICE_SLOT, before) or re.match(_DEVICE_TAIL, after)
             if not about or not word.text.isalpha() or protected(word.text):
                 continue
-            if re.search(_FIRM_DEVICE_SLOT, before) or re.match(_DEVICE_TAIL, after):
+            if re.search(_FIRM_DEVICE_SLOT, before) or re.match(_DEVICE_TAIL, after) or re.match(_NUMBERED, after):
                 raise Refusal(unknown_device(self.contract))
             if not measured and (re.search(_FIELD_SLOT, before) or re.match(_FIELD_TAIL, after)):
                 raise Refusal(unknown_field(self.contract))
             if not measured and self.names.devices and not counts:
                 raise Refusal(unknown_field(self.contract))
-            if device_like and (measured or counts):
+            if device_like and (measured or counts or coverage):
                 raise Refusal(unknown_device(self.contract))
         if left:
             raise Refusal(unclear() if about else off_topic())
