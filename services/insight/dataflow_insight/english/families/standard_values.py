@@ -137,11 +137,11 @@ def _extreme(question: Question, plan: Plan) -> Plan:
             focus=Focus.TIME if intent.when else Focus.VALUE,
         )
     if groups.which is not None or intent.when:
-        value_asked = bool(re.search(_VALUE_ASKED, text)) or intent.how_much or re.match(r"how\s", text)
+        value_asked = re.search(rf"{_VALUE_ASKED}|^how\s", text) is not None or intent.how_much
         if re.search(r"(?<!and\s)(?<!and\sat\s)\b(?:when|what\s+time)\W*$", text):
             value_asked = False
         focus = Focus.VALUE
-        if not value_asked:
+        if not value_asked or groups.hour_asked:
             focus = Focus.DEVICE if groups.which is Grouping.DEVICE else Focus.TIME
         note = "where several are equal, the earliest comes first"
         return replace(plan, with_where_and_when=True, focus=focus, assumptions=(*plan.assumptions, note))
