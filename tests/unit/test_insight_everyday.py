@@ -54,11 +54,35 @@ SHARES = (
 EXTREME = (
     ("Which monitor saw the very lowest temperature?", "Which station had the lowest temperature?"),
     ("When did temperature hit rock bottom at Huairou?", "When did temperature reach its minimum at Huairou?"),
+    ("What was the worst hour for PM2.5 at Gucheng?", "When was PM2.5 the highest at Gucheng?"),
     ("When did press-1 bottom out, temperature-wise?", "When did press-1 reach its minimum temperature?"),
     ("What's the record for PM10 at Gucheng?", "What is the highest PM10 at Gucheng?"),
     ("How hot has it got at Dongsi?", "How hot did it get at Dongsi?"),
     ("Tell me the peak PM10 of the month and the place it was measured.", "Tell me the peak PM10 and the place it was measured."),
     ("In which of the rooms was the brightest light measured, and how many lux was it?", "In which of the rooms was the brightest light measured?"),
+)  # fmt: skip
+TOLD_FIRST = (
+    ("Let's talk about Tiantan. What's its average PM2.5?", "average PM2.5 at Tiantan"),
+    ("Think about Gucheng for a second. How high did PM10 get there?", "How high did PM10 get at Gucheng?"),
+    ("Looking at Gucheng only, what's the median PM10?", "median PM10 at Gucheng"),
+    ("Focusing on Tiantan, give me the highest PM2.5.", "the highest PM2.5 at Tiantan"),
+    ("Considering only weekends, what's the mean NO2 at Dongsi?", "mean NO2 at Dongsi on weekends"),
+    ("The average of all the PM2.5 readings that Tiantan made - what is it?", "average PM2.5 at Tiantan"),
+    ("avg pm25 by station desc", "stations by average pm25, highest first"),
+    ("top3 stations pm2.5 mean", "top 3 stations by mean pm2.5"),
+    ("count(*) Gucheng", "number of readings at Gucheng"),
+    ("How polluted was Tiantan on average (PM2.5)?", "average PM2.5 at Tiantan"),
+    ("How dirty did the air get at Gucheng, PM10-wise?", "the highest PM10 at Gucheng"),
+    ("Do you know if it rained at Shunyi?", "Did it rain at Shunyi?"),
+    ("What's the earliest reading from Dongsi?", "When was the first reading from Dongsi?"),
+    ("When was the light in room-a last on?", "When was light in room-a last above 0?"),
+    ("How much of the time was room-b empty?", "What share of the time was room-b unoccupied?"),
+    ("Was room-a ever used at the weekend?", "Was room-a ever occupied at the weekend?"),
+    ("Highest CO2 in either room?", "Highest CO2"),
+    ("CO2 in room-b, average, working hours 9 to 17", "average CO2 in room-b from 9:00 to 17:00"),
+    ("rush hour NO2: average from 07:00 to 10:00 at Dongsi", "average NO2 from 07:00 to 10:00 at Dongsi"),
+    ("When did monitoring of room-a begin?", "When did the readings of room-a begin?"),
+    ("How many readings did press-1 spend above 100 °F?", "How many readings of press-1 were above 100 °F?"),
 )  # fmt: skip
 RANKED = (
     ("Who comes second for mean PM2.5?", "Which station ranks second for mean PM2.5?"),
@@ -109,7 +133,7 @@ def _computed(question: str) -> list[Plan]:
 
 @pytest.mark.parametrize(
     ("spoken", "plain"),
-    [*COUNTED, *MEASURED, *SHARES, *EXTREME, *RANKED, *LIMITED, *MISSING],
+    [*COUNTED, *MEASURED, *SHARES, *EXTREME, *TOLD_FIRST, *RANKED, *LIMITED, *MISSING],
     ids=lambda text: text[:40],
 )
 def test_an_everyday_turn_of_phrase_means_the_same_as_plain_words(spoken: str, plain: str) -> None:

@@ -18,6 +18,11 @@ LEFT_OUT: Final = (
     rf"\b(?:(?:my|our|the|a|one\s+of\s+(?:my|our))\s+)?(?:\w+\s+)?{_PERSON}(?:\s+of\s+(?:the|our|my)\s+\w+)?\s+{_ASKS}{_ABOUT}(?!\w)",
     rf"[,;]?\s*\bfor\s+(?:my|our|a|an|the|this)\s+(?:\w+\s+)?{_WORK}\b(?:\s*,)?|[,;]?\s*\bfor\s+(?:school|work|homework|university|curiosity)\b(?=\W|$)",
     rf"\b(?:i'm|i\s+am|we're|we\s+are)\s+(?:writing|preparing|working\s+on|doing|finishing|making|putting\s+together|drafting|reviewing)\s+(?:my|our|a|an|the|this|some)\s+(?:\w+\s+)?{_WORK}\b(?:\s+about\s+(?:this|it|that|the\s+air|air\s+quality|pollution|the\s+weather))?",
+    (
+        r"\b(?:following\s+up\s+on|as\s+(?:discussed|agreed|promised)\s+(?:in|at|on|during)|coming\s+back\s+to|with\s+reference\s+to)\s+(?:\w+'s\s+|our\s+|the\s+|my\s+|your\s+|last\s+)?(?:\w+\s+)?"
+        r"(?:meetings?(?!\s+rooms?)|calls?|e-?mails?|mails?|chats?|discussions?|conversations?|questions?|requests?|tickets?)\b\s*[:,-]?"
+    ),
+    r"\bplease\s+advise\b(?:\s+(?:me|us))?(?:\s+(?:on|of|about))?|\b(?:i'd|i\s+would|we'd|we\s+would)\s+(?:(?:really|very\s+much)\s+)?(?:be\s+(?:very\s+|so\s+)?(?:grateful|thankful|glad|happy)\s+(?:for|to\s+(?:have|get|see|know))|appreciate|love(?:\s+to\s+(?:have|get|see|know))?|welcome)\b",
     r",?\s*\b(?:asap|a\.s\.a\.p\.|as\s+soon\s+as\s+possible|right\s+away|urgently|immediately|no\s+rush|no\s+hurry|(?:when|whenever)\s+you\s+(?:have|get)\s+(?:a\s+)?(?:minute|moment|time|chance|second)|thanks?\s+(?:you\s+)?(?:so\s+much|very\s+much|in\s+advance|a\s+lot|a\s+bunch|heaps|again)|many\s+thanks|much\s+appreciated|it's\s+urgent|it\s+is\s+urgent)\b",
     r"\b(?:(?:i'm\s+|so\s+)?sorry\s+(?:to\s+(?:bother|disturb|trouble|ask)(?:\s+you)?|for\s+(?:the\s+)?(?:bother|trouble|interruption|question))|excuse\s+me|pardon\s+me)\b(?:\s+(?:again|with\s+this))?(?:\s*,?\s*but\b)?",
     (

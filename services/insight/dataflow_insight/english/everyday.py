@@ -20,6 +20,7 @@ _ENDS: Final = (
 )
 _POLLUTANT: Final = r"\b(?:pm\s?2\.?5|pm\s?10|so2|no2|co2?|o3|ozone|(?:carbon|nitrogen|sul(?:ph|f)ur)\s+(?:mono|di)oxide|dust|particles|pollution|smog)\b"
 _NAMED_HOURS: Final = r"(?:rush|working|work|office|business|peak|school|opening|core)[\s-]*hours?"
+_ABOUT: Final = r"(?P<about>(?:(?!\b(?:what|which|how|the\s+fact|that)\b)[^.?!,;:]){1,40}?)"
 _NUMBER: Final = r"-?\d+(?:\.\d+)?"
 
 _PLAIN: Final[tuple[tuple[str, str], ...]] = (
@@ -27,6 +28,19 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
     (r"(?<!\S)w/o(?=\s)", "without"),
     (r"(?<!\S)w/(?=\s?\w)", "with "),
     (r"(?<!\S)b/w(?=\s)", "between"),
+    (r"\b(?P<way>top|bottom)(?P<n>\d{1,3})(?=\s)", r"\g<way> \g<n>"),
+    (r"\bcount\s*\(\s*\*?\s*\)", "number of readings"),
+    (r"\s+desc(?:ending)?\W*$", ", highest first"),
+    (r"\s+asc(?:ending)?\W*$", ", lowest first"),
+    (r"\s*[,:;-]\s*what\s+(?:is|was)\s+(?:it|that)\W*$", "?"),
+    # What it is all about, said first.
+    (rf"^\W*(?:(?:now|so|ok|okay|well)\W+)?(?:let's|let\s+us)\s+(?:talk\s+about|look\s+at|turn\s+to|consider|take|focus\s+on)\s+{_ABOUT}[.,:;]\s+", r"for \g<about>, "),
+    (rf"^\W*(?:think\s+(?:about|of)|consider|take)\s+{_ABOUT}(?:\s+for\s+a\s+(?:second|moment|minute))?[.:;]\s+", r"for \g<about>, "),
+    (rf"^\W*(?:looking|focus(?:s?ing|sed)?|concentrating|turning|zooming)\s+(?:(?:only|just|in|solely)\s+)?(?:at|on|to)\s+(?:(?:only|just)\s+)?{_ABOUT}(?:\s+(?:only|alone))?,\s+", r"for \g<about>, "),
+    (rf"^\W*(?:considering|counting|using|taking)\s+(?:only|just|solely)\s+{_ABOUT},\s+", r"for \g<about>, "),
+    (r"(?<!which )(?<!what )(?<!each )(?<!every )(?<!per )(?<!by )\bday[\s-]+average\b", "daily average"),
+    (r"\b(?:coldest|coolest|chilliest)\s+(?P<noun>readings?|measurements?|values?|records?)\b", r"lowest temperature \g<noun>"),
+    (r"\b(?:warmest|hottest)\s+(?P<noun>readings?|measurements?|values?|records?)\b", r"highest temperature \g<noun>"),
     # All of them, together.
     (r"\b(?:network|city|fleet|grid|system|site|building|house|plant)[\s-]*wide\b|\b(?:over|across|for)\s+(?:absolutely\s+)?everything\b|\bacross\s+the\s+board\b", "over all stations"),
     (r"\b(?:over|across|throughout|for|in)\s+the\s+(?:whole|entire)\s+(?:city|network|fleet|region|area|system|building|house|plant|place)\b", "over all stations"),
@@ -39,7 +53,6 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
     (r"\bhow\s+much\s+of\s+the\s+(?P<what>time|day|week|month|data|readings)\b", r"what share of the \g<what>"),
     (r"\b(?:the\s+)?(?:monitoring|recording|logging|data\s+collection|measuring)\s+(?:of\s+|at\s+|in\s+|for\s+)?(?=(?:\S+\s+){0,3}(?:start|begin|began|begun|end|stop|started|stopped|ended)\b)", "the readings of "),
     (rf"\b(?:in\s+|during\s+|at\s+)?(?:the\s+)?(?:(?:morning|evening|afternoon)\s+)?{_NAMED_HOURS}\s*(?:[(:,]|\bfrom\b|\bof\b)?\s*(?:from\s+)?(?P<first>\d{{1,2}})\s*(?:-|to|until|till)\s*(?P<last>\d{{1,2}})(?![\d:])(?:\s*h\b|\s*o'clock)?\s*\)?", r" from \g<first>:00 to \g<last>:00 "),
-    (rf"\b(?:in\s+|during\s+|at\s+)?(?:the\s+)?(?:(?:morning|evening|afternoon)\s+)?{_NAMED_HOURS}\b(?=[^?]*\d:\d\d\s*(?:-|to|until|till|and)\s*\d{{1,2}}:\d\d)", ""),
     # Numbers of things.
     (rf"\b(?P<ask>how\s+many|number\s+of)\s+(?P<what>{DEVICE_NOUN})\s+(?:are|were|is|was|have\s+been|do\s+(?:you|we)\s+have)\s+(?:currently\s+)?(?:installed|deployed|mounted|set\s+up|in\s+place|in\s+operation|in\s+service|listed|registered)\b(?:\s+(?:in\s+total|in\s+all|altogether|overall))?", r"\g<ask> \g<what> are there"),
     (rf"\b(?:actual|usable|genuine|real|proper|non[\s-]?(?:blank|empty|null|missing)|filled(?:[\s-]in)?)\s+(?=(?:\S+\s+){{0,3}}?{READING_NOUN}\b)", ""),
@@ -104,7 +117,7 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
 
 _TRUTH: Final = re.compile(
     r"^\W*(?:(?:is|was|would|can)\s+it\s+(?:be\s+)?(?:actually\s+|really\s+)?(?:true|right|correct|the\s+case|so|possible|fair\s+to\s+say|accurate\s+to\s+say)(?:\s+to\s+say)?\s+that|am\s+i\s+right\s+(?:that|in\s+(?:thinking|saying)\s+that)|"
-    r"(?:can|could)\s+you\s+(?:confirm|verify|check)\s+(?:that|if|whether)|does\s+it\s+hold\s+that|true\s+or\s+false\s*[:,-])\s+",
+    r"(?:can|could)\s+you\s+(?:confirm|verify|check)\s+(?:that|if|whether)|does\s+it\s+hold\s+that|true\s+or\s+false\s*[:,-]|(?:do\s+(?:you|we)\s+know|(?:can|could)\s+you\s+(?:tell\s+me|say|see|find\s+out)|tell\s+me|i\s+wonder|i'd\s+like\s+to\s+know|check|let\s+me\s+know)\s+(?:if|whether)|(?:if|whether)(?=[^,]*$))\s+",
     re.IGNORECASE,
 )
 """What leads to a statement whose truth is asked."""
@@ -114,6 +127,10 @@ _STATED: Final = re.compile(
     re.IGNORECASE,
 )
 
+_END_READING: Final = re.compile(
+    r"^\W*what(?:'s|\s+is|\s+was)\s+the\s+(?=(?:very\s+)?(?:earliest|oldest|first|latest|newest|last|most\s+recent)\s+(?:reading|record|measurement|row|entry|data\s?point)\b)",
+    re.IGNORECASE,
+)
 _DAYS_OF: Final[tuple[tuple[str, str], ...]] = (
     (r"frost|frosty|ice|icy|cold|hot|summer|heat|tropical|warm|freezing|mild", "temperature"),
     (r"rainy|rain|wet", "rain"),
@@ -134,6 +151,9 @@ def everyday(question: str, *, names_a_field: Callable[[str], bool]) -> str:
     for pattern, plain in _PLAIN:
         question = re.sub(pattern, lambda found, plain=plain: _filled(found, plain), question, flags=re.IGNORECASE)  # type: ignore[misc]
     question = _defined_days(question, names_a_field)
+    if not names_a_field(question):
+        # A reading without a field is told by its time.
+        question = _END_READING.sub("when was the ", question)
     if names_a_field(question):
         question = _by_its_field(question)
     return " ".join(question.split())

@@ -39,7 +39,7 @@ _WHOLE: Final = (
     "about given anywhere everywhere somewhere "
 )
 _THINGS: Final = (
-    "spend spends spent sit sits sat took takes taking gave gives stay stays stayed remain remains remained run runs ran extend extends lie lies lay stamp stamps comes goes along accompanied accompanies bring brings brought taken using used based calendar clock "
+    "made make makes spend spends spent sit sits sat took takes taking gave gives stay stays stayed remain remains remained run runs ran extend extends lie lies lay stamp stamps comes goes along accompanied accompanies bring brings brought taken using used based calendar clock "
     "air id ids station stations sensor sensors device devices site sites location locations place places room "
     "rooms node nodes monitor monitors machine machines spot spots contract table "
 )

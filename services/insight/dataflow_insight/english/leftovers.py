@@ -23,7 +23,7 @@ _END: Final = re.compile(rf"[.!?;:]+(?:\s+|$)|\.\.\.|\s-\s|,\s*(?:(?:so|and|but|
 
 _PERSONAL: Final = re.compile(
     r"\W*(?:(?:so|well|look|listen|ok|okay|hi|hello|hey|hmm|oh|wow|right|you\s+see|and|but)\W+)*"
-    r"(?:i|i'm|i've|i'd|we|we're|we've|my|our|he|she|they|they're|he's|she's|everyone|everybody|people|somebody|someone|it's\s+been|it\s+has\s+been|you\s+know|thanks|thank)\b"
+    r"(?:as\s+an?\s+\w+|i|i'm|i've|i'd|we|we're|we've|my|our|he|she|they|they're|he's|she's|everyone|everybody|people|somebody|someone|it's\s+been|it\s+has\s+been|you\s+know|thanks|thank)\b"
 )
 """Pattern of the beginning of a sentence in which somebody speaks of themselves or of others."""
 
@@ -42,7 +42,7 @@ _PLACED: Final = re.compile(
 """A word behind a preposition: it may be the name of a place."""
 
 _NEGATED: Final = re.compile(
-    r"\b(?:not|no|never|none|nobody|nothing|without|except|unless|if|whether|while|when|whenever|because|until|although|though|but|or|than|as)\b|n't\b"
+    r"\b(?:not|no|never|none|nobody|nothing|without|except|unless|if|whether|while|when|whenever|because|until|although|though|but|or|than)\b|n't\b"
 )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 SLIPS: Final = {
     "teh": "the", "hte": "the", "wich": "which", "whcih": "which", "wat": "what", "waht": "what", "r": "are", "hw": "how",
     "hwo": "how", "wehn": "when", "form": "from", "fo": "of", "si": "is", "adn": "and", "statoin": "station",
-    "wen": "when", "hwen": "when", "wil": "will", "dyas": "days", "dasy": "days", "dya": "day", "lsat": "last", "mena": "mean", "tiem": "time",
+    "wen": "when", "mnay": "many", "amny": "many", "avreage": "average", "maen": "mean", "tha": "the", "thier": "their", "whta": "what", "wihch": "which", "hwen": "when", "wil": "will", "dyas": "days", "dasy": "days", "dya": "day", "lsat": "last", "mena": "mean", "tiem": "time",
     "valeu": "value", "hgih": "high", "oevr": "over", "tomorow": "tomorrow", "tommorow": "tomorrow", "tommorrow": "tomorrow", "tmrw": "tomorrow",
 }  # fmt: skip
 """Slips of the fingers in words too short to be compared letter by letter."""

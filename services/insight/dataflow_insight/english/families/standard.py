@@ -28,10 +28,9 @@ from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, two_things, unclear, which_of
 from dataflow_insight.plans.plan import Measure, Plan
 
-_HOW_THE_AIR_WAS = (
-    r"\bhow\s+(?:dusty|polluted|smoggy|dirty|clean|bad|good|hazy)\s+(?:was|is|were)\s+(?:it|the\s+air|air)\b"
-)
+_HOW_THE_AIR_WAS = r"\bhow\s+(?:dusty|polluted|smoggy|dirty|clean|bad|good|hazy|foul|grim)\s+(?:(?:was|is|were)\s+(?:it|the\s+air|air)\b|(?:was|is|were)\b(?=\s+[\ue200-\ue2ff]))"
 
+_NUMBER_OF_STATES = r"\b(?:how\s+many|numbers?|counts?)\s+(?:of\s+)?(?:the\s+)?\uf8ff+(?:\s+(?P<hours>hours))?"
 _HOW_MANY_READINGS = r"\bhow\s+(?:many\s+(?:hours|minutes|readings|times|values|measurements)|often)\b|\bnumber\s+of\s+(?:hours|minutes|readings|values|measurements)\b"
 _EXTREME_ABOVE = r"\b(?:highest|lowest|maximum|minimum|max|min|largest|smallest|greatest)\b(?!.*\b(?:average|mean|median|total|sum)\b)"
 
@@ -64,6 +63,12 @@ def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
         intent.count = True
         way = Measure.MIN if "least" in often.group() else Measure.MAX
         intent.words.append(Word(often.start(), often.end(), way, adjective=True, amount=True))
+    if reading.conditions and (number := reading.sheet.find(_NUMBER_OF_STATES)) is not None:
+        # "The number of faults per machine", "the number of idle hours".
+        if re.match(r"how\s+many|numbers?\s+of|counts?\s+of", reading.sheet.low[number.start() :]):
+            intent.count = True
+            intent.hours = 3600 if number["hours"] else intent.hours
+            reading.sheet.cover(*number.span())
     if _counts_states(reading, intent):
         # "Which machine had the most faults?"
         intent.count = True

@@ -31,6 +31,11 @@ from dataflow_insight.english.refusals import Refusal, two_things
 from dataflow_insight.english.sheet import DEVICE, FIELD
 from dataflow_insight.plans.plan import Grouping, Scope
 
+_ASKS_FOR_IT: Final = (
+    r"\W*(?:(?:what|which|name|give|tell|show)\s+(?:(?:was|is|were|me|us)\s+)?)?(?:the\s+)?(?:single\s+|very\s+)?"
+)
+"""What leads to a superlative that is asked for itself ("what was the worst hour")."""
+
 _COVERED_DAYS: Final = r"\b(?:what|which)\s+(?:dates|days)\b.*\b(?:cover(?:s|ed)?|span(?:s|ned)?|available|included?)\b|\b(?:what|which)\s+(?:dates|days)\s+(?:do|does|are|is)\s+(?:we|there|the)\s+(?:have\s+)?(?:data|readings)\b"
 
 
@@ -224,6 +229,8 @@ class GroupReader:
             return
         else:
             self._groups.assumptions.append("there is one reading an hour")
+            lead = self._sheet.low[: found.start()]
+            self._groups.hour_asked = re.fullmatch(_ASKS_FOR_IT, lead) is not None
         self._sheet.cover(*found.span("noun"))
 
     def _choose(self, noun: str) -> None:

@@ -27,6 +27,7 @@ class Groups:
         place: Which of them is wanted ("second highest"), 0 where the question does not say.
         upward: Whether the highest come first; None where the question has not said so beside the number.
         bare_hour: The question says "which hour" and not of what.
+        hour_asked: The hour of the highest or lowest reading is asked for ("the worst hour").
         plural: Several are asked for ("which days").
         profile: Asked for as a profile or a course, so that an average goes without saying.
         assumptions: What was decided about words.
@@ -45,6 +46,7 @@ class Groups:
     place: int = 0
     upward: bool | None = None
     bare_hour: bool = False
+    hour_asked: bool = False
     plural: bool = False
     profile: bool = False
     assumptions: list[str] = field(default_factory=list)

@@ -155,6 +155,7 @@ class IntentReader:
             r"\b(?:at|on|in)?\s*(?:which|what)\s+(?:day|date)\s+and\s+(?:at\s+)?(?:(?:which|what)\s+)?(?:hour|time)\b"
         ):
             intent.when = True
+        intent.when |= self._groups.hour_asked
         if re.match(YES_NO, text) or re.search(r"\bwhether\b", text):
             self._take(r"\bwhether\b")
             intent.yes_no = True
@@ -275,7 +276,7 @@ class IntentReader:
         intent = self._intent
         for way, measure, ends in (
             (
-                r"how\s+(?:bad|strong|large|big|windy|polluted|dusty)(?=[^?]*\b(?:get|gotten|go|climb|rise)\b)",
+                r"how\s+(?:bad|strong|large|big|windy|polluted|dusty|dirty|foul|smoggy|hazy)(?=[^?]*\b(?:get|gotten|go|climb|rise)\b)",
                 Measure.MAX,
                 r"\b(?:get|gotten|climb|go|rise)\b",
             ),
