@@ -261,3 +261,26 @@ def test_whether_a_device_sent_anything_is_whether_there_are_readings() -> None:
     """Of that time."""
     plan = planned("Has van-7 sent anything in the last hour?")
     assert (plan.measure, plan.focus, len(plan.scope.times)) == (Measure.COUNT, Focus.YES_NO, 1)
+
+
+@pytest.mark.parametrize(
+    "question", ["average speed of all trucks", "average speed of trucks", "which truck is fastest?"]
+)
+def test_a_kind_of_devices_is_no_word_for_all_of_them(question: str) -> None:
+    """Though the description has it: only some vehicles would be taken for all."""
+    assert isinstance(plan_question(question, CATALOGUE, NOW), Declined)
+
+
+@pytest.mark.parametrize("question", ["number of faults per machine", "number of IDLE hours per machine this month"])
+def test_the_number_of_states_is_counted(question: str) -> None:
+    """A list without numbers would be no answer."""
+    plan = planned(question)
+    assert (plan.measure, plan.group_by, plan.focus) == (Measure.COUNT, (Grouping.DEVICE,), Focus.VALUE)
+
+
+def test_this_morning_is_not_every_morning() -> None:
+    """On neither side of a comparison."""
+    plan = planned("average speed this morning vs this afternoon")
+    assert plan.compared_with is not None
+    assert (plan.scope.day_times, plan.compared_with.day_times) == ((), ())
+    assert plan.scope.times[0].start == datetime(2026, 11, 21, 6, tzinfo=UTC)

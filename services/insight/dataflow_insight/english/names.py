@@ -11,6 +11,7 @@ from dataflow_insight.catalogue.concepts import CONCEPTS
 from dataflow_insight.english.exclusions import take_exclusions, unknown_exclusion
 from dataflow_insight.english.lexicon import CORE_WORDS, DEVICE_NOUN, common, protected
 from dataflow_insight.english.moments import MONTHS, WEEKDAYS
+from dataflow_insight.english.own_nouns import is_kind
 from dataflow_insight.english.sheet import DEVICE, DEVICE_BASE, FIELD_BASE, Sheet, Word, index_of, mark_of
 from dataflow_insight.english.spelling import ORDINARY, SLIPS, closest, closest_name
 from dataflow_insight.english.vocabulary import adds_up, aliases_of, concept_of, groups_of, is_concept
@@ -92,9 +93,13 @@ class NameReader:
             for word in re.findall(r"[^\W_]+", value.casefold())
         }
         self._alias_words = {word for concept in CONCEPTS for phrase in concept.phrases for word in phrase.split()}
-        self._hints = _stems(contract.devices) | set(
-            re.findall(r"[^\W\d_]{4,}", f"{contract.name} {contract.description}".casefold().replace("_", " "))
-        )
+        self._hints = _stems(contract.devices) | {
+            word
+            for word in re.findall(
+                r"[^\W\d_]{4,}", f"{contract.name} {contract.description}".casefold().replace("_", " ")
+            )
+            if not is_kind(word, contract)
+        }
 
     @property
     def contract(self) -> Contract:

@@ -34,7 +34,7 @@ def own_nouns(contract: Contract) -> frozenset[str]:
         and re.fullmatch(READING_NOUN, word) is None
         and fields.isdisjoint({word, word.removesuffix("s")})
         and _QUANTITIES.isdisjoint({word, word.removesuffix("s")})
-        and not _is_kind(word.removesuffix("s"), contract)
+        and not is_kind(word, contract)
     )
 
 
@@ -63,7 +63,11 @@ def with_devices(question: str, contract: Contract) -> tuple[str, bool]:
     return re.sub(f"(?:{names})|{pattern}" if names else pattern, put, question, flags=re.IGNORECASE), used
 
 
-def _is_kind(noun: str, contract: Contract) -> bool:
-    """Whether some devices, but not all, are numbered under a noun ("truck-01" beside "van-7")."""
-    numbered = [device for device in contract.devices if re.match(rf"{re.escape(noun)}[-_ #.]*\d", device.casefold())]
+def is_kind(word: str, contract: Contract) -> bool:
+    """Returns whether some devices, but not all, are numbered under a noun ("truck-01" beside "van-7").
+
+    "Trucks" is then no word for all of them.
+    """
+    stems = "|".join(re.escape(stem) for stem in {word, word.removesuffix("s"), word.removesuffix("es")})
+    numbered = [device for device in contract.devices if re.match(rf"(?:{stems})[-_ #.]*\d", device.casefold())]
     return 0 < len(numbered) < len(contract.devices)

@@ -219,7 +219,10 @@ def _led(written: str, place: Piece, piece: Piece) -> str:
     if piece is place and piece.core > piece.start:
         return written[piece.core : piece.end]
     text = re.sub(
-        r"^(?:(?:the|that|this|all|our|both)\s+)+(?=\S)", "", written[piece.start : piece.end], flags=re.IGNORECASE
+        r"^(?:(?:the|that|this(?!\s+(?:morning|afternoon|evening|week|month|quarter|year))|all|our|both)\s+)+(?=\S)",
+        "",
+        written[piece.start : piece.end],
+        flags=re.IGNORECASE,
     )
     bare = piece.core == piece.start and place.core == place.start
     if not bare or re.match(r"(?:on|in|at|during|the|every|each)\b", text.lower()):

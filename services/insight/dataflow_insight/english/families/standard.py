@@ -63,12 +63,12 @@ def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
         intent.count = True
         way = Measure.MIN if "least" in often.group() else Measure.MAX
         intent.words.append(Word(often.start(), often.end(), way, adjective=True, amount=True))
-    if reading.conditions and (number := reading.sheet.find(_NUMBER_OF_STATES)) is not None:
+    number = reading.sheet.find(_NUMBER_OF_STATES) if reading.conditions else None
+    if number is not None and re.match(r"how\s+many|numbers?\s+of|counts?\s+of", reading.text[number.start() :]):
         # "The number of faults per machine", "the number of idle hours".
-        if re.match(r"how\s+many|numbers?\s+of|counts?\s+of", reading.sheet.low[number.start() :]):
-            intent.count = True
-            intent.hours = 3600 if number["hours"] else intent.hours
-            reading.sheet.cover(*number.span())
+        intent.count = True
+        intent.hours = 3600 if number["hours"] else intent.hours
+        reading.sheet.cover(*number.span())
     if _counts_states(reading, intent):
         # "Which machine had the most faults?"
         intent.count = True
