@@ -21,7 +21,7 @@ _ADJECTIVES: Final[tuple[tuple[str, str], ...]] = (
 )
 _ANY: Final = "|".join(words for words, _ in _ADJECTIVES)
 _SHARED_NOUN: Final = re.compile(
-    rf"\b(?P<a>{_ANY})\s*(?P<la>\([^()]*\))\s*(?P<word>and|or|vs\.?|versus|to|with|than|minus)\s+(?:the\s+)?(?P<b>{_ANY})\s*(?P<lb>\([^()]*\))\s+(?P<noun>hours?|times|readings|conditions|weather|days)\b",
+    rf"\b(?P<a>{_ANY})\s*(?P<la>\([^()]*\))\s*(?P<word>and|or|vs\.?|versus|to|with|than|minus)\s+(?:(?:in|on|during)\s+)?(?:the\s+)?(?P<b>{_ANY})\s*(?P<lb>\([^()]*\))\s+(?P<noun>hours?|times|readings|conditions|weather|days)\b",
     re.IGNORECASE,
 )
 """Pattern of "calm (under 1 m/s) and windy (over 4 m/s) hours"."""

@@ -41,8 +41,8 @@ _COMES_OR_GOES: Final = "|".join(
 
 _WEATHER: Final[tuple[tuple[str, str, Comparison], ...]] = (
     (r"\b(?:it\s+)?(?:(?:was|is|did|does)(?:n't|\s+not)\s+(?:rain(?:ing)?))\b|\b(?:without|no)\s+rain(?:fall)?\b|\b(?:it\s+)?(?:was|is|were)\s+dry\b|\bdry\s+(?=hours?|days?|weather|readings?)", "rain", Comparison.EQUAL),
-    (r"\b(?:it\s+)?(?:was|is)\s+raining\b|\bit\s+rained\b|\brainy\b|\braining\b|\brained\b|\bduring\s+rain\b|\bin\s+the\s+rain\b", "rain", Comparison.GREATER),
-    (r"\bit\s+(?:froze|was\s+freezing|is\s+freezing)\b|\bfrost(?:y)?\b|\bfroze\b|\bfreezing\b", "temperature", Comparison.LESS),
+    (r"\b(?:it\s+)?(?:was|is)\s+raining\b|\bit\s+rain(?:s|ed)\b|\brainy\b|\braining\b|\brained\b|\bduring\s+rain\b|\bin\s+the\s+rain\b", "rain", Comparison.GREATER),
+    (r"\bit\s+(?:froze|freezes|was\s+freezing|is\s+freezing)\b|\bfrost(?:y)?\b|\bfroze\b|\bfreezing\b", "temperature", Comparison.LESS),
     (r"\b(?:in\s+)?(?:the\s+|total(?:ly)?\s+|complete(?:ly)?\s+|entirely\s+|fully\s+|pitch[\s-])*dark(?:ness)?\b(?!\s*(?:er|est))", "light", Comparison.EQUAL),
 )  # fmt: skip
 

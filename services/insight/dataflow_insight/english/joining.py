@@ -254,7 +254,7 @@ class Joiner:
         parts = [(found["r"], self._board.recurrence(found["r"])) for found in re.finditer(_R, self._sheet.visible)]
         named = [mark for mark, part in parts if part.name]
         given = [mark for mark, part in parts if part.day_time is not None and not part.name]
-        if len(named) == 1 == len(given):
+        if len(named) == 1 == len(given) and not self._contrasted(named[0], given[0]):
             place = self._sheet.visible.index(named[0])
             self._sheet.cover(place, place + 1)
             return
@@ -264,6 +264,14 @@ class Joiner:
                 self._board.notes.append(
                     f"the {part.name} is from {_hhmm(first)} to before {_hhmm(last)} of every day ({self._clock.zone.key})"
                 )
+
+    def _contrasted(self, first: str, second: str) -> bool:
+        """Whether two parts of the day are the sides of a comparison, so that one cannot define the other."""
+        start, end = sorted(self._sheet.visible.index(mark) for mark in (first, second))
+        return (
+            re.search(r"\b(?:than|versus|vs|or|and|minus|less|against|compared)\b", self._sheet.visible[start:end])
+            is not None
+        )
 
     def _left_out(self) -> None:
         """Reads "except at weekends" and "excluding nights": what is left of every day or week."""

@@ -24,6 +24,17 @@ _DAYS: Final = re.compile(
     rf"(?:\s+(?:of\s+)?(?P<inside>{_MONTH})\.?(?:\s+(?P<inside_year>\d{{4}}))?)?\s*\)(?:\s+(?:of|in)\s+(?P<outside>{_MONTH})\b\.?(?:\s+(?P<outside_year>\d{{4}}))?)?",
     re.IGNORECASE,
 )
+_DIVIDED: Final = re.compile(r"\s/\s(?=(?:the\s+)?(?:mean|average|avg|median|maximum|minimum|total)\b)", re.IGNORECASE)
+_PART: Final = r"(?:first|second|third|fourth|last|1st|2nd|3rd|4th)\s+(?:week|half)"
+_OF_MONTH: Final = re.compile(rf"\b{_PART}(?P<month>\s+of\s+(?:{_MONTH})\b\.?(?:\s+\d{{4}})?)", re.IGNORECASE)
+_OF_NONE: Final = re.compile(rf"\b{_PART}\b(?!\s+(?:of|in)\b|\s*\()", re.IGNORECASE)
+_H: Final = r"(?:[01]?\d|2[0-4])(?::[0-5]\d)?"
+_NAMED_HOURS: Final = re.compile(
+    rf"(?:\b(?:in|during|at|within)\s+)?(?:\b(?:the|a)\s+)?\b(?:nights?|day|day\s?time|night\s?time|mornings?|afternoons?|evenings?|rush\s+hours?|(?:business|office|working|opening|school|peak)\s+hours)\s*\(\s*(?:from\s+)?(?P<first>{_H})\s*h?\s*(?:-|\u2013|to)\s*(?P<last>{_H})\s*(?:h|o'clock)?\s*\)",
+    re.IGNORECASE,
+)
+"""Pattern of "at night (22-6)"."""
+
 _MONDAY: Final = re.compile(
     r"[;.,?(]?\s*\b(?:please\s+)?(?:give|state|name|show|say|answer\s+with|use|tell|report|return)\s+(?:me\s+)?(?:just\s+|only\s+)?(?:the\s+)?(?:date\s+of\s+)?(?:its|their|the|that)\s+(?:week'?s\s+)?mondays?(?:'s)?(?:\s+date)?\s*\)?[\s.?!]*$"
     r"|\(\s*(?:from\s+)?mon(?:day)?s?\s*(?:-|\u2013|to|through|until)\s*sun(?:day)?s?\s*\)|\(\s*(?:weeks?\s+)?(?:start(?:s|ing)?|begin(?:s|ning)?|run(?:s|ning)?)\s+(?:on\s+|from\s+)?(?:a\s+)?mondays?\s*\)",
@@ -75,10 +86,19 @@ def said_once(question: str) -> str:
         question = _SWUNG.sub(r"what was the range of \g<what>", _HIGH_LESS_LOW.sub(" ", question))
     if re.search(r"\bweeks?\b", question, re.IGNORECASE):
         question = _MONDAY.sub(" ", question)
+    question = _NAMED_HOURS.sub(_between, _DIVIDED.sub(" divided by ", question))
+    months = {" ".join(found["month"].split()) for found in _OF_MONTH.finditer(question)}
+    if len(months) == 1:
+        question = _OF_NONE.sub(rf"\g<0> {months.pop()}", question)
     question = _LOST.sub(r"has \g<most> missing \g<what>\g<noun>", question)
     question = _LOSE.sub(r"how many \g<what>\g<noun> are missing at \g<who>", question)
     question = _CLOCKS.sub(_from_to, question)
     return _WEEKDAY.sub(r"\g<0>s", _with_days(_with_order(question)))
+
+
+def _between(found: re.Match[str]) -> str:
+    first, last = (hour if ":" in hour else f"{int(hour):02d}:00" for hour in (found["first"], found["last"]))
+    return f"between {first} and {last}"
 
 
 def _from_to(found: re.Match[str]) -> str:

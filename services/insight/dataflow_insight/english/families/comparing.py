@@ -55,7 +55,7 @@ _LAST: Final = rf"(?<=[\s,:;-])(?:and\s+)?which(?:\s+one)?(?:\s+of\s+(?:the\s+tw
 _WHICH: Final = rf"^[\s,.:;!?-]*(?:(?:at|in|on|during)\s+)?which\s+(?:one\s+)?(?:of\s+)?(?:the\s+(?:two|both)\s+|these\s+(?:two\s+)?)?(?:{DEVICE_NOUN}|day|month|week|period|time|part\s+of\s+the\s+day|half|year)?\b|\bwhere\b(?=.*\bor\b)|(?<=:\s)where\b|\bof\s+the\s+two\b|^\W*who(?=\s+(?:has|had|shows?|showed|is|was))|{_LAST}"
 _REMARKS: Final = r"[.,;?]?\s*\b(?:answer|reply|respond)\s+with\s+(?:the\s+|an?\s+)?(?:date|day|name|station|device|week|month)\b|[,:(]?\s*\(?\b(?:in\s+(?:this|that|the\s+given)\s+order|[a-z]+\s+first|in\s+the\s+order\s+given|respectively|in\s+each\s+case)\b\)?"
 _TRUE: Final = r"\bin\s+terms\s+of\b|\b(?:is\s+it\s+true\s+that|true|whether)\b"
-_YES_NO: Final = r"^[\s,.:;!?-]*(?:and\s+|so\s+|on\s+average,?\s+|(?:as\s+)?(?:compared|relative|in\s+comparison|in\s+contrast)\s+(?:to|with)[^,]{1,60},\s*|[^:?]{1,40}:\s*)?(?:did|was|were|is|are|has|have|does|do)\b|\bwhether\b"
+_YES_NO: Final = r"^[\s,.:;!?-]*(?:and\s+|so\s+|on\s+average,?\s+|(?:over|across|at|for|in|on|among|during|with|from)\s+[^,?]{1,60},\s*|(?:as\s+)?(?:compared|relative|in\s+comparison|in\s+contrast)\s+(?:to|with)[^,]{1,60},\s*|[^:?]{1,40}:\s*)?(?:did|was|were|is|are|has|have|does|do)\b|\bwhether\b"
 _MEAN: Final = r"\b(?:averages?|means?|avg|median|maximum|minimum|highest|lowest|max|min|total)\b"
 
 
@@ -188,8 +188,10 @@ def _sides(text: str, reading: Reading, says: dict[str, bool], *, compares: bool
         return found
     if re.search(r"\bdivide\b", text) and (found := sides_around(text, r"\bby\b", same_field)) is not None:
         return found
-    if compares and (found := sides_around(text, r"\bor\b", same_field)) is not None and found.kind is not Kind.LIMIT:
-        return found
+    if compares and (found := sides_around(text, r"\bor\b", same_field)) is not None:
+        led = re.match(r"(?:when|while|in|with|during|on)\b", reading.sheet.low[found.second[0].start :]) is not None
+        if found.kind is not Kind.LIMIT or (led and says["yes_no"]):
+            return found
     written = reading.sheet.low
     if says["change"] and (found := _from_to(text, written, "(?:from|between)")) is not None:
         return found

@@ -67,9 +67,9 @@ _NUMBER_LIMIT: Final = (
     r"(?:values?\s+)?(?:above|below|over|under|at\s+least|at\s+most|more\s+than|less\s+than|higher\s+than|lower\s+than|>=?|<=?|≥|≤)\s*(?:minus\s+|-)?\d"
     rf"(?:(?!{_BOUNDARY}).)*"
 )
-_UNIT_LIMIT: Final = (
-    rf"(?:above|below|over|under|at\s+least|at\s+most)\s+(?:minus\s+|-)?\d+(?:\.\d+)?\s*(?:{UNIT})(?![\w/^])"
-)
+_UNIT_LIMIT: Final = rf"(?:above|below|over|under|at\s+least|at\s+most)\s+(?:minus\s+|-)?\d+(?:\.\d+)?\s*(?:{UNIT})(?![\w/^])|(?:above|below|over|under)\s+freezing\b"
+_POINT: Final = r"(?:north|south|east|west)(?:erly|ern)?"
+_WIND: Final = rf"(?:an?\s+|the\s+)?(?:{_POINT}(?:[\s-]*{_POINT})?|[nsew]{{1,3}})[\s-]+(?:{FIELD}|winds?)(?:\s*\(\s*[nsew]{{1,3}}\s*\))?"
 _RECURRING: Final = rf"(?:{RECURRING}|(?:weekends?|weekdays|work\s?days|week\s?days|mornings|afternoons|evenings)\b)"
 _NOT_SO: Final = (
     r"(?:when(?:ever)?|while|if|where|in\s+hours\s+when)\s+(?:(?:it|they|there|this|that|this)\s+)?(?:(?:was|were|is|are|did|does|do|had|has)\s+not|(?:was|were|is|are|did|does|do|had|has)n't|not)"
@@ -91,6 +91,7 @@ _PATTERNS: Final[tuple[tuple[Kind, str], ...]] = (
     (Kind.LIMIT, rf"(?P<prep>(?:in|on|during|for|at|over|under|of)\s+(?:the\s+)?){_ADJECTIVE_HOURS}"),
     (Kind.LIMIT, rf"(?P<prep>(?:for|at|in|under|of)\s+){_FIELD_LIMIT}"),
     (Kind.LIMIT, rf"(?P<prep>){_UNIT_LIMIT}"),
+    (Kind.LIMIT, rf"(?P<prep>(?:with|in|under|during|for|on)\s+)?{_WIND}"),
 )  # fmt: skip
 _BARE: Final[tuple[tuple[Kind, str], ...]] = (
     *_PATTERNS,
