@@ -15,7 +15,6 @@ from dataflow_insight.english.brackets import without_brackets
 from dataflow_insight.english.clock import Clock
 from dataflow_insight.english.conditions import Found, asked_unit, read_conditions
 from dataflow_insight.english.counters import with_changes
-from dataflow_insight.english.contrasts import with_contrasts
 from dataflow_insight.english.fillers import CHAT, FILLERS
 from dataflow_insight.english.heard import with_readings
 from dataflow_insight.english.leftovers import without_chat
@@ -85,7 +84,7 @@ class Reading:
         question = with_changes(question, contract, self.assumptions)
         question = with_readings(question, self.assumptions)
         plain = plainly(plainer(question), self.reader, self.assumptions)
-        plain = with_contrasts(without_brackets(said_once(plain), self.reader), self.reader)
+        plain = without_brackets(said_once(plain), self.reader)
         self.sheet = Sheet(self.reader.spelled(plain, self.assumptions))
         self.names = Names()
         self.named = own or _names(self.sheet.low, contract)
@@ -295,8 +294,8 @@ class Reading:
             raise Refusal(off_topic())
         if self.sheet.find(FUTURE):
             raise Refusal(future() if self.about_data else off_topic())
-        if any(mention.field is None for mention in self.names.fields):
-            raise Refusal(unknown_field(self.contract))
+        if (other := next((mention for mention in self.names.fields if mention.field is None), None)) is not None:
+            raise Refusal(unknown_field(self.contract, other.text))
 
 
 def _names(text: str, contract: Contract) -> bool:
