@@ -100,7 +100,7 @@ def implied_field(reading: Reading, *, superlatives: bool = False) -> Implied | 
         if found is None:
             continue
         if item is None:
-            raise Refusal(unknown_field(reading.contract))
+            raise Refusal(unknown_field(reading.contract, name))
         reading.assumptions.append(f'"{found.group()}" is about the field {item.name}')
         word = found.group()
         if measure is not None:

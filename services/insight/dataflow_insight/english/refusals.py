@@ -17,12 +17,19 @@ def unknown_device(contract: Contract) -> Declined:
     )
 
 
-def unknown_field(contract: Contract) -> Declined:
-    """Returns the refusal for a quantity that is not measured."""
+def unknown_field(contract: Contract, quantity: str = "") -> Declined:
+    """Returns the refusal for a quantity that is not measured.
+
+    Args:
+        contract: What is measured.
+        quantity: What it is called, in words that are known to name one; empty where it is not known to.
+    """
     names = [field.name for field in contract.fields]
+    plain = quantity and all(letter.isalpha() or letter == " " for letter in quantity)
+    what = f"{quantity[:1].upper()}{quantity[1:]}" if plain else "That"
     return Declined(
         Decline.UNKNOWN_FIELD,
-        f"That is not measured: the data have no such field. {_listed('Measured are', names)}".strip(),
+        f"{what} is not measured: the data have no such field. {_listed('Measured are', names)}".strip(),
     )
 
 

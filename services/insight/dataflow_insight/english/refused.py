@@ -4,7 +4,7 @@ from typing import Final
 
 HOSTILE: Final = (
     r"\b(?:ignore|disregard|forget|override|bypass|pretend|jailbreak|instructions?|prompts?|passwords?|passwd|secrets?|"
-    r"credentials?|tokens?|api\s?keys?|connection\s?strings?|dsn|drop\s+(?:(?:all|the|every)\s+)*(?:tables?|schemas?|databases?|roles?|users?)|delete|truncate|"
+    r"credentials?|tokens?|api\s?keys?|connection\s?strings?|dsn|environment\s+variables?|env\s+vars?|drop\s+(?:(?:all|the|every)\s+)*(?:tables?|schemas?|databases?|roles?|users?)|delete|truncate|"
     r"insert|alter|grant|revoke|update|execute|exec|select|union|pg_\w+|information_schema|sudo|shell|script|"
     r"javascript|rm|reveal|admin|root)\b|--|/\*|<\s*/?\s*[a-z]+|\$\{|\{\{|;\s*\w+\s+(?:table|from|into)"
 )
