@@ -14,6 +14,7 @@ from dataflow_insight.catalogue.catalogue import Contract, Field
 from dataflow_insight.english.brackets import without_brackets
 from dataflow_insight.english.clock import Clock
 from dataflow_insight.english.conditions import Found, asked_unit, read_conditions
+from dataflow_insight.english.contrasts import with_contrasts
 from dataflow_insight.english.counters import with_changes
 from dataflow_insight.english.fillers import CHAT, FILLERS
 from dataflow_insight.english.heard import with_readings
@@ -84,7 +85,7 @@ class Reading:
         question = with_changes(question, contract, self.assumptions)
         question = with_readings(question, self.assumptions)
         plain = plainly(plainer(question), self.reader, self.assumptions)
-        plain = without_brackets(said_once(plain), self.reader)
+        plain = with_contrasts(without_brackets(said_once(plain), self.reader), self.reader)
         self.sheet = Sheet(self.reader.spelled(plain, self.assumptions))
         self.names = Names()
         self.named = own or _names(self.sheet.low, contract)
@@ -276,6 +277,11 @@ class Reading:
             edge = "|".join(
                 rf"(?<={word}\s)" for word in ("highest", "lowest", "maximum", "minimum", "max", "min", "single")
             )
+            whole = "|".join(
+                rf"(?<={word}\sof\s)|(?<={word}\sof\sthe\s)"
+                for word in ("percentile", "median", "deviation", "mean", "average")
+            )
+            edge = f"{edge}|{whole}"
             noun = rf"(?:{FIELD}\s*)?(?:{READING_NOUN})\b"
             if sheet.take_all(rf"\bhourly\s+(?={noun})|(?:{edge})hourly\s+(?={FIELD})"):
                 self.assumptions.append("the readings are hourly")
