@@ -284,3 +284,14 @@ def test_this_morning_is_not_every_morning() -> None:
     assert plan.compared_with is not None
     assert (plan.scope.day_times, plan.compared_with.day_times) == ((), ())
     assert plan.scope.times[0].start == datetime(2026, 11, 21, 6, tzinfo=UTC)
+
+
+def test_when_something_last_ran_is_not_when_it_was_last_heard_of() -> None:
+    """The latest reading may say that it stood still."""
+    assert isinstance(plan_question("When did the engine of truck-1 last run?", CATALOGUE, NOW), Declined)
+
+
+def test_states_per_device_are_counted() -> None:
+    """Without any word for counting, too."""
+    plan = planned("fault hours per machine")
+    assert (plan.measure, plan.group_by, plan.focus) == (Measure.COUNT, (Grouping.DEVICE,), Focus.VALUE)

@@ -104,6 +104,11 @@ class Counter:
             )
         return self.arranger.arrange(plan, self.direction)
 
+    @property
+    def _only_states(self) -> bool:
+        """Whether every limit is a value of a text field, or a yes or no."""
+        return bool(self.limits) and all(isinstance(item.limit, tuple | bool) for item in self.limits)
+
     def _refuse_until_now(self) -> None:
         """Refuses "since when has it been so": what began the run that still goes on is in no plan."""
         if self.limits and re.search(
@@ -148,6 +153,9 @@ class Counter:
         if intent.extremes or intent.total:
             raise Refusal(unclear())
         if self.arranger.having is not None and groups.which is not None:
+            return self.arranger.arrange(plan)
+        if groups.which is None and groups.per and self._only_states:
+            # "Fault hours per machine"
             return self.arranger.arrange(plan)
         if groups.which is not None or groups.per:
             return self.arranger.arrange(self._listing(plan))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from dataflow_insight.catalogue.catalogue import Field
+from dataflow_insight.catalogue.catalogue import Field, Kind
 from dataflow_insight.english.families.standard_computed import of_each, own_devices
 from dataflow_insight.english.families.standard_measures import Word
 from dataflow_insight.english.families.standard_pairs import pairs
@@ -168,6 +168,11 @@ def _end(question: Question, plan: Plan, measure: Measure, item: Field) -> Plan:
     name = "latest" if measure is Measure.LATEST else "first"
     if grouped and not per_device:
         assumptions = (*assumptions, f"the {name} value of each device")
+    if intent.when and item.kind is Kind.BOOLEAN and not plan.scope.conditions:
+        # "When did the pump last run?" is not when it was last heard of.
+        raise Refusal(
+            unclear("It is not clear which state is meant; please say whether it is on or off, true or false.")
+        )
     if intent.now and any(condition.field == item.name for condition in plan.scope.conditions):
         raise Refusal(unclear("It is not clear what is asked of the latest values."))
     if intent.now:
