@@ -295,3 +295,10 @@ def test_states_per_device_are_counted() -> None:
     """Without any word for counting, too."""
     plan = planned("fault hours per machine")
     assert (plan.measure, plan.group_by, plan.focus) == (Measure.COUNT, (Grouping.DEVICE,), Focus.VALUE)
+
+
+def test_a_contract_that_is_not_there_is_said_to_be_missing() -> None:
+    """There are others, so there are readings."""
+    declined = plan_question("average speed", CATALOGUE, NOW, contract="nope")
+    assert isinstance(declined, Declined)
+    assert declined.text == "There is no contract of that name with readings."

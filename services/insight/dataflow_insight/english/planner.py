@@ -65,7 +65,7 @@ def plan_question(
         named = [item for item in contracts if re.search(rf"\b{re.escape(item.name)}\b", question.lower())]
         contracts = [item for item in contracts if not item.builtin or item in named]
     if not contracts:
-        return no_data()
+        return no_data(contract)
     attempts = [_attempt(question, item, now, zone) for item in contracts]
     if not any(attempt.planned for attempt in attempts):
         attempts += _joined_attempts(question, attempts, now, zone)

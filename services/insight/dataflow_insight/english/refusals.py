@@ -43,9 +43,10 @@ def off_topic() -> Declined:
     return Declined(Decline.OFF_TOPIC, "Only questions about the stored readings can be answered, and this is not one.")
 
 
-def no_data() -> Declined:
-    """Returns the refusal while there is no contract with readings."""
-    return Declined(Decline.NO_DATA, "There is no contract with readings yet.")
+def no_data(contract: str = "") -> Declined:
+    """Returns the refusal while there is no contract with readings, or none of the name that was asked for."""
+    text = "There is no contract of that name with readings." if contract else "There is no contract with readings yet."
+    return Declined(Decline.NO_DATA, text)
 
 
 def nothing_stored() -> Declined:
