@@ -30,6 +30,8 @@ SWING = "range of temperature at Guanyuan on 2014-01-22"
         (FALL, "When did the temperature at Huairou drop most steeply within an hour?"),
         (FALL, "At what time did the temperature fall the most from hour to hour at Huairou?"),
         (LOST, "Which site lost the most ozone values?"),
+        ("Which station rose the most in PM2.5 from the first to the last reading?", "Which station saw the biggest increase in PM2.5 from the first to the last reading?"),
+        ("How much did press-1 warm up from the first to the last reading?", "How much did press-1 heat up between the first and the last reading?"),
         (LOST, "Which station lost the most ozone readings?"),
         ("How many ozone values are missing at Dongsi?", "How many ozone values did Dongsi lose?"),
         (SWING, "By how many degrees did the temperature swing (max minus min) at Guanyuan on 2014-01-22?"),

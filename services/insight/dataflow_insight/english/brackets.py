@@ -48,8 +48,8 @@ def without_brackets(question: str, reader: NameReader) -> str:
             continue
         for form in (
             rf"\b{_IN}(?:{words})\s+{_TIMES}\b{_BRACKETED}",
-            rf"\b(?:when|while|if)\s+(?:it\s+)?(?:was\s+|is\s+|were\s+)?(?:{words})\b{_BRACKETED}",
-            rf"(?<=\b)(?P<be>(?:was|is|were|are|been)\s+(?:it\s+|there\s+|they\s+)?)(?:completely\s+|totally\s+|really\s+|very\s+)?(?:{words})\b{_BRACKETED}",
+            rf"\b(?:when|while|if)\s+(?:(?:it|the\s+(?:wind|air|weather|room|sky|machine|temperature))\s+)?(?:was\s+|is\s+|were\s+)?(?:{words})\b{_BRACKETED}",
+            rf"(?<=\b)(?P<be>(?:was|is|were|are|been)\s+(?:(?:it|there|they|the\s+(?:wind|air|weather|room|sky|machine))\s+)?)(?:completely\s+|totally\s+|really\s+|very\s+)?(?:{words})\b{_BRACKETED}",
             rf"(?:(?<=\bof\s)|(?<=\bwith\s))(?:total\s+|complete\s+)?(?:{words})\b{_BRACKETED}",
             rf"(?<=\s)(?<!below\s)(?<!above\s)(?:{words})\b{_BRACKETED}",
         ):

@@ -30,7 +30,7 @@ _OF_MONTH: Final = re.compile(rf"\b{_PART}(?P<month>\s+of\s+(?:{_MONTH})\b\.?(?:
 _OF_NONE: Final = re.compile(rf"\b{_PART}\b(?!\s+(?:of|in)\b|\s*\()", re.IGNORECASE)
 _H: Final = r"(?:[01]?\d|2[0-4])(?::[0-5]\d)?"
 _NAMED_HOURS: Final = re.compile(
-    rf"(?:\b(?:in|during|at|within)\s+)?(?:\b(?:the|a)\s+)?\b(?:nights?|day|day\s?time|night\s?time|mornings?|afternoons?|evenings?|rush\s+hours?|(?:business|office|working|opening|school|peak)\s+hours)\s*\(\s*(?:from\s+)?(?P<first>{_H})\s*h?\s*(?:-|\u2013|to)\s*(?P<last>{_H})\s*(?:h|o'clock)?\s*\)",
+    rf"(?:\b(?:in|during|at|within)\s+)?(?:\b(?:the|a)\s+)?\b(?:nights?|day|day[\s-]?time(?:\s+hours)?|night[\s-]?time(?:\s+hours)?|mornings?|afternoons?|evenings?|rush\s+hours?|(?:business|office|working|opening|school|peak)\s+hours)\s*\(\s*(?:from\s+)?(?P<first>{_H})\s*h?\s*(?:-|\u2013|to)\s*(?P<last>{_H})\s*(?:h|o'clock)?\s*\)",
     re.IGNORECASE,
 )
 """Pattern of "at night (22-6)"."""
@@ -90,6 +90,9 @@ def said_once(question: str) -> str:
     months = {" ".join(found["month"].split()) for found in _OF_MONTH.finditer(question)}
     if len(months) == 1:
         question = _OF_NONE.sub(rf"\g<0> {months.pop()}", question)
+    question = re.sub(
+        r"\bunder\s+(?=(?:an?\s+|the\s+)?(?:[\w-]+\s+){0,2}winds?\b)", "with ", question, flags=re.IGNORECASE
+    )
     question = _LOST.sub(r"has \g<most> missing \g<what>\g<noun>", question)
     question = _LOSE.sub(r"how many \g<what>\g<noun> are missing at \g<who>", question)
     question = _CLOCKS.sub(_from_to, question)

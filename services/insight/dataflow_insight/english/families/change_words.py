@@ -11,7 +11,7 @@ _DOWN_NOUN: Final = r"drops?|falls?|decreases?|declines?|dips?|plunges?|slumps?|
 _EITHER_NOUN: Final = (
     r"changes?|swings?|fluctuations?|variations?|steps?|movements?|moves?|deltas?|differences?|shifts?"
 )
-_UP_VERB: Final = r"increas(?:e|es|ed|ing)|ris(?:e|es|en|ing)|rose|climb(?:s|ed|ing)?|gr(?:ow|ows|ew|own|owing)|jump(?:s|ed|ing)?|surg(?:e|ed|es|ing)|gain(?:s|ed)?|go(?:ne|ing)?\s+up|went\s+up|leap(?:s|t|ed)?|soar(?:s|ed)?|warm(?:ed)?\s+up"
+_UP_VERB: Final = r"increas(?:e|es|ed|ing)|ris(?:e|es|en|ing)|rose|climb(?:s|ed|ing)?|gr(?:ow|ows|ew|own|owing)|jump(?:s|ed|ing)?|surg(?:e|ed|es|ing)|gain(?:s|ed)?|go(?:ne|ing)?\s+up|went\s+up|leap(?:s|t|ed)?|soar(?:s|ed)?|(?:warm|heat)(?:s|ed)?\s+up"
 _DOWN_VERB: Final = r"decreas(?:e|es|ed|ing)|drop(?:s|ped|ping)?|fall(?:s|en|ing)?|fell|declin(?:e|es|ed|ing)|sink(?:s|ing)?|sank|sunk|plunge[sd]?|go(?:ne|ing)?\s+down|went\s+down|los[et]s?|cool(?:ed)?\s+(?:down|off)|dip(?:s|ped)?|plummet(?:s|ed)?|shrank|shrink"
 _EITHER_VERB: Final = r"chang(?:e|es|ed|ing)|mov(?:e|es|ed)|shift(?:s|ed)?|swung|swings?|develop(?:s|ed)?"
 

@@ -41,7 +41,7 @@ def changed_field(reading: Reading) -> str:
 def _warming(reading: Reading) -> str | None:
     """Returns the field that "warmed up" and "cooled down" are about."""
     item = reading.reader.concept_field("temperature")
-    if item is None or not re.search(r"\b(?:warm(?:ed)?|cool(?:ed)?|warming|cooling)\b", reading.text):
+    if item is None or not re.search(r"\b(?:warm(?:ed)?|heat(?:ed)?\s+up|cool(?:ed)?|warming|cooling)\b", reading.text):
         return None
     reading.assumptions.append(f"the change is about the field {item.name}")
     return item.name

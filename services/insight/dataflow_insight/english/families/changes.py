@@ -20,7 +20,7 @@ _LIMIT: Final = r"\s+(?:(?:up|down|back)\s+)?(?:above|below|over|under|beyond|to
 _LAST_LESS_FIRST: Final = r"\blast\s+(?:[^\s,.?]+\s+){0,3}?(?:minus|less)\s+(?:the\s+)?first\b|\bend(?:ing)?\s+minus\s+(?:the\s+)?(?:start|beginning)\b"
 _FIRST_TO_LAST: Final = r"\b(?:from|between)\s+(?:the\s+|its\s+)?(?:first|beginning|start|earliest|oldest)(?:\s+(?:reading|value|measurement|one))?\s+(?:to|and)\s+(?:the\s+|its\s+)?(?:last|end|latest|newest|final)\b(?:\s+(?:reading|value|measurement|one))?(?:\s+(?:of|in)\s+the\s+(?:data|period|month|data\s?set|records?))?|\bfrom\s+(?:start|beginning)\s+to\s+(?:end|finish)\b"
 _NOT_OURS: Final = (
-    rf"\b(?:{CHANGE_VERB})\b{_LIMIT}|\btrends?\b|"
+    rf"\b(?:{CHANGE_VERB})\b{_LIMIT}|\btrends?\b|\bcorrelat\w*|\bpearson\b|"
     r"\b(?:over|throughout|during|through|in)\s+the\s+(?:course\s+of\s+the\s+)?day\b"
 )
 
@@ -50,7 +50,8 @@ def plan(reading: Reading) -> Plan | None:
     )
     if often:
         return counted(reading, unit) if sheet.find(BY_AMOUNT) else None
-    if readings_apart or unit or large or (most and when):
+    whole = sheet.find(_FIRST_TO_LAST) is not None and not (readings_apart or unit)
+    if not whole and (readings_apart or unit or large or (most and when)):
         return step(reading, unit, guessed=not (readings_apart or unit))
     return _period(reading)
 
@@ -89,6 +90,8 @@ def _period(reading: Reading) -> Plan | None:
     cover_unit(reading)
     sheet.take_all(rf"\b(?:{CHANGE_NOUN}|{CHANGE_VERB})\s+or\s+(?:{CHANGE_NOUN}|{CHANGE_VERB}|down|up)\b")
     most = sheet.take_all(r"\b(?:the\s+)?most\b|\bby\s+the\s+most\b")
+    if sheet.find(_FIRST_TO_LAST):
+        most += sheet.take_all(rf"\b(?:the\s+)?{LARGE}\b")
     least = sheet.find(r"\bleast\b")
     if least:
         return None

@@ -85,6 +85,10 @@ def _is_on_groups(reading: Reading, found: Found, *, grouped: bool) -> bool:
     own = found.mention.mark if found.mention is not None else ""
     begin = min(found.start, found.mention.start if found.mention is not None else found.start)
     window = sheet.visible[max(0, begin - 45) : found.start]
+    free = [mention for mention in reading.names.fields if mention.mark != own and mention.start < begin]
+    if free and own and re.search(r"\b(?:for|at|in|under|with)\s+(?:the\s+)?$", sheet.low[:begin]):
+        # "PM2.5 average for temperatures under zero"
+        return False
     measure = None
     for match in re.finditer(_MEASURED, window):
         measure = match
