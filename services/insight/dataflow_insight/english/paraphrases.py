@@ -6,6 +6,7 @@ from typing import Final
 from dataflow_insight.catalogue.concepts import CONCEPTS
 from dataflow_insight.english.everyday import everyday
 from dataflow_insight.english.names import NameReader
+from dataflow_insight.english.phrasings import plain_phrasing
 
 _WIND: Final = r"(?:the\s+|a\s+)?winds?\s+(?:(?:mostly|usually|mainly|typically|normally|come|comes|came|coming|blow|blows|blew|blowing|blown|from)\b\s*)+"
 _FORMS: Final[tuple[tuple[str, str, str], ...]] = (
@@ -47,7 +48,7 @@ _QUANTILES: Final[tuple[tuple[str, bool], ...]] = (
     (rf"\b{_BELOW}\s+(?:which|what)\s+(?P<rest>[^?]{{1,30}}?)\s+{_VALUE}\s+{_ARE}\s+{_SHARE}", True),
     (rf"\b{_ABOVE}\s+(?:which|what)\s+(?P<rest>[^?]{{1,30}}?)\s+{_VALUE}\s+{_ARE}\s+{_SHARE}", False),
     (
-        rf"\b(?:which|what)\s+(?P<rest>[^?]{{0,40}}?){_VALUE}\s+(?:is|was|gets?|got)\s+exceeded\s+(?=(?:only|just)\b|\d|half){_SHARE}{_TIMES}",
+        rf"\b(?:which|what)\s+(?P<rest>[^?]{{1,40}}?)\s+(?:is|was|gets?|got)\s+exceeded\s+(?:by\s+|for\s+|in\s+|during\s+)?(?=(?:only|just)\b|\d|half){_SHARE}{_TIMES}",
         False,
     ),
     (
@@ -114,7 +115,7 @@ _USUALLY: Final = r"\b(?:mostly|usually|mainly|typically|normally)\b"
 
 def plainly(question: str, names: NameReader, assumptions: list[str]) -> str:
     """Returns the question with roundabout forms said plainly, where the contract measures what they are about."""
-    question = everyday(question, names_a_field=lambda text: _names_a_field(text, names))
+    question = everyday(plain_phrasing(question, names), names_a_field=lambda text: _names_a_field(text, names))
     for pattern, below in _QUANTILES:
         found = re.search(pattern, question, re.IGNORECASE)
         if found is None:
