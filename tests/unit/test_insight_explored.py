@@ -16,6 +16,7 @@ FLEET = Contract(
         Field("speed", "speed", Kind.NUMBER, "km/h"),
         Field("engine_on", "engine_on", Kind.BOOLEAN),
         Field("odometer", "odometer", Kind.NUMBER, "km", "distance driven, a counter"),
+        Field("gear", "gear", Kind.INTEGER, values=("0", "1", "2", "3")),
         Field("driver", "driver", Kind.TEXT, values=("Anna", "Li Wei")),
     ),
     devices=("truck-1", "truck-2", "van-7"),
@@ -302,3 +303,9 @@ def test_a_contract_that_is_not_there_is_said_to_be_missing() -> None:
     declined = plan_question("average speed", CATALOGUE, NOW, contract="nope")
     assert isinstance(declined, Declined)
     assert declined.text == "There is no contract of that name with readings."
+
+
+def test_a_whole_number_with_few_values_can_be_chosen() -> None:
+    """As values of text fields can."""
+    plan = planned("Which gear has the highest average speed?")
+    assert (plan.measure, plan.field, plan.group_field, plan.rank) == (Measure.AVG, "speed", "gear", 1)

@@ -51,7 +51,11 @@ class GroupReader:
         marks = [
             mention.mark
             for mention in reading.names.fields
-            if mention.field is not None and mention.field.kind in {Kind.TEXT, Kind.BOOLEAN}
+            if mention.field is not None
+            and (
+                mention.field.kind in {Kind.TEXT, Kind.BOOLEAN}
+                or (mention.field.kind is Kind.INTEGER and mention.field.values)
+            )
         ]
         whole = [
             mention.mark
