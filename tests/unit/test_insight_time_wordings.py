@@ -23,6 +23,12 @@ LEFT = "When was room-a last occupied on 2015-02-06?"
         (WEEK, "Which week (Mon-Sun) had the highest mean PM2.5? Name its Monday."),
         (WEEK, "Which week (starting on Monday) had the highest mean PM2.5?"),
         (LEFT, "When did the last person leave room-a on 2015-02-06?"),
+        (
+            "Which week had the highest mean PM2.5 in January 2014?",
+            "In which week of January 2014 was mean PM2.5 highest?",
+        ),
+        ("mean PM10 on Saturdays in the morning", "mean PM10 on Saturday mornings"),
+        ("mean PM10 from 13 to 17 January 2014", "mean PM10 from Monday 13 to Friday 17 January 2014"),
         (LEFT, "At what time did somebody last leave room-a on 2015-02-06?"),
         ("When was room-b first occupied on 2015-02-05?", "When did the first person enter room-b on 2015-02-05?"),
     ],

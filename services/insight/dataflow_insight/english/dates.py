@@ -231,8 +231,10 @@ class Dates:
             raise TimeError("The weekday and the date do not belong together.")
         return moment
 
-    def _week_of(self, found: re.Match[str]) -> Moment:
+    def _week_of(self, found: re.Match[str]) -> Moment | None:
         day = self._board.moment(found["date"])
+        if day.end - day.start > timedelta(days=1):
+            return None  # "in which week of January"
         monday = day.start - timedelta(days=day.start.weekday())
         return self._months.noted(found, Moment(monday, monday + timedelta(days=7)))
 

@@ -35,6 +35,18 @@ _NAMED_HOURS: Final = re.compile(
 )
 """Pattern of "at night (22-6)"."""
 
+_DAY_NAME: Final = r"(?:mon|tues|wednes|thurs|fri|satur|sun)day"
+_PART_OF_DAY: Final = re.compile(
+    rf"\b(?P<day>{_DAY_NAME})s?\s+(?P<part>morning|afternoon|evening|night)s\b", re.IGNORECASE
+)
+"""Pattern of "Saturday mornings"."""
+
+_NAMED_DAYS: Final = re.compile(
+    rf"\b{_DAY_NAME},?\s+(?:the\s+)?(?P<first>\d{{1,2}})(?:st|nd|rd|th)?\s*(?P<to>-|to|until|till|through|and)\s*{_DAY_NAME},?\s+(?:the\s+)?(?P<last>\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?(?:{_MONTH})\b)",
+    re.IGNORECASE,
+)
+"""Pattern of "Monday 13 to Friday 17 January"."""
+
 _MONDAY: Final = re.compile(
     r"[;.,?(]?\s*\b(?:please\s+)?(?:give|state|name|show|say|answer\s+with|use|tell|report|return)\s+(?:me\s+)?(?:just\s+|only\s+)?(?:the\s+)?(?:date\s+of\s+)?(?:its|their|the|that)\s+(?:week'?s\s+)?mondays?(?:'s)?(?:\s+date)?\s*\)?[\s.?!]*$"
     r"|\(\s*(?:from\s+)?mon(?:day)?s?\s*(?:-|\u2013|to|through|until)\s*sun(?:day)?s?\s*\)|\(\s*(?:weeks?\s+)?(?:start(?:s|ing)?|begin(?:s|ning)?|run(?:s|ning)?)\s+(?:on\s+|from\s+)?(?:a\s+)?mondays?\s*\)",
@@ -93,6 +105,8 @@ def said_once(question: str) -> str:
     question = re.sub(
         r"\bunder\s+(?=(?:an?\s+|the\s+)?(?:[\w-]+\s+){0,2}winds?\b)", "with ", question, flags=re.IGNORECASE
     )
+    question = _PART_OF_DAY.sub(r"\g<day>s in the \g<part>", question).replace("s in the night", "s at night")
+    question = _NAMED_DAYS.sub(r"\g<first> \g<to> \g<last>", question)
     question = _LOST.sub(r"has \g<most> missing \g<what>\g<noun>", question)
     question = _LOSE.sub(r"how many \g<what>\g<noun> are missing at \g<who>", question)
     question = _CLOCKS.sub(_from_to, question)
