@@ -47,6 +47,7 @@ SHARES = (
     ("What PM10 level is exceeded only 1 % of the time at Tiantan, i.e. the 99th percentile?", "99th percentile of PM10 at Tiantan"),
     ("What PM2.5 level do 90% of readings at Tiantan stay under?", "90th percentile of PM2.5 at Tiantan"),
     ("What SO2 value do 5 percent of the readings at Dongsi exceed?", "95th percentile of SO2 at Dongsi"),
+    ("What temperature was exceeded 95% of the time at Huairou?", "5th percentile of temperature at Huairou"),
     ("What value separates the highest 10 percent of NO2 readings at Dongsi from the rest?", "90th percentile of NO2 at Dongsi"),
     ("What is the cut-off for the lowest 5 % of PM10 readings at Gucheng?", "5th percentile of PM10 at Gucheng"),
     ("The top 1 percent of PM10 readings at Gucheng start at which value?", "99th percentile of PM10 at Gucheng"),
@@ -55,6 +56,12 @@ EXTREME = (
     ("Which monitor saw the very lowest temperature?", "Which station had the lowest temperature?"),
     ("When did temperature hit rock bottom at Huairou?", "When did temperature reach its minimum at Huairou?"),
     ("What was the worst hour for PM2.5 at Gucheng?", "When was PM2.5 the highest at Gucheng?"),
+    ("What did the thermometer at Huairou bottom out at?", "the lowest temperature at Huairou"),
+    ("To what level did PM10 climb at Gucheng at most?", "How high did PM10 get at Gucheng?"),
+    ("What's the most PM2.5 Tiantan ever had?", "the highest PM2.5 at Tiantan"),
+    ("least NO2 ever at Shunyi", "the lowest NO2 at Shunyi"),
+    ("What was SO2's high point at Dongsi?", "maximum SO2 at Dongsi"),
+    ("at what point was CO at its maximum in Gucheng", "When was CO at its maximum in Gucheng?"),
     ("When did press-1 bottom out, temperature-wise?", "When did press-1 reach its minimum temperature?"),
     ("What's the record for PM10 at Gucheng?", "What is the highest PM10 at Gucheng?"),
     ("How hot has it got at Dongsi?", "How hot did it get at Dongsi?"),
@@ -109,6 +116,8 @@ LIMITED = (
     ("How many smog days, i.e. days with a mean PM2.5 above 150, did Gucheng have?", "How many days did Gucheng have with a daily mean PM2.5 above 150?"),
     ("How many ice days (maximum below 0) were there at Huairou?", "On how many days was the daily maximum temperature below 0 at Huairou?"),
     ("Give the days, with the value, on which the daily average PM2.5 was above 200.", "Give the days on which the daily average PM2.5 was above 200."),
+    ("Number of days with at least one PM2.5 value above 300 at Tiantan", "Number of days with a PM2.5 value above 300 at Tiantan"),
+    ("How many days had no PM2.5 value above 100 at Huairou?", "On how many days did PM2.5 never go above 100 at Huairou?"),
     ("Is it true that PM10 never dropped under 10 at Wanliu?", "Did PM10 never drop under 10 at Wanliu?"),
     ("Is it true that NO2 exceeded 150 at Dongsi?", "Did NO2 exceed 150 at Dongsi?"),
     ("Did any of the stations record rain at all?", "Was there any rain?"),
@@ -117,6 +126,11 @@ LIMITED = (
 )  # fmt: skip
 MISSING = (
     ("Is even one temperature value missing from the air stations?", "Is any temperature value missing from the air stations?"),
+    ("What portion of the readings at Tiantan lack PM2.5?", "What share of the PM2.5 values at Tiantan is missing?"),
+    ("In how many rows is the PM10 field empty for Gucheng?", "How many PM10 values are missing for Gucheng?"),
+    ("How many PM2.5 readings are there that aren't missing at Tiantan?", "How many PM2.5 readings are there at Tiantan?"),
+    ("Did Tiantan ever fail to report PM2.5?", "Does Tiantan have missing PM2.5 values?"),
+    ("how many na's in co at wanliu", "how many missing values in co at wanliu"),
     ("Are there any missing CO2 values in room-a? How many?", "How many missing CO2 values are there in room-a?"),
     ("PM2.5 missing on Jan 3 2014, all sites: how many?", "How many PM2.5 values are missing on Jan 3 2014?"),
     ("How many blanks are in the CO column for Wanliu?", "How many missing CO values are there for Wanliu?"),
@@ -139,6 +153,16 @@ def _computed(question: str) -> list[Plan]:
 def test_an_everyday_turn_of_phrase_means_the_same_as_plain_words(spoken: str, plain: str) -> None:
     """Both have the same plans, of the same readings."""
     assert _computed(spoken) == _computed(plain)
+
+
+def test_the_asker_sees_how_the_question_was_read() -> None:
+    """A wording that was said plainly stands among the assumptions; a plain question has none such."""
+    spoken = plan_question("Who comes second for mean PM2.5?", MAIN, NOW)
+    plain = plan_question("Which station ranks second for mean PM2.5?", MAIN, NOW)
+    assert not isinstance(spoken, Declined)
+    assert not isinstance(plain, Declined)
+    assert 'the question was read as "which station ranks second for mean PM2.5?"' in spoken[0].assumptions
+    assert not any("was read as" in note for note in plain[0].assumptions)
 
 
 def test_a_device_named_in_the_wording_is_kept() -> None:
@@ -164,6 +188,20 @@ def test_a_device_named_in_the_wording_is_kept() -> None:
         "How many hours did the staff at Tiantan work?",
         "How many frost days (minimum below the usual) at Shunyi?",
         "Which station is stuffier?",
+        "How many people used room-a?",
+        "Which person was in room-a most often?",
+        "Does it usually rain at Dongsi?",
+        "Let's talk about Beijing. What's the mean PM2.5?",
+        "Looking at the suburbs only, what's the mean PM2.5?",
+        "Focusing on cold days, give me the mean PM2.5 at Tiantan.",
+        "Think about tomorrow. How high will PM10 be at Gucheng?",
+        "count(*) from users",
+        "What's the earliest train from Dongsi?",
+        "Do you know if it rained in London?",
+        "What was the worst hour of the war?",
+        "How polluted was London on average (PM2.5)?",
+        "Was room-a painted at the weekend?",
+        "rush hour NO2 at Dongsi",
     ],
 )
 def test_an_everyday_turn_of_phrase_about_something_else_is_declined(question: str) -> None:

@@ -69,7 +69,7 @@ def test_a_field_of_the_chat_stays_where_the_question_names_none() -> None:
         "We moved to Paris. What is the mean PM2.5?",
         "My sensor is in the basement. What is the mean temperature?",
         "My office is cold. What was the mean temperature in my office?",
-        "I mean outdoors. What is the mean PM2.5 at Tiantan?",
+        "I mean upstairs. What is the mean PM2.5 at Tiantan?",
         "I only care about the night. What was the mean PM2.5 at Tiantan?",
         "I only want calibrated readings. What is the mean PM2.5 at Tiantan?",
         "We ignore values above 500. What is the mean PM2.5 at Tiantan?",

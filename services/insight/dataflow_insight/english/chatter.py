@@ -22,7 +22,7 @@ LEFT_OUT: Final = (
         r"\b(?:following\s+up\s+on|as\s+(?:discussed|agreed|promised)\s+(?:in|at|on|during)|coming\s+back\s+to|with\s+reference\s+to)\s+(?:\w+'s\s+|our\s+|the\s+|my\s+|your\s+|last\s+)?(?:\w+\s+)?"
         r"(?:meetings?(?!\s+rooms?)|calls?|e-?mails?|mails?|chats?|discussions?|conversations?|questions?|requests?|tickets?)\b\s*[:,-]?"
     ),
-    r"\bplease\s+advise\b(?:\s+(?:me|us))?(?:\s+(?:on|of|about))?|\b(?:i'd|i\s+would|we'd|we\s+would)\s+(?:(?:really|very\s+much)\s+)?(?:be\s+(?:very\s+|so\s+)?(?:grateful|thankful|glad|happy)\s+(?:for|to\s+(?:have|get|see|know))|appreciate|love(?:\s+to\s+(?:have|get|see|know))?|welcome)\b",
+    r"\bplease\s+advise\b(?:\s+(?:me|us))?(?:\s+(?:on|of|about))?|\b(?:i'd|i\s+would|we'd|we\s+would)\s+(?:(?:really|very\s+much)\s+)?(?:be\s+(?:very\s+|so\s+)?(?:grateful|thankful|glad|happy)\s+(?:for|to\s+(?:have|get|see|know))|appreciate|love(?:\s+to\s+(?:have|get|see|know))?|welcome)\b|\b(?:i|we)\s+could\s+(?:really\s+)?(?:use|do\s+with)(?=\s+(?:the|a|an|some)\b)|\b(?:spit|rattle|dig|bring|fish|reel|hand|throw|crank|churn)\s+(?:out|off|up|over|me)\b(?=\s+(?:the|a|all|how|what|which)\b)",
     r",?\s*\b(?:asap|a\.s\.a\.p\.|as\s+soon\s+as\s+possible|right\s+away|urgently|immediately|no\s+rush|no\s+hurry|(?:when|whenever)\s+you\s+(?:have|get)\s+(?:a\s+)?(?:minute|moment|time|chance|second)|thanks?\s+(?:you\s+)?(?:so\s+much|very\s+much|in\s+advance|a\s+lot|a\s+bunch|heaps|again)|many\s+thanks|much\s+appreciated|it's\s+urgent|it\s+is\s+urgent)\b",
     r"\b(?:(?:i'm\s+|so\s+)?sorry\s+(?:to\s+(?:bother|disturb|trouble|ask)(?:\s+you)?|for\s+(?:the\s+)?(?:bother|trouble|interruption|question))|excuse\s+me|pardon\s+me)\b(?:\s+(?:again|with\s+this))?(?:\s*,?\s*but\b)?",
     (

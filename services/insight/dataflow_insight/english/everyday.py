@@ -65,7 +65,21 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
     (r"\bhow\s+(?:gusty|stormy|blowy|blustery)\b", "how windy"),
     (r"\bhow\s+(?:muggy|clammy|sticky|moist)\b", "how humid"),
     (r"\b(?P<ask>what(?:'s|\s+is|\s+was))\s+the\s+(?:all[\s-]*time\s+)?record\s+(?:for|of)\b", r"\g<ask> the highest"),
+    (r"\bat\s+(?:what|which)\s+(?:point|moment|instant|stage)(?:\s+in\s+time)?\s+(?=(?:was|did|were|is)\b)", "when "),
+    (rf"\b(?:at\s+least\s+(?:one|a\s+single)|one\s+or\s+more)\s+(?=(?:\S+\s+){{0,2}}(?:{READING_NOUN})\b)", "a "),
+    (r"\b(?:by\s+)?how\s+(?:much|far|many\s+\w+)\s+did\s+(?P<what>[^?]{1,40}?)\s+(?:swing|range)\b(?!\s+from\s+(?:one|hour|day))", r"what was the range of \g<what>"),
+    (r"\bhow\s+far\s+(?P<what>(?:the\s+)?[\w.]+)\s+(?:ranged|swung)\b", r"the range of \g<what>"),
+    (r"\b(?:the\s+)?thermometers?\b", "temperature"),
+    (r"\b(?:the\s+)?anemometers?\b", "wind speed"),
+    (r"\b(?:the\s+)?hygrometers?\b", "humidity"),
+    (r"\b(?:the\s+)?rain\s+gauges?\b", "rain"),
+    (r"\b(?:had|have|has|saw|see|with)\s+(?:no|not\s+a\s+single|zero)\s+(?P<what>[\w.]+)\s+(?:values?|readings?|measurements?)\s+(?P<way>above|over|below|under|beyond|exceeding|higher\s+than|lower\s+than)\s+(?=-?\d)", r"did \g<what> never go \g<way> "),
     # Missing values.
+    (r"\b(?:portion|part|share|fraction|percentage|percent|proportion)\s+of\s+(?:the\s+|all\s+)?(?:readings|rows|records|hours|data)\s+(?P<where>(?:at|from|in|for)\s+\S+\s+)?(?:lacks?|lacked|is\s+without|are\s+without|have\s+no|has\s+no|miss(?:es|ed)?)\s+(?:a\s+|an\s+)?(?P<what>[\w.]+)(?:\s+(?:values?|readings?))?", r"share of the \g<what> values \g<where> is missing"),
+    (r"\bin\s+how\s+many\s+(?:rows|records|readings|entries|cases)\s+(?:is|was|are|were)\s+(?:the\s+)?(?P<what>[\w.]+)(?:\s+(?:field|column|value))?\s+(?:empty|null|blank|missing|absent)\b", r"how many \g<what> values are missing"),
+    (r"\b(?:that|which)\s+(?:are\s+not|aren't|is\s+not|isn't|were\s+not|weren't)\s+(?:missing|null|empty|blank)\b", ""),
+    (r"\b(?:na's|nas|nans?|n/a'?s?)\b(?=\s+(?:in|for|are|does|do|at)\b)", "missing values"),
+    (r"\bfail(?:s|ed)?\s+to\s+(?:report|deliver|record|measure|send)\s+(?:any\s+|an?\s+|its\s+)?(?P<what>[\w.]+)(?:\s+(?:values?|readings?))?", r"have missing \g<what> values"),
     (r"\beven\s+(?:one|a\s+single|1)\b(?=[^?]*\b(?:missing|blank|null|absent|empty)\b)", "any"),
     (r"^\W*(?:are|were|is|was)\s+there\s+(?:any\s+)?(?P<rest>[^?;]+?)\s*[?;,]\s*(?:and\s+)?(?:if\s+(?:so|yes)\s*,?\s*)?how\s+many(?:\s+(?:are|were)\s+(?:there|they|missing))?\W*$", r"how many \g<rest> are there?"),
     (r"^\W*(?:do|does|did)\s+(?P<who>[^?;]+?)\s+have\s+(?:any\s+)?(?P<rest>[^?;]+?)\s*[?;,]\s*(?:and\s+)?(?:if\s+(?:so|yes)\s*,?\s*)?how\s+many(?:\s+(?:are|were)\s+(?:there|they|missing))?\W*$", r"how many \g<rest> does \g<who> have?"),
@@ -89,6 +103,11 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
     (r"(?P<wind>\bwind\b[^?]*\?[^?]*\b(?:of|in|for)\s+(?:the|its)\s+)speed\b", r"\g<wind>wind speed"),
     (rf"\b(?:how\s+far\s+apart\s+(?:are|were|lie|lay)|(?:what(?:'s|\s+is|\s+was)\s+)?the\s+(?:gap|difference|spread|distance)\s+between)\s+(?:the\s+)?{_ENDS}\s+and\s+(?:the\s+)?{_ENDS}\s+(?P<noun>station|site|sensor|device|room|machine|day|week|month)s?\s+(?:in|by|for|on|in\s+terms\s+of|when\s+it\s+comes\s+to)\s+(?:their\s+|its\s+)?(?P<measure>mean|average|median|total|maximum|minimum)\s+", r"what is the gap between the highest and the lowest \g<noun> \g<measure> of "),
     (r"(?<=\band the lowest )(?P<noun>\w+) average of ", r"\g<noun> mean of "),
+    (r"\bhigh\s+point\b", "maximum"),
+    (r"\blow\s+point\b", "minimum"),
+    (r"\bto\s+(?:what|which)\s+(?:level|value|height)\s+did\s+(?P<what>[^?]{1,40}?)\s+(?:climb|rise|go|get|shoot)(?:\s+up)?\b", r"how high did \g<what> get"),
+    (r"\bhow\s+much\s+(?P<what>[\w.]+)\s+at\s+(?:the\s+)?most\b", r"what was the highest \g<what>"),
+    (r"\s+at\s+(?:the\s+)?most(?=\W*$)", ""),
     # Orders and places.
     (rf"(?P<chosen>\b(?:{_UP}|{_DOWN}|top|bottom|{_ENDS})\b[^?]*?),?\s*\(?\b(?:best|worst|top|biggest|winner|cleanest|dirtiest|strongest|warmest|coldest)\s+(?:one\s+)?first\b\)?", r"\g<chosen>"),
     (r"\b(?:dirtiest|most\s+polluted|strongest|biggest|worst)\s+(?:ones?\s+)?first\b", "highest first"),
@@ -214,6 +233,10 @@ def _by_its_field(question: str) -> str:
         flags=re.IGNORECASE,
     )
     if re.search(_POLLUTANT, question, re.IGNORECASE):
+        for way, word in (("most", "highest"), ("least", "lowest")):
+            question = re.sub(
+                rf"\b(?:the\s+)?{way}\s+(?={_POLLUTANT}[^?]*\bever\b)", f"the {word} ", question, flags=re.IGNORECASE
+            )
         question = re.sub(
             r"\bfrom\s+(?:the\s+)?best\s+to\s+(?:the\s+)?worst\b|\bbest\s+first\b",
             ", lowest first",

@@ -103,7 +103,7 @@ _DEPENDS: Final = (
 _HOW_MANY_LAST: Final = r"^\W*(?P<noun>[a-z]+s)\b(?P<rest>[^:;,?]*)(?:[:;,]|\s-)\s*how\s+many(?:\s+(?:are|were)\s+(?:there|they|these))?\W*$"
 _EACH_OF: Final = r"\b(?:(?:on|for|of|in)\s+)?(?:each|every)\s+(?:single\s+)?(?:one\s+)?of\s+the\s+(?:\w+\s+)?(?P<noun>hour|day|week|month)s\b(?:\s+(?:of|in))?"
 _OF_AVERAGE: Final = r"(?P<way>\b(?:above|below|over|under|exceed(?:s|ed|ing)?))\s+an?\s+(?P<measure>average|mean)\s+(?:value\s+)?of\s+(?P<n>-?\d)"
-_ORDINALS_OF: Final = r"(?P<list>\b\d{1,2}(?:\.\d+)?(?:st|nd|rd|th)?(?:\s*,?\s*(?:and|or|,|&)\s*(?:the\s+)?\d{1,2}(?:\.\d+)?(?:st|nd|rd|th)?)+)[\s-]+(?P<noun>percentile|centile)s?\b"
+_ORDINALS_OF: Final = r"(?P<list>\b\d{1,2}(?:\.\d+)?(?:st|nd|rd|th)?(?:(?:\s*,)?\s*(?:and|or|,|&)\s*(?:the\s+)?\d{1,2}(?:\.\d+)?(?:st|nd|rd|th)?){1,12})[\s-]+(?P<noun>percentile|centile)s?\b"
 _QUARTILES: Final = (
     r"\b(?P<first>first|1st|lower|second|2nd)\s+and\s+(?:the\s+)?(?P<second>third|3rd|upper)\s+quartiles?\b"
 )
@@ -115,7 +115,10 @@ _USUALLY: Final = r"\b(?:mostly|usually|mainly|typically|normally)\b"
 
 def plainly(question: str, names: NameReader, assumptions: list[str]) -> str:
     """Returns the question with roundabout forms said plainly, where the contract measures what they are about."""
-    question = everyday(plain_phrasing(question, names), names_a_field=lambda text: _names_a_field(text, names))
+    plain = everyday(plain_phrasing(question, names), names_a_field=lambda text: _names_a_field(text, names))
+    if _letters(plain) != _letters(question):
+        assumptions.append(f'the question was read as "{plain}"')
+    question = plain
     for pattern, below in _QUANTILES:
         found = re.search(pattern, question, re.IGNORECASE)
         if found is None:
@@ -162,6 +165,10 @@ def plainly(question: str, names: NameReader, assumptions: list[str]) -> str:
             assumptions.append(f'"{found.group().strip()}" means "{written.strip()}"')
             question = f"{question[: found.start()]}{written}{question[found.end() :]}"
     return question
+
+
+def _letters(text: str) -> str:
+    return "".join(letter for letter in text.casefold() if letter.isalnum())
 
 
 def _names_a_field(question: str, names: NameReader) -> bool:

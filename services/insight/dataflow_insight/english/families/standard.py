@@ -32,6 +32,7 @@ _HOW_THE_AIR_WAS = r"\bhow\s+(?:dusty|polluted|smoggy|dirty|clean|bad|good|hazy|
 
 _NUMBER_OF_STATES = r"\b(?:how\s+many|numbers?|counts?)\s+(?:of\s+)?(?:the\s+)?\uf8ff+(?:\s+(?P<hours>hours))?"
 _HOW_MANY_READINGS = r"\bhow\s+(?:many\s+(?:hours|minutes|readings|times|values|measurements)|often)\b|\bnumber\s+of\s+(?:hours|minutes|readings|values|measurements)\b"
+_WHO = r"\bhow\s+many\s+(?:different\s+|other\s+)?(?:people|persons|visitors|individuals|occupants|employees|guests)\b|\b(?:which|what)\s+(?:person|people|visitors?|employees?|guests?)\b"
 _EXTREME_ABOVE = r"\b(?:highest|lowest|maximum|minimum|max|min|largest|smallest|greatest)\b(?!.*\b(?:average|mean|median|total|sum)\b)"
 
 
@@ -41,6 +42,8 @@ def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
     Raises:
         Refusal: The parts do not make one query.
     """
+    if reading.sheet.find(_WHO) is not None:
+        raise Refusal(unclear("The readings say whether somebody was there, and not who or how many."))
     scope = reading.read_scope()
     groups = GroupReader(reading, scope).read()
     counted = limit_on_counts(reading) if groups.which is not None or groups.counted is not None else None
@@ -102,6 +105,8 @@ def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
         intent.words.append(Word(0, 0, Measure.MODE))
     if asks_typical(reading.sheet):
         raise Refusal(which_of("the average", "the median", "the most frequent value"))
+    if intent.yes_no and intent.words and all(word.measure is Measure.MODE for word in intent.words):
+        raise Refusal(unclear("Whether something is usually so needs a share; please ask for one."))
     reading.settle(
         measured=bool(fields or reading.conditions),
         counts=intent.count or intent.yes_no,
