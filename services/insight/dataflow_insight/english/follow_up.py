@@ -15,7 +15,7 @@ from dataflow_insight.english.conditions import ConditionError
 from dataflow_insight.english.fragments import Fragment, is_about_it, opens_like_one, read_fragment, without_lead
 from dataflow_insight.english.joins import meet, merged
 from dataflow_insight.english.moments import TimeError
-from dataflow_insight.english.planner import plan_question
+from dataflow_insight.english.planner import plan_question, too_long
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, unclear
 from dataflow_insight.english.taken_over import put_together
@@ -49,7 +49,7 @@ def plan_in_conversation(
     """
     talk = _Talk(catalogue, now, contract, zone)
     alone = talk.plan(question)
-    if not earlier or (not isinstance(alone, Declined) and not opens_like_one(question)):
+    if not earlier or too_long(question) or (not isinstance(alone, Declined) and not opens_like_one(question)):
         return alone
     standing = talk.standing(list(earlier)[-MAX_TURNS:])
     if standing is None:

@@ -25,6 +25,9 @@ from dataflow_insight.plans.plan import Declined, Plan
 MAX_WORDS: Final = 150
 """Most words of a question that is read."""
 
+MAX_LETTERS: Final = 200
+"""Most letters of a word: what is read by patterns takes time that grows faster than its length."""
+
 MAX_PAIRS: Final = 20
 """Most pairs of contracts that a question is tried on."""
 
@@ -58,8 +61,8 @@ def plan_question(
         contract: Only this contract; empty: the one that fits.
         zone: Whose days and hours are meant.
     """
-    if len(question.split()) > MAX_WORDS:
-        return unclear("It has too many words for one question.")
+    if too_long(question):
+        return unclear("It has too many words for one question, or too long ones.")
     contracts = [item for item in catalogue.contracts if not contract or item.name == contract]
     if not contract and any(not item.builtin and item.devices for item in contracts):
         named = [item for item in contracts if re.search(rf"\b{re.escape(item.name)}\b", question.lower())]
@@ -87,6 +90,12 @@ def plan_question(
     except PlanError:
         return unclear("That cannot be computed from this field.")
     return outcome
+
+
+def too_long(question: str) -> bool:
+    """Returns whether a question has more words than are read, or longer ones."""
+    words = question.split()
+    return len(words) > MAX_WORDS or any(len(word) > MAX_LETTERS for word in words)
 
 
 def _joined_attempts(question: str, alone: list[_Attempt], now: datetime, zone: ZoneInfo) -> list[_Attempt]:
