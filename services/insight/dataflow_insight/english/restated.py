@@ -35,6 +35,9 @@ _NAMED_HOURS: Final = re.compile(
 )
 """Pattern of "at night (22-6)"."""
 
+_SUBTRACT: Final = re.compile(
+    r"\bsubtract\s+(?P<a>[^?.]+?)\s+from\s+(?P<b>(?:that|those|the)\b[^?.]+)\W*$", re.IGNORECASE
+)
 _DAY_NAME: Final = r"(?:mon|tues|wednes|thurs|fri|satur|sun)day"
 _PART_OF_DAY: Final = re.compile(
     rf"\b(?P<day>{_DAY_NAME})s?\s+(?P<part>morning|afternoon|evening|night)s\b", re.IGNORECASE
@@ -78,9 +81,8 @@ _LOSE: Final = re.compile(
     rf"\bhow\s+many\s+(?P<what>(?:\S+\s+){{0,2}}?)(?P<noun>{_NOUN})\s+(?:did|has|have|does)\s+(?P<who>[^?]{{1,40}}?)\s+(?:lose|lost|miss|missed|fail\s+to\s+(?:deliver|send|report)|not\s+(?:deliver|send|report))\b",
     re.IGNORECASE,
 )
-_VERSUS: Final = r"(?:vs\.?|versus|and|or|to|with|minus|than|against)\s+(?:on\s+)?(?:an?\s+|the\s+)?"
 _WEEKDAY: Final = re.compile(
-    rf"\bweekday(?=\s+(?:vs\.?|versus|and|or|minus|against)\s+(?:the\s+|on\s+)?weekend)|(?:(?<=weekend\s)|(?<=weekends\s))(?:{_VERSUS})weekday\b",
+    r"(?<!\bwhich\s)(?<!\bwhat\s)(?<!\bper\s)(?<!\bby\s)(?<!\beach\s)(?<!\bevery\s)(?<!\bof\s)\bweekday\b(?!\s+(?:and\s+hour|of\b))",
     re.IGNORECASE,
 )
 """Pattern of one weekday that means all of them, beside a weekend."""
@@ -98,6 +100,8 @@ def said_once(question: str) -> str:
         question = _SWUNG.sub(r"what was the range of \g<what>", _HIGH_LESS_LOW.sub(" ", question))
     if re.search(r"\bweeks?\b", question, re.IGNORECASE):
         question = _MONDAY.sub(" ", question)
+    question = re.sub(r"\s*\bor\s+not\b(?=\W*$)", "", question, flags=re.IGNORECASE)
+    question = _SUBTRACT.sub(r"difference between \g<a> and \g<b>, second minus first", question)
     question = _NAMED_HOURS.sub(_between, _DIVIDED.sub(" divided by ", question))
     months = {" ".join(found["month"].split()) for found in _OF_MONTH.finditer(question)}
     if len(months) == 1:
@@ -110,7 +114,8 @@ def said_once(question: str) -> str:
     question = _LOST.sub(r"has \g<most> missing \g<what>\g<noun>", question)
     question = _LOSE.sub(r"how many \g<what>\g<noun> are missing at \g<who>", question)
     question = _CLOCKS.sub(_from_to, question)
-    return _WEEKDAY.sub(r"\g<0>s", _with_days(_with_order(question)))
+    question = _with_days(_with_order(question))
+    return _WEEKDAY.sub(r"\g<0>s", question) if re.search(r"\bweekends?\b", question, re.IGNORECASE) else question
 
 
 def _between(found: re.Match[str]) -> str:

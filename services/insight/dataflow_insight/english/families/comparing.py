@@ -52,7 +52,7 @@ _COMPARE: Final = r"\bcompar(?:e|es|ed|ing)\b|\b(?:an?\s+|the\s+)?comparisons?\s
 _LAST: Final = rf"(?<=[\s,:;-])(?:and\s+)?which(?:\s+one)?(?:\s+of\s+(?:the\s+two|them|these|both))?(?=\s+(?:is|was|are|were|has|had|shows?|showed)\s+(?:the\s+)?(?:{_ADVERB}\s+)*(?:{_ADJECTIVE})\b)"
 """Pattern of "…, which one is higher"."""
 
-_WHICH: Final = rf"^[\s,.:;!?-]*(?:(?:at|in|on|during)\s+)?which\s+(?:one\s+)?(?:of\s+)?(?:the\s+(?:two|both)\s+|these\s+(?:two\s+)?)?(?:{DEVICE_NOUN}|day|month|week|period|time|part\s+of\s+the\s+day|half|year)?\b|\bwhere\b(?=.*\bor\b)|(?<=:\s)where\b|\bof\s+the\s+two\b|^\W*who(?=\s+(?:has|had|shows?|showed|is|was))|{_LAST}"
+_WHICH: Final = rf"^[\s,.:;!?-]*(?:(?:at|in|on|during)\s+)?which\s+(?:one\s+)?(?:of\s+)?(?:the\s+(?:two|both)\s+|these\s+(?:two\s+)?)?(?:{DEVICE_NOUN}|day|month|week|period|time|part\s+of\s+the\s+day|half|year)?\b|\bwhere\b(?=.*\bor\b)|(?<=[:,;-]\s)where\b(?:'s)?|\bof\s+the\s+two\b|^\W*who(?=\s+(?:has|had|shows?|showed|is|was))|{_LAST}"
 _REMARKS: Final = r"[.,;?]?\s*\b(?:answer|reply|respond)\s+with\s+(?:the\s+|an?\s+)?(?:date|day|name|station|device|week|month)\b|[,:(]?\s*\(?\b(?:in\s+(?:this|that|the\s+given)\s+order|[a-z]+\s+first|in\s+the\s+order\s+given|respectively|in\s+each\s+case)\b\)?"
 _TRUE: Final = r"\bin\s+terms\s+of\b|\b(?:is\s+it\s+true\s+that|true|whether)\b"
 _YES_NO: Final = r"^[\s,.:;!?-]*(?:and\s+|so\s+|on\s+average,?\s+|(?:over|across|at|for|in|on|among|during|with|from)\s+[^,?]{1,60},\s*|(?:as\s+)?(?:compared|relative|in\s+comparison|in\s+contrast)\s+(?:to|with)[^,]{1,60},\s*|[^:?]{1,40}:\s*)?(?:did|was|were|is|are|has|have|does|do)\b|\bwhether\b"
@@ -297,7 +297,7 @@ def _deleted(
     kept = [*pieces_of(text, Kind.LIMIT), *sides.first]
     spans = [found.span() for pattern in patterns for found in re.finditer(pattern, text)]
     if comparative is not None:
-        noun = re.compile(r"\s+(?:one|day|week|month)\b").match(text, comparative.end())
+        noun = re.compile(r"\s+(?:one|day|week|month|air)\b").match(text, comparative.end())
         spans.append((comparative.start(), noun.end() if noun is not None else comparative.end()))
     between = list(re.finditer(r"\bbetween\b", text[: sides.first[0].start + 1]))
     if between and (says["difference"] or says["ratio"] or says["compare"] or says["which"] or says["percent"]):

@@ -15,7 +15,7 @@ THAN: Final = (
 )
 """Words that stand between two sides whatever the question."""
 
-EXCEEDS: Final = r"\b(?:exceed(?:s|ed|ing)?|(?:above|below|over|under)(?=\s+(?:[\ue000-\ue0ff\ue200-\ue3ff]|that|those|the\s+(?:one|average|mean|value|level|maximum|minimum|median|highest|lowest|corresponding)))|(?:top|surpass|beat)(?:s|ped|ed)?)\b"
+EXCEEDS: Final = r"\b(?:exceed(?:s|ed|ing)?|(?:above|below|over|under)(?=\s+(?:[\ue000-\ue0ff\ue200-\ue3ff]|that|those|the\s+(?:one|average|mean|value|level|maximum|minimum|median|highest|lowest|peak|total|sum|corresponding)))|(?:top|surpass|beat)(?:s|ped|ed)?)\b"
 """Verbs that compare."""
 
 MINUS: Final = r"\b(?:minus|divided\s+by)\b"
