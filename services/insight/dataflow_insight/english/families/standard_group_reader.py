@@ -293,9 +293,10 @@ class GroupReader:
         if found is None:
             return
         number = found["n"] or "two"
+        end = found.start() + len(found.group().rstrip())
         count = int(number) if number.isdigit() else NUMBER_WORDS[number]
         if count == len(self._reading.contract.devices):
-            self._sheet.cover(*found.span())
+            self._sheet.cover(found.start(), end)
 
     def _each(self, adjective: str) -> Grouping:
         if adjective == "hourly":

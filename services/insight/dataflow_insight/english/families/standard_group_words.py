@@ -46,8 +46,8 @@ ADJECTIVES: Final = {
 """Adjectives of finer groups."""
 
 PER: Final = (
-    r"(?:per|by|for\s+each(?:\s+of\s+the)?|for\s+every|for\s+all(?:\s+of)?\s+the|of\s+each(?:\s+of\s+the)?|of\s+every|at\s+each(?:\s+of\s+the)?|at\s+every|"
-    r"on\s+each(?:\s+of\s+the)?|on\s+every|in\s+each(?:\s+of\s+the)?|in\s+every|with\s+each|from\s+each|from\s+every|during\s+each|did\s+each|did\s+every|each|every|"
+    r"(?:per|by|for\s+each(?:\s+of(?:\s+the|\s+\uf8ff+))?|for\s+every|for\s+all(?:\s+of)?\s+the|of\s+each(?:\s+of(?:\s+the|\s+\uf8ff+))?|of\s+every|at\s+each(?:\s+of(?:\s+the|\s+\uf8ff+))?|at\s+every|"
+    r"on\s+each(?:\s+of(?:\s+the|\s+\uf8ff+))?|on\s+every|in\s+each(?:\s+of(?:\s+the|\s+\uf8ff+))?|in\s+every|with\s+each|from\s+each|from\s+every|during\s+each|did\s+each|did\s+every|each|every|"
     r"(?:grouped|broken\s+down|split(?:\s+up)?|separated|aggregated|sorted|listed|separately|individually)\s+(?:by|per|for\s+each)|"
     r"as\s+a\s+function\s+of(?:\s+the)?|depend(?:s|ing|ed)?\s+(?:up)?on(?:\s+the)?|against(?:\s+the)?|over\s+the\s+different|across\s+the\s+different)"
 )

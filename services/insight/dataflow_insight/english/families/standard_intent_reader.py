@@ -144,8 +144,8 @@ class IntentReader:
         """Reads when, and whether."""
         intent, text = self._intent, self._sheet.low
         if self._take(
-            r"(?:^|\band\s+|,\s*|\bplus\s+|\btell\s+me\s+|\bknow\s+|\bfind\s+out\s+|\bexactly\s+|\bshow\s+me\s+)when\b|\b(?:at|on|since)?\s*(?:which|what)\s+(?:exact\s+)?(?:date\s+and\s+time|time|timestamp|moment|point\s+in\s+time)\b|\bwhat\s+was\s+the\s+(?:time|timestamp)\b"
-            r"|\bwhen\b(?=[\s?.!]*$)|\bpeak\s+time\b|\b(?:(?:the|exact)\s+)*(?:timestamps?|times?|dates?|moments?)\s+(?:of|when|at\s+which|on\s+which)\b(?!\s+(?:the\s+)?(?:day|year|week)\b)|\b(?:and|with|plus|incl(?:uding|\.)?)\s+(?:(?:its|the|their)\s+)?(?:exact\s+)?(?:time(?:stamp)?s?|date(?:\s+and\s+time)?s?|moment)\b|\b(?:the\s+)?(?:exact\s+)?(?:time|timestamp|moment|date\s+and\s+time)\s+(?:it\s+(?:was|occurred|happened)|(?:it|this|that)\s+was|of\s+(?:its\s+|that\s+)?occurrence)\b"
+            r"(?:^|\band\s+|,\s*|\bplus\s+|\btell\s+(?:me\s+|us\s+)?|\bsay\s+|\bstate\s+|\bknow\s+|\bfind\s+out\s+|\bexactly\s+|\bshow\s+me\s+)when\b|\b(?:at|on|since)?\s*(?:which|what)\s+(?:exact\s+)?(?:date\s+and\s+time|time|timestamp|moment|point\s+in\s+time)\b|\bwhat\s+was\s+the\s+(?:time|timestamp)\b"
+            r"|\bwhen\b(?=[\s?.!]*$)|[-:;?!.]\s*when\b(?=\s+(?:was|did|is|were|has)\b)|\bwhen\s+(?:was|is|did|has)\s+(?:it|that|this)\b|\bpeak\s+time\b|\b(?:(?:the|exact)\s+)*(?:timestamps?|times?|dates?|moments?)\s+(?:of|when|at\s+which|on\s+which)\b(?!\s+(?:the\s+)?(?:day|year|week)\b)|\b(?:and|with|plus|incl(?:uding|\.)?)\s+(?:(?:its|the|their)\s+)?(?:exact\s+)?(?:time(?:stamp)?s?|date(?:\s+and\s+time)?s?|moment)\b|\b(?:the\s+)?(?:exact\s+)?(?:time|timestamp|moment|date\s+and\s+time)\s+(?:it\s+(?:was|occurred|happened)|(?:it|this|that)\s+was|of\s+(?:its\s+|that\s+)?occurrence)\b"
             r"|\b(?:time|timestamp|moment|date|day)\s+of\s+(?:the\s+)?(?=highest|lowest|max|min|last|latest|peak|largest|smallest|warmest|coldest|hottest|\uf8ff|"
             + FIELD
             + ")"
