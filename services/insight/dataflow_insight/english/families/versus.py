@@ -27,7 +27,7 @@ _MEASURED: Final = re.compile(
     r"percentiles?|quartiles?|deviations?|stddev|stdev|variances?|spread|ranges?|shares?|percentages?|fractions?|proportions?|latest|newest|last\s+(?:value|reading)|"
     r"first\s+(?:value|reading)|correlat\w+|longest|largest|biggest|smallest|most\s+(?:common|frequent)|how\s+(?:often|long)|coldest|warmest|hottest|missing|p\d\d)\b"
 )
-_MORE_READINGS: Final = r"\b(?:more|fewer|less)\s+(?:(?:rainy|freezing|frosty|dark|occupied|cold|hot|bad)\s+)?(?:hours|readings|minutes|values|measurements|records|rows|samples|times)\b"
+_MORE_READINGS: Final = r"\b(?:more|fewer|less)\s+(?:(?:rainy|freezing|frosty|dark|occupied|cold|hot|bad)\s+)?(?P<noun>hours|readings|minutes|values|measurements|records|rows|samples|times)\b"
 _LED: Final = r"(?:(?:by|at|in|during|over)\s+)?(?:the\s+)?"
 _DAYTIME: Final = re.compile(
     rf"\b{_LED}day(?:\s?time|\s?light)?(?:\s+hours)?\b(?!\s*(?:of|\(|before|after|and\s+(?:hour|time)))", re.IGNORECASE
@@ -183,8 +183,9 @@ def _texts(reading: Reading, text: str, asked: Asked) -> tuple[str, str]:
         outside(found.start()) and not any(start <= found.start() < end for start, end in deleted)
         for found in _MEASURED.finditer(text)
     )
-    # "Were there more hours above 150": hours are counted, and no average is taken.
-    measured |= re.search(_MORE_READINGS, text) is not None
+    if not measured and (more := re.search(_MORE_READINGS, text)) is not None:
+        # "Were there more hours above 150": hours are counted, and no average is taken.
+        return two_texts(reading.sheet.case, asked.sides, deleted, (more.start("noun"), "how many"))
     free = [found for found in re.finditer(FIELD, text) if outside(found.start())]
     words, at = "", -1
     item = reading.reader.concept_field(asked.implied) if asked.implied else None
