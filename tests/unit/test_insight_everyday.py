@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from dataflow_insight.english.planner import plan_question
-from dataflow_insight.plans.plan import Decline, Declined, Focus, Plan
+from dataflow_insight.plans.plan import Comparison, Decline, Declined, Focus, GroupLimit, Measure, Plan
 
 from tests.ask_catalogue import MAIN, NOW, declined, without_assumptions
 
@@ -31,6 +31,9 @@ MEASURED = (
     ("mean carbon dioxide in room-b on 2015-02-03, ppm", "mean carbon dioxide in room-b on 2015-02-03 in ppm"),
     ("How chilly was it on average at Huairou?", "average temperature at Huairou"),
     ("How windy is it typically at Dingling, on average?", "average wind speed at Dingling"),
+    ("Average daily low temperature at Huairou", "average daily minimum temperature at Huairou"),
+    ("PM2.5 was how high on average at Tiantan on 16 January 2014?", "average PM2.5 at Tiantan on 16 January 2014"),
+    ("How about the mean NO2 at Dongsi?", "mean NO2 at Dongsi"),
     ("midpoint of NO2 readings at Shunyi", "median NO2 at Shunyi"),
     ("what's the halfway value (median) of PM10 at Dongsi", "median PM10 at Dongsi"),
     ("How variable is NO2 at Wanliu (standard deviation)?", "standard deviation of NO2 at Wanliu"),
@@ -118,6 +121,8 @@ LIMITED = (
     ("Give the days, with the value, on which the daily average PM2.5 was above 200.", "Give the days on which the daily average PM2.5 was above 200."),
     ("Number of days with at least one PM2.5 value above 300 at Tiantan", "Number of days with a PM2.5 value above 300 at Tiantan"),
     ("How many days had no PM2.5 value above 100 at Huairou?", "On how many days did PM2.5 never go above 100 at Huairou?"),
+    ("which stations have fewer than 720 actual PM2.5 values", "which stations have fewer than 720 PM2.5 values"),
+    ("How many stations recorded rain?", "How many stations had rain above 0?"),
     ("Is it true that PM10 never dropped under 10 at Wanliu?", "Did PM10 never drop under 10 at Wanliu?"),
     ("Is it true that NO2 exceeded 150 at Dongsi?", "Did NO2 exceed 150 at Dongsi?"),
     ("Did any of the stations record rain at all?", "Was there any rain?"),
@@ -153,6 +158,13 @@ def _computed(question: str) -> list[Plan]:
 def test_an_everyday_turn_of_phrase_means_the_same_as_plain_words(spoken: str, plain: str) -> None:
     """Both have the same plans, of the same readings."""
     assert _computed(spoken) == _computed(plain)
+
+
+def test_a_limit_on_the_number_of_values_is_not_one_on_the_values() -> None:
+    """The number of values of a field is counted for each group."""
+    (plan,) = without_assumptions(plan_question("which stations have fewer than 720 PM2.5 values", MAIN, NOW))
+    assert plan.scope.conditions == ()
+    assert (plan.measure, plan.field, plan.having) == (Measure.COUNT, "pm25", GroupLimit(Comparison.LESS, 720.0))
 
 
 def test_the_asker_sees_how_the_question_was_read() -> None:

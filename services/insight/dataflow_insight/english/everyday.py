@@ -55,7 +55,7 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
     (rf"\b(?:in\s+|during\s+|at\s+)?(?:the\s+)?(?:(?:morning|evening|afternoon)\s+)?{_NAMED_HOURS}\s*(?:[(:,]|\bfrom\b|\bof\b)?\s*(?:from\s+)?(?P<first>\d{{1,2}})\s*(?:-|to|until|till)\s*(?P<last>\d{{1,2}})(?![\d:])(?:\s*h\b|\s*o'clock)?\s*\)?", r" from \g<first>:00 to \g<last>:00 "),
     # Numbers of things.
     (rf"\b(?P<ask>how\s+many|number\s+of)\s+(?P<what>{DEVICE_NOUN})\s+(?:are|were|is|was|have\s+been|do\s+(?:you|we)\s+have)\s+(?:currently\s+)?(?:installed|deployed|mounted|set\s+up|in\s+place|in\s+operation|in\s+service|listed|registered)\b(?:\s+(?:in\s+total|in\s+all|altogether|overall))?", r"\g<ask> \g<what> are there"),
-    (rf"\b(?:actual|usable|genuine|real|proper|non[\s-]?(?:blank|empty|null|missing)|filled(?:[\s-]in)?)\s+(?=(?:\S+\s+){{0,3}}?{READING_NOUN}\b)", ""),
+    (rf"\b(?:actual|valid|usable|genuine|real|proper|non[\s-]?(?:blank|empty|null|missing)|filled(?:[\s-]in)?)\s+(?=(?:\S+\s+){{0,3}}?{READING_NOUN}\b)", ""),
     (r"\(\s*(?:not|no|without|excluding|ignoring|except)\s+(?:the\s+|counting\s+)?(?:blanks?|nulls?|empties|gaps|missing(?:\s+ones)?|empty(?:\s+ones)?)\s*\)|,\s*(?:(?:not|without|excluding|ignoring)\s+(?:counting\s+)?(?:the\s+)?(?:blanks|nulls|empties|empty\s+ones|missing\s+ones)|(?:blanks|nulls|empties)\s+(?:not\s+counted|excluded|ignored|left\s+out))", " "),
     (r"\bhow\s+often,?\s+in\s+(?P<unit>hours|days|minutes)\s*,?\s+", r"for how many \g<unit> "),
     (r"\b(?:(?:made|make|makes)\s+it\s+(?:in(?:to)?\s+)?(?:the\s+)?(?:database|data\s?set|archive|records|store|system)?|(?:is|are|was|were)\s+on\s+(?:file|record)|(?:did|have|has)\s+(?:end(?:ed)?|wound|wind)\s+up\s+in\s+the\s+(?:database|archive|records)|turn(?:s|ed)?\s+up|show(?:s|ed)?\s+up|crop(?:s|ped)?\s+up)\b", "are there"),
@@ -107,7 +107,13 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
     (r"\blow\s+point\b", "minimum"),
     (r"\bto\s+(?:what|which)\s+(?:level|value|height)\s+did\s+(?P<what>[^?]{1,40}?)\s+(?:climb|rise|go|get|shoot)(?:\s+up)?\b", r"how high did \g<what> get"),
     (r"\bhow\s+much\s+(?P<what>[\w.]+)\s+at\s+(?:the\s+)?most\b", r"what was the highest \g<what>"),
-    (r"\s+at\s+(?:the\s+)?most(?=\W*$)", ""),
+    (r"(?P<asked>\bhow\s+(?:high|low|hot|cold|warm|bad|strong|windy|humid)\b[^?]*?)\s+at\s+(?:the\s+)?most(?=\W*$)", r"\g<asked>"),
+    (r"\b(?:widest|broadest)\b", "largest"),
+    (r"\bnarrowest\b", "smallest"),
+    (r"\bdaily\s+lows?\b", "daily minimum"),
+    (r"\bdaily\s+highs?\b", "daily maximum"),
+    (r"^\W*how\s+about\s+", ""),
+    (r"^\W*(?P<what>[^?,:;]{2,40}?)\s+(?P<be>was|is|were)\s+(?P<how>how\s+(?:high|low|bad|strong|warm|cold|hot|humid|windy))\b", r"\g<how> \g<be> \g<what>"),
     # Orders and places.
     (rf"(?P<chosen>\b(?:{_UP}|{_DOWN}|top|bottom|{_ENDS})\b[^?]*?),?\s*\(?\b(?:best|worst|top|biggest|winner|cleanest|dirtiest|strongest|warmest|coldest)\s+(?:one\s+)?first\b\)?", r"\g<chosen>"),
     (r"\b(?:dirtiest|most\s+polluted|strongest|biggest|worst)\s+(?:ones?\s+)?first\b", "highest first"),

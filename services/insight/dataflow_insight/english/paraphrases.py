@@ -30,7 +30,7 @@ _FORMS: Final[tuple[tuple[str, str, str], ...]] = (
     ("occupancy", r"\b(?P<lead>(?:was|is|were|are|been|gets?|got)\s+(?:the\s+)?(?:\w+[-_]\w+|it|room|office|place|building)\s+(?:ever\s+|actually\s+)?)(?:used|in\s+use|busy|taken)\b", "{lead} occupied"),
     ("wind speed", r"\b(?:have|has|had|see|saw|with)\s+no\s+wind(?:\s+at\s+all)?\b", "have {field} equal to 0"),
     ("temperature", r"\b(?:did|does|has)\s+it\s+(?P<ever>ever\s+)?(?:freeze|frozen)\b", "was {field} below freezing"),
-    ("rain", r"\b(?:record|see|have|get|register|report|measure|experience|catch)\s+(?:any\s+|some\s+)?rain(?:fall)?\b(?!\s*(?:of|above|over|below|under|more|less|between|values?|readings?|data|on\s+average|>|<))(?=\s*(?:at\s+all|ever|on|in|during|at|[?.!]|$))", "have {field} above 0 "),
+    ("rain", r"\b(?:record(?:ed)?|see|saw|have|had|get|got|register(?:ed)?|report(?:ed)?|measured?|experienced?|catch|caught)\s+(?:any\s+|some\s+)?rain(?:fall)?\b(?!\s*(?:of|above|over|below|under|more|less|between|values?|readings?|data|on\s+average|>|<))(?=\s*(?:at\s+all|ever|on|in|during|at|[?.!]|$))", "have {field} above 0 "),
     ("rain", r"\bhow\s+many\s+rainy\s+(?P<unit>hours|days)\b(?:\s+(?:were|did)\s+(?:there|we\s+have))?", "how many {unit} was {field} above 0"),
     ("rain", r"\bhow\s+many\s+(?P<unit>hours|days)\s+(?:of|with)\s+(?:any\s+)?rain(?:fall)?\b(?!\s*(?:of|above|over|below|under|more|less|between|>|<))(?:\s+(?:were|did)\s+(?:there|we\s+have))?", "how many {unit} was {field} above 0"),
 )  # fmt: skip

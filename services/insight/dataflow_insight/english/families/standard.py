@@ -28,11 +28,13 @@ from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, two_things, unclear, which_of
 from dataflow_insight.plans.plan import Measure, Plan
 
+_WEEK = range(1, 8)
 _HOW_THE_AIR_WAS = r"\bhow\s+(?:dusty|polluted|smoggy|dirty|clean|bad|good|hazy|foul|grim)\s+(?:(?:was|is|were)\s+(?:it|the\s+air|air)\b|(?:was|is|were)\b(?=\s+[\ue200-\ue2ff]))"
 
 _NUMBER_OF_STATES = r"\b(?:how\s+many|numbers?|counts?)\s+(?:of\s+)?(?:the\s+)?\uf8ff+(?:\s+(?P<hours>hours))?"
 _HOW_MANY_READINGS = r"\bhow\s+(?:many\s+(?:hours|minutes|readings|times|values|measurements)|often)\b|\bnumber\s+of\s+(?:hours|minutes|readings|values|measurements)\b"
 _WHO = r"\bhow\s+many\s+(?:different\s+|other\s+)?(?:people|persons|visitors|individuals|occupants|employees|guests)\b|\b(?:which|what)\s+(?:person|people|visitors?|employees?|guests?)\b"
+_TIME_BETWEEN = r"(?<!for )\bhow\s+(?:long|soon)\s+(?:after|before|until|till|did\s+it\s+take|does\s+it\s+take|passed|elapsed)\b"
 _EXTREME_ABOVE = r"\b(?:highest|lowest|maximum|minimum|max|min|largest|smallest|greatest)\b(?!.*\b(?:average|mean|median|total|sum)\b)"
 
 
@@ -44,7 +46,11 @@ def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
     """
     if reading.sheet.find(_WHO) is not None:
         raise Refusal(unclear("The readings say whether somebody was there, and not who or how many."))
+    if re.search(_TIME_BETWEEN, reading.text):
+        raise Refusal(unclear("The time from one event to another cannot be computed."))
     scope = reading.read_scope()
+    if len(set(scope.weekdays)) == len(_WEEK):
+        raise Refusal(unclear("Weekdays and weekends together are all days; please ask to compare them."))
     groups = GroupReader(reading, scope).read()
     counted = limit_on_counts(reading) if groups.which is not None or groups.counted is not None else None
     grouped = groups.which is not None or groups.counted is not None
@@ -62,6 +68,9 @@ def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
     words = read_measures(reading.sheet)
     implied = implied_field(reading)
     intent = IntentReader(reading.sheet, groups, words).read()
+    if counted is not None and not reading.conditions and not intent.words and not intent.missing:
+        # "Stations with fewer than 700 PM2.5 values"
+        intent.count = True
     if often is not None:
         intent.count = True
         way = Measure.MIN if "least" in often.group() else Measure.MAX

@@ -66,14 +66,16 @@ def limit_on_counts(reading: Reading) -> GroupLimit | None:
     unit = units.get(reading.contract.cadence or timedelta(), "readings?")
     for pattern, comparison in _COUNTED:
         found = sheet.find(
-            rf"\b(?:(?:for|in|on|at|during)\s+)?(?:{pattern})\s+(?P<n>\d{{1,6}}|{'|'.join(NUMBER_WORDS)})\s+(?:{unit}|{READING_NOUN}|times)\b"
+            rf"\b(?:(?:for|in|on|at|during)\s+)?(?:{pattern})\s+(?P<n>\d{{1,6}}|{'|'.join(NUMBER_WORDS)})\s+(?P<field>{FIELD}\s+(?={READING_NOUN}\b))?(?:{unit}|{READING_NOUN}|times)\b"
         ) or sheet.find(
             rf"\b(?:(?:for|in|on|at|during)\s+)?(?P<n>\d{{1,6}}|{'|'.join(NUMBER_WORDS)})\s+{_OR[comparison]}\s+(?:{unit}|{READING_NOUN}|times)\b"
             if comparison in _OR
             else r"(?!)"
         )
         if found is not None:
-            sheet.cover(*found.span())
+            start, end = found.span("field") if found.groupdict().get("field") else (found.end(), found.end())
+            sheet.cover(found.start(), start)
+            sheet.cover(end, found.end())
             return GroupLimit(comparison, float(NUMBER_WORDS.get(found["n"], found["n"])))
     if sheet.take(r"\b(?:no|zero|without(?:\s+any)?)\s+(?=(?:missing|gaps?|nulls?)\b)") is not None:
         return GroupLimit(Comparison.EQUAL, 0.0)
