@@ -60,7 +60,7 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
     (r"\s+(?:that\s+|which\s+)?any(?:one|body)\s+(?:has\s+)?(?:ever\s+)?(?:saw|seen|measured|reported|recorded|got|had)\b", " "),
     (r"\btop\s+(?=(?:pm|so|no|co|o3|ozone|temp)[\w.]*\s+(?:number|figure|value|reading|level)\b)", "highest "),
     (rf"(?P<lead>\b{_LARGEST}\b[^?]*?)\s+(?:(?:on|in)\s+record|ever\s+(?:on\s+record|recorded))\b", r"\g<lead>"),
-    (rf"^\W*which\s+(?P<be>is|was)\s+the\s+(?=(?:median|mean|average|avg|standard|total|sum|number|count|\d+(?:st|nd|rd|th)\s+percentile|(?:{_LARGEST})\s+(?:value|reading|{_CHANGE}))\b)", r"what \g<be> the "),
+    (rf"^\W*which\s+(?P<be>is|was)\s+the\s+(?=(?:median|mean|average|avg|standard|total|sum|number|count|\d+(?:st|nd|rd|th)\s+percentile|(?:{_LARGEST})\s+(?:value|reading|{_CHANGE})|(?:last|latest|newest|first|most\s+recent)\s+(?!{DEVICE_NOUN}\b|day|date|hour|time))\b)", r"what \g<be> the "),
     (r"\b(?:hit|hits|reach(?:es|ed)?)\s+(?:its|their|the|a)\s+high\b(?!\s+(?:of|level|value|point))", "reach its maximum"),
     (r"\b(?:hit|hits|reach(?:es|ed)?)\s+(?:its|their|the|a)\s+low\b(?!\s+(?:of|level|value|point))", "reach its minimum"),
     (r"\b(?:what|which)\s+(?P<what>[^?]{2,30}?)\s+(?P<noun>value|reading|measurement)\s+came\s+(?:in\s+)?last\b", r"what was the last \g<what> \g<noun>"),

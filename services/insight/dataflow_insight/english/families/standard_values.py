@@ -138,7 +138,9 @@ def _extreme(question: Question, plan: Plan) -> Plan:
         )
     if groups.which is not None or intent.when:
         value_asked = re.search(rf"{_VALUE_ASKED}|^how\s", text) is not None or intent.how_much
-        if re.search(r"(?<!and\s)(?<!and\sat\s)\b(?:when|what\s+time)\W*$", text):
+        last = re.search(r"(?<!and\s)(?<!and\sat\s)\b(?:when|what\s+time)\W*$", text) is not None
+        only = intent.when and "when" in text and re.search(r"\b(?:what|how)\b|\band\s+when\b", text) is None
+        if last or only:
             value_asked = False
         focus = Focus.VALUE
         if not value_asked or groups.hour_asked:
