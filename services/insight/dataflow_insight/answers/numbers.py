@@ -172,7 +172,7 @@ def _in_digits(match: re.Match[str], text: str) -> Number:
 
 
 def _value_of(words: str) -> float | None:
-    """Returns the number that a sequence of number words makes, such as "three hundred and five"; None for "two seven"."""
+    """Returns the number that a sequence of number words makes, such as "three hundred and five"; None for "two seven", "hundred hundred"."""
     total, part, last = 0, 0, math.inf
     for word in re.split(r"[\s-]+", words):
         if word == "and":
@@ -180,6 +180,8 @@ def _value_of(words: str) -> float | None:
         if word in _SCALES:
             scale = _SCALES[word]
             if scale == 100:
+                if part >= 100:
+                    return None
                 part, last = max(part, 1) * 100, 100
             else:
                 total, part, last = total + max(part, 1) * scale, 0, scale
