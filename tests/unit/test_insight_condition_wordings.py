@@ -27,6 +27,8 @@ COLD_AND_BAD = "How many hours had temperature below -5 and PM2.5 above 100 at W
         ("How many hours was temperature below -10 at Huairou?", "For how many hours did Huairou sit below 14 °F?"),
         ("How many hours was wind speed above 5 at Huairou?", "For how many hours was Huairou above 18 km/h?"),
         ("average PM2.5 when rain above 0", "average PM2.5 in hours with rain"),
+        ("Which station had the most hours when rain was above 0?", "Which station had the most rainy hours?"),
+        ("average ozone when temperature above 5", "mean of ozone, only hours warmer than 41 °F"),
         ("average PM2.5 when wind speed below 1", "average PM2.5 when the wind was calm (below 1 m/s)"),
         ("average PM2.5 when wd is S or SSE", "Average PM2.5 under southerly winds (S, SSE)"),
         ("average PM2.5 per station when temperature below 0", "PM2.5 average by station for temperatures under 0 °C"),

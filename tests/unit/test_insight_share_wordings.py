@@ -1,9 +1,20 @@
 """Shares within a condition, and limits on shares: all wordings become the plan of what they mean."""
 
 import pytest
-from dataflow_insight.plans.plan import Comparison, Condition, Focus, Fold, Grouping, GroupLimit, Measure, Plan, Scope
+from dataflow_insight.plans.plan import (
+    Comparison,
+    Condition,
+    Decline,
+    Focus,
+    Fold,
+    Grouping,
+    GroupLimit,
+    Measure,
+    Plan,
+    Scope,
+)
 
-from tests.ask_catalogue import planned
+from tests.ask_catalogue import declined, planned
 
 HIGH = Condition("pm25", Comparison.GREATER, 150.0)
 RAIN = Condition("rain", Comparison.GREATER, 0.0)
@@ -70,3 +81,16 @@ def test_groups_with_a_share_are_counted() -> None:
     assert planned("Which stations had more than 50 % of readings with PM2.5 above 150?") == Plan(
         "air", Measure.SHARE, holding=(HIGH,), group_by=(Grouping.DEVICE,), having=share, focus=Focus.LIST
     )
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "what % of rainy readings at Dongsi happened at night?",
+        "What percentage of the PM2.5 readings above 150 were at Gucheng?",
+        "What share of the hours above 150 PM2.5 was recorded on weekends?",
+    ],
+)
+def test_which_part_lies_where_or_when_is_not_answered_with_another_share(question: str) -> None:
+    """The share of the nights' readings that are rainy is not the share of the rainy readings that are at night."""
+    assert declined(question) is Decline.NOT_UNDERSTOOD

@@ -15,9 +15,12 @@ __all__ = ["ConditionError", "Found", "asked_unit", "read_conditions"]
 _WHEN: Final = (
     r"\b(?:in|during|for|at|over|on|among|amongst)\s+(?:the\s+|those\s+|all\s+)*(?:hours|times|periods|moments|phases|conditions|weather)\s+"
     rf"(?=(?:(?:with|when|where|while|that\s+had|in\s+which|during\s+which)\s+)?(?:{FIELD}|{BLANK}))"
-    rf"|(?<={BLANK})\s*\b(?:hours|times|periods|moments|phases|conditions|weather)\b"
+    rf"|\b(?:only|just|considering|taking|using|counting)\s+(?:only\s+)?(?:the\s+|those\s+)?(?:hours|times)\s+(?=(?:with\s+|when\s+)?(?:{FIELD}|{BLANK}))"
 )
-"""What leads to a condition, or stands behind it, and says nothing itself: "in hours with …", "in rainy hours"."""
+"""What leads to a condition and says nothing itself: "in hours with …"."""
+
+_BEHIND: Final = rf"(?<={BLANK})\s*\b(?:hours|times|periods|moments|phases|conditions|weather)\b"
+"""What stands behind a condition and says nothing itself: "in rainy hours"."""
 
 _JOIN: Final = (
     r"\bboth\b|\bbut(?!\s+(?:not|no|for)\b)|\b(?:yet|although|though)\b|\bat\s+the\s+same\s+time\b|\bsimultaneously\b"
@@ -63,6 +66,7 @@ def read_conditions(
     found += flags.read()
     if found:
         sheet.take_all(_WHEN)
+        sheet.take_all(_BEHIND)
     if found and re.search(_ANY, sheet.low):
         sheet.take_all(_HOUR)
     if len(found) > 1:

@@ -35,6 +35,12 @@ _NAMED_HOURS: Final = re.compile(
 )
 """Pattern of "at night (22-6)"."""
 
+_MOST: Final = re.compile(
+    r"\b(?P<most>most|fewest|least|more|fewer)\s+(?P<state>rainy|wet|dry|freezing|frosty|dark|occupied|unoccupied)\s+(?P<noun>hours|minutes|readings|times)\b(?!\s+than\s+(?:not|dry|wet))",
+    re.IGNORECASE,
+)
+"""Pattern of "the most rainy hours"."""
+
 _SUBTRACT: Final = re.compile(
     r"\bsubtract\s+(?P<a>[^?.]+?)\s+from\s+(?P<b>(?:that|those|the)\b[^?.]+)\W*$", re.IGNORECASE
 )
@@ -109,6 +115,7 @@ def said_once(question: str) -> str:
     question = re.sub(
         r"\bunder\s+(?=(?:an?\s+|the\s+)?(?:[\w-]+\s+){0,2}winds?\b)", "with ", question, flags=re.IGNORECASE
     )
+    question = _MOST.sub(r"\g<most> \g<noun> when it was \g<state>", question)
     question = _PART_OF_DAY.sub(r"\g<day>s in the \g<part>", question).replace("s in the night", "s at night")
     question = _NAMED_DAYS.sub(r"\g<first> \g<to> \g<last>", question)
     question = _LOST.sub(r"has \g<most> missing \g<what>\g<noun>", question)

@@ -37,6 +37,7 @@ _MISSING: Final = (
 _TIMES: Final = r"(?:time|times|hours?|minutes?|seconds?|readings?|values?|measurements?|records?|rows?|samples?|observations?|cases|entries|moments)"
 _COPULA: Final = r"\b(?:was|were|is|are|did|does|do|had|has|have|exceed(?:s|ed)?|lay|lie|lies|sat|sit|stood|show|shows|showed|saw|came|come|went|got|reported|recorded|fell|fall|falls|stayed|reach(?:ed|es)?)\b"
 _CLAUSE: Final = r"\b(?:when(?:ever)?|while|if|during|among|amongst|given(?:\s+that)?|where|provided|with|having|of\s+(?:all\s+|the\s+)*(?:\S+\s+){0,2}(?:readings?|values|measurements|hours|records|rows))\b"
+_LIES: Final = r"\b(?:happen(?:s|ed)?|occur(?:s|red)?|took\s+place|came|comes?|fell|falls?|lay|lies?|were|was|is|are|belong(?:s|ed)?)\s+(?:(?:recorded|measured|seen|reported|observed)\s+)?(?:at|on|in|during|from|by|before|after|between|to)\b(?!\s+(?:least|most))"
 _LEADING: Final = r"^\W*(?:when(?:ever)?|while|if|during|among|amongst|given|of|in|for|with|considering|on|at)\b"
 
 
@@ -116,6 +117,10 @@ def _holding(reading: Reading, share_at: int) -> Plan:
         )
     if rain or not reading.conditions:
         raise Refusal(unclear("It is not clear what has to hold for a reading to be counted; please give a limit."))
+    if _asks_which_part(reading, share_at):
+        raise Refusal(
+            unclear("Shares are of readings for which something holds; which part lies where or when is not.")
+        )
     sides = _sides(reading.text, reading.conditions, share_at)
     named = {found.condition.field for found in reading.conditions}
     if [item for item in reading.free_fields() if item.name not in named]:
@@ -130,6 +135,14 @@ def _holding(reading: Reading, share_at: int) -> Plan:
         scope=replace(scope, conditions=tuple(dict.fromkeys(found.condition for found in sides.among))),
         time_zone=reading.zone.key,
     )
+
+
+def _asks_which_part(reading: Reading, share_at: int) -> bool:
+    """Whether a time or a device is what would have to hold: "what share of the rainy hours were at night"."""
+    first, last = reading.conditions[0].start, reading.conditions[-1].start
+    among = first >= share_at and re.search(r"\bof\b", reading.text[share_at:first]) is not None
+    before = re.search(_COPULA, reading.text[share_at:first]) is not None
+    return among and not before and re.search(_LIES, reading.text[last:]) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ _DAY_AND_NIGHT: Final = re.compile(
 )
 _ORDINAL: Final = r"(?:first|second|third|fourth|last|1st|2nd|3rd|4th)"
 _FIRST_AND_SECOND: Final = re.compile(
-    rf"\b(?:the\s+)?(?P<first>{_ORDINAL})\s+and\s+(?:the\s+)?(?P<second>{_ORDINAL})\s+(?P<rest>(?:week|half|third)\s+of\s+[a-z]+(?:\s+\d{{4}})?)",
+    rf"\b(?:the\s+)?(?P<first>{_ORDINAL})\s+(?P<word>and|to)\s+(?:the\s+)?(?P<second>{_ORDINAL})\s+(?P<rest>(?:week|half|third)\s+of\s+[a-z]+(?:\s+\d{{4}})?)",
     re.IGNORECASE,
 )
 """Pattern of "the first and the second week of January"."""
@@ -74,7 +74,8 @@ def plan(reading: Reading) -> Plan | None:
         return _read_again(reading, _SHORT.sub(r"\g<first> \g<rest>\g<middle>\g<second> \g<rest>", reading.sheet.case))
     if _FIRST_AND_SECOND.search(reading.sheet.low) is not None:
         return _read_again(
-            reading, _FIRST_AND_SECOND.sub(r"the \g<first> \g<rest> and the \g<second> \g<rest>", reading.sheet.case)
+            reading,
+            _FIRST_AND_SECOND.sub(r"the \g<first> \g<rest> \g<word> the \g<second> \g<rest>", reading.sheet.case),
         )
     asked = asked_comparison(text, reading)
     if asked is None:
