@@ -119,3 +119,64 @@ def test_a_yes_or_no_may_be_asked_behind_the_devices_it_is_about() -> None:
     """The lead "Over all stations" changes nothing in that."""
     question = "Over all stations, is the average PM2.5 higher with wind from the SW than with wind from the NW?"
     assert planned(question).focus is Focus.YES_NO
+
+
+@pytest.mark.parametrize(
+    ("question", "measure"),
+    [
+        ("What was the first PM2.5 above 60 at Gucheng, and when?", Measure.FIRST),
+        ("When did PM2.5 at Gucheng first go over 60, and what was the value?", Measure.FIRST),
+        ("When did PM2.5 at Gucheng last exceed 60 and how high was it?", Measure.LATEST),
+    ],
+)
+def test_a_value_and_its_time_are_told_together(question: str, measure: Measure) -> None:
+    """A question for both is not answered with the time alone."""
+    plan = planned(question)
+    assert (plan.measure, plan.field) == (measure, "pm25")
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["What were the three highest PM2.5 readings and where?", "Top 3 PM2.5 values, and when were they measured"],
+)
+def test_a_list_of_readings_is_no_ranking_of_stations(question: str) -> None:
+    """Each reading is told with its place and time."""
+    assert Grouping.DEVICE not in planned(question).group_by
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "On how many days did every station average more than 100 PM2.5?",
+        "How long after midnight on 16 January did PM2.5 fall below 300 at Tiantan?",
+        "Average PM2.5 per station and weekend/weekday",
+        "How much of PM10 is PM2.5 at Tiantan on average?",
+    ],
+)
+def test_what_another_question_would_answer_is_declined(question: str) -> None:
+    """All at once, the time between events, two kinds of days, and a part of another field."""
+    assert isinstance(plan_question(question, Catalogue((AIR,)), NOW), Declined)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "When NO2 at Gucheng was above 90, what was the mean PM2.5?",
+        "When NO2 is above 90 at Gucheng, how high is PM2.5 on average?",
+    ],
+)
+def test_a_limit_may_be_said_first(question: str) -> None:
+    """No time is asked for there."""
+    plan = planned(question)
+    assert (plan.measure, plan.field, len(plan.scope.conditions)) == (Measure.AVG, "pm25", 1)
+
+
+def test_the_rarest_text_is_the_one_with_the_fewest_readings() -> None:
+    """It is chosen by a count."""
+    plan = planned("Which wind direction was rarest at Gucheng?")
+    assert (plan.measure, plan.group_field, plan.rank) == (Measure.COUNT, "wd", -1)
+
+
+def test_the_limits_of_a_range_may_be_said_to_be_included() -> None:
+    """They are, anyway."""
+    assert len(planned("How often was PM2.5 at Tiantan between 35 and 75 inclusive?").scope.conditions) == 2

@@ -28,7 +28,29 @@ _NOT: Final = r"(?P<word>\s*,?\s*\b(?:than|and|or|versus|vs\.?|compared\s+(?:to|
 _DAY_THEN_NIGHT: Final = re.compile(rf"\b{_DAYTIME}{_NOT}{_NIGHT}\b", re.IGNORECASE)
 _NIGHT_THEN_DAY: Final = re.compile(rf"\b{_NIGHT}{_NOT}{_DAYTIME}", re.IGNORECASE)
 
+_COUNT: Final = r"(?:\d{1,2}|two|three|four|five|six|seven|eight|nine|ten)"
+_TOLD: Final = r"(?:\s+(?:was|were|is|are|did|does)\s+(?:it|they|that|this|these|those)(?:\s+(?:measured|recorded|observed|seen|taken|reported|occur|happen))?)?"
+_WAYS: Final = r"(?:above|over|below|under|beyond|at\s+least|at\s+most|greater\s+than|higher\s+than|lower\s+than|less\s+than|more\s+than)"
+_PASSES: Final = r"(?:(?:go(?:es)?|get(?:s)?|rise(?:s)?|climb(?:s)?|drop(?:s)?|fall(?:s)?|was|is)\s+)"
+
 _PLAIN: Final[tuple[tuple[str, str], ...]] = (
+    # A list of readings, and the value of a first one, are told with their places and times.
+    (rf"(?P<lead>\b(?:{_COUNT}\s+(?:highest|lowest|largest|smallest|greatest|biggest|worst)|(?:top|bottom|highest|lowest)\s+{_COUNT})\s+[^?]*?\b(?:readings|values|measurements|records)\b[^?]*?),?\s+(?:and|plus)\s+(?:where|when|where\s+and\s+when|when\s+and\s+where|(?:at|from|in)\s+(?:which|what)\s+{DEVICE_NOUN}){_TOLD}\W*$", r"\g<lead>?"),
+    (rf"^(?P<lead>\W*(?:what|which)\s+(?:was|is)\s+(?:the\s+)?(?:very\s+)?(?:first|last)\s+[^?]*?\b(?:{_WAYS})\s+(?:minus\s+)?-?\d[^?]*?),?\s+and\s+(?:when|at\s+(?:what|which)\s+time){_TOLD}\W*$", r"\g<lead>?"),
+    (rf"^\W*when\s+(?:did|was|does)\s+(?P<what>[^?]+?)\s+(?P<end>first|last)\s+(?:{_PASSES}?(?P<way>{_WAYS})|(?P<up>exceed))\s+(?P<rest>[^?]+?),?\s+and\s+(?:what\s+(?:was|is)\s+(?:the\s+|its\s+)?(?:value|reading|level|concentration|figure)|how\s+(?:high|low|much)\s+was\s+it)(?:\s+(?:then|at\s+that\s+time))?\W*$", r"what was the \g<end> \g<what> \g<way>\g<up> \g<rest>?"),
+    (r"(?P<lead>\bbetween\s+(?:minus\s+)?-?\d+(?:\.\d+)?\s+and\s+(?:minus\s+)?-?\d+(?:\.\d+)?(?:\s*(?:°\s?[cf]|ppm|%|µg/m³|ug/m3|hpa|m/s|lux))?)\s*,?\s*\(?\s*(?:both\s+)?(?:inclusive(?:ly)?|included)\b\s*\)?", r"\g<lead>"),
+    (r"\bhow\s+much\s+of\s+(?:the\s+)?(?P<whole>pm\s?10|pm\s?2\.?5|particles|dust)\s+(?P<be>is|was|were|are|consists?\s+of|came\s+from)\b", r"what fraction of \g<whole> \g<be>"),
+    (rf"^\W*when(?:ever)?\s+(?P<cond>[^?,]*?\b(?:{_WAYS}|between)\s+(?:minus\s+)?-?\d[^?,]*),\s*(?P<ask>(?:what|which|how)\b[^?]+)\?*$", r"\g<ask> when \g<cond>?"),
+    # Words for an extreme, for different values and for missing ones.
+    (r"\b(?P<ask>which|what)\s+(?P<what>wind\s+direction|direction)\s+(?P<was>is|was)\s+(?:the\s+)?(?:rarest|least\s+(?:common|frequent|often(?:\s+(?:seen|recorded|observed))?))\b", r"\g<ask> \g<what> had the fewest readings"),
+    (r"\brarest\b", "least common"),
+    (r"\bmost\s+seldom\b|\bseldomest\b", "least often"),
+    (r"\bhow\s+dry\s+(?P<be>did|does|has)\s+(?:the\s+)?air\s+(?:in\s+|at\s+)?(?P<who>\S+)\s+(?P<get>get|become|gotten)\b", r"how low \g<be> humidity at \g<who> \g<get>"),
+    (r"\b(?:around|about|near)\s+(?:noon|midday|lunch\s?time|midnight)\s*\(\s*(?:from\s+|between\s+)?(?P<first>\d{1,2}(?::\d\d)?)\s*(?:-|to|until|till|and)\s*(?P<last>\d{1,2}:\d\d)\s*\)", r"between \g<first> and \g<last>"),
+    (r"\b(?P<ask>how\s+many|number\s+of)\s+(?P<kind>different|distinct|unique)\s+(?P<what>temperature|humiditie|pressure|concentration|wind\s+speed|wind\s+direction|light\s+level|co2\s+level|ozone\s+level)s\b", r"\g<ask> \g<kind> \g<what> values"),
+    (r"\bhumiditie values\b", "humidity values"),
+    (r"^\W*(?P<a>[\w-]+)\s+or\s+(?P<b>[\w-]+)\s*[:,-]\s*(?:who|which(?:\s+one)?|where)\s+(?P<has>has|had|gets|got|sees|saw|is|was)\s+(?P<rest>[^?]+)\?*$", r"which \g<has> \g<rest>, \g<a> or \g<b>?"),
+    (rf"\b(?P<did>did|does|has|have)\s+(?P<who>(?:any|every|no)\s+{DEVICE_NOUN})\s+(?:miss(?:ed)?|lack(?:ed)?|lose|lost)\s+(?P<way>more\s+than|over|at\s+least|less\s+than|fewer\s+than)\s+(?P<n>\d+)\s+(?P<what>[\w.]+)\s+(?P<noun>values|readings|measurements)\b", r"\g<did> \g<who> have \g<way> \g<n> missing \g<what> \g<noun>"),
     (r"(?<!\d)(?<!\d\s)(?:%|\bpct)\s+of\s+(?=(?:the\s+|all\s+)*(?:readings|hours|time|values|days|rows|samples|measurements|records)\b)", "percent of "),
     (rf"\bon\s+the\s+(?:day|date)\s+(?:of\s+)?(?:the\s+)?(?=(?:\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?(?:{_MONTH})|(?:{_MONTH})\s+\d|\d{{4}}-\d\d)\b)", "on "),
     (rf"{_RANKED}{_HIGH_END}(?:\s+(?:one|{DEVICE_NOUN}))?\s*\)?", r"\g<ask> \g<noun> has the \g<place> highest \g<what>"),
@@ -40,8 +62,8 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
 
 _OUTSIDE: Final = r"\s+(?:outside|outdoors|out\s+there|in\s+the\s+open)\b"
 _IT_WAS: Final = (
-    r"\b(?P<be>it\s+(?:was|is|were|got)|(?:was|is|did)\s+it(?:\s+(?:get|go|drop|fall|stay|ever))?)\s+(?P<way>below|above|under|over|less\s+than|more\s+than|at\s+least|at\s+most|between)\s+"
-    r"(?P<n>(?:minus\s+|-)?\d+(?:\.\d+)?(?:\s+and\s+(?:minus\s+|-)?\d+(?:\.\d+)?)?\s*(?:°\s?[cf]\b|degrees?\b|celsius\b|fahrenheit\b))"
+    r"\b(?P<be>it\s+(?:was|is|were|got)|(?:was|is|did)\s+it(?:\s+(?:get|go|drop|fall|stay|ever))?)\s+(?P<way>(?:not\s+)?(?:below|above|under|over|less\s+than|more\s+than|at\s+least|at\s+most|between))\s+"
+    r"(?P<n>zero\b|freezing\b|(?:minus\s+|-)?\d+(?:\.\d+)?(?:\s+and\s+(?:minus\s+|-)?\d+(?:\.\d+)?)?\s*(?:°\s?[cf]\b|degrees?\b|celsius\b|fahrenheit\b))"
 )
 
 _MEASURES: Final = {
@@ -73,13 +95,17 @@ def plain_phrasing(question: str, names: NameReader) -> str:
         question,
     )
     for pattern, plain in _PLAIN:
-        question = re.sub(pattern, plain, question, flags=re.IGNORECASE)
+        question = re.sub(pattern, lambda found, plain=plain: _filled(found, plain), question, flags=re.IGNORECASE)  # type: ignore[misc]
     temperature = names.concept_field("temperature")
     if temperature is not None:
         question = re.sub(_IT_WAS, lambda found: _told(found, temperature.name), question, flags=re.IGNORECASE)
     if names.concept_field("wind speed") is not None:
         question = re.sub(_OUTSIDE, "", question, flags=re.IGNORECASE)
     return question
+
+
+def _filled(found: re.Match[str], plain: str) -> str:
+    return re.sub(r"\\g<(\w+)>", lambda group: found[group[1]] or "", plain)
 
 
 def _told(found: re.Match[str], name: str) -> str:

@@ -55,7 +55,7 @@ NOT_YET: Final[tuple[tuple[str, str], ...]] = (
     ),
     (r"\b(?:second|third|fourth|fifth|2nd|3rd|4th|5th)[- ](?:to[- ]last|last)\b", "places in a sequence"),
     (
-        r"\broot mean square\b|\brms\b|\bgeometric\b|\bharmonic\b|\bweighted\b|\btrimmed\b|\bintegral\b|\bsquare[ds]?\b|\blog\b|\blogarithm\b|\babsolute\b|\bmidrange\b|\bnormali[sz]ed\b",
+        r"\broot mean square\b|\brms\b|\bgeometric\b|\bharmonic\b|\bweighted\b|\btrimmed\b|\bintegral\b|\bsquare[ds]?\b|\blog(?=\s+(?:of|scale)\b|\s*\()|\blogarithm\b|\babsolute\b|\bmidrange\b|\bnormali[sz]ed\b",
         "that kind of average",
     ),
 )

@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from dataflow_insight.catalogue.catalogue import Kind
 from dataflow_insight.english.limits import UNIT
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, needs_field, two_things
@@ -30,12 +31,23 @@ def changed_field(reading: Reading) -> str:
     fields = reading.free_fields()
     if not fields and (item := _warming(reading)) is not None:
         return item
+    if not fields and (item := _only_number(reading)) is not None:
+        return item
     if not fields:
         raise Refusal(needs_field("A change is of one field"))
     if len(fields) > 1:
         raise Refusal(two_things())
     reading.cover_unit(fields[0])
     return fields[0].name
+
+
+def _only_number(reading: Reading) -> str | None:
+    """Returns the field of a contract that measures nothing else."""
+    numbers = [item for item in reading.contract.fields if item.kind is Kind.NUMBER]
+    if len(numbers) != 1 or not reading.names.devices:
+        return None
+    reading.assumptions.append(f"the change is about the field {numbers[0].name}")
+    return numbers[0].name
 
 
 def _warming(reading: Reading) -> str | None:

@@ -34,7 +34,10 @@ _HOW_THE_AIR_WAS = r"\bhow\s+(?:dusty|polluted|smoggy|dirty|clean|bad|good|hazy|
 _NUMBER_OF_STATES = r"\b(?:how\s+many|numbers?|counts?)\s+(?:of\s+)?(?:the\s+)?\uf8ff+(?:\s+(?P<hours>hours))?"
 _HOW_MANY_READINGS = r"\bhow\s+(?:many\s+(?:hours|minutes|readings|times|values|measurements)|often)\b|\bnumber\s+of\s+(?:hours|minutes|readings|values|measurements)\b"
 _WHO = r"\bhow\s+many\s+(?:different\s+|other\s+)?(?:people|persons|visitors|individuals|occupants|employees|guests)\b|\b(?:which|what)\s+(?:person|people|visitors?|employees?|guests?)\b"
-_TIME_BETWEEN = r"(?<!for )\bhow\s+(?:long|soon)\s+(?:after|before|until|till|did\s+it\s+take|does\s+it\s+take|passed|elapsed)\b"
+_TIME_BETWEEN = (
+    r"(?<!for )\bhow\s+(?:long|soon)\s+(?:after|before|until|till|did\s+it\s+take|does\s+it\s+take|passed|elapsed)\b"
+)
+_MEANING = r"^\W*what\s+(?:does|do|did)\b[^?]{1,80}\bmean\W*$"
 _EXTREME_ABOVE = r"\b(?:highest|lowest|maximum|minimum|max|min|largest|smallest|greatest)\b(?!.*\b(?:average|mean|median|total|sum)\b)"
 
 
@@ -44,6 +47,8 @@ def plan(reading: Reading) -> Plan | tuple[Plan, ...] | None:
     Raises:
         Refusal: The parts do not make one query.
     """
+    if re.search(_MEANING, reading.text) is not None:
+        raise Refusal(unclear("What a word means is not in the readings; for an average, please ask for the average."))
     if reading.sheet.find(_WHO) is not None:
         raise Refusal(unclear("The readings say whether somebody was there, and not who or how many."))
     if re.search(_TIME_BETWEEN, reading.text):

@@ -17,6 +17,10 @@ _ALL_DEVICES: Final = (
     rf"(?<!at\s)(?<!over\s)(?<!across\s)(?<!for\s)(?<!from\s)(?<!of\s)\b(?:all|every|each|both)\s+(?:(?:of\s+)?the\s+)?(?:\w+\s+)?{DEVICE_NOUN}\s+(?:exceed\w*|have|had|has|were|was|are|is|be|been|report(?:ed)?|record(?:ed)?|measured?|saw|see|show\w*|stay\w*|remain\w*|go|went|above|below|over|under|drop\w*|fall|fell)\b"
     rf"|\bat\s+(?:both|all)\b.*\b(?:at\s+the\s+same\s+time|simultaneously)\b"
 )
+_DID_EVERY: Final = (
+    rf"\b(?:did|do|does|was|were|is|are|had|have|has)\s+(?:every|each|both)\s+(?:single\s+)?(?:(?:of\s+)?the\s+)?(?:\w+\s+)?{DEVICE_NOUN}\b"
+    r".*\b(?:above|below|over|under|exceed\w*|more\s+than|less\s+than|fewer\s+than|at\s+least|at\s+most|between)\b"
+)
 _COUNTED_TOO: Final = r"\b(?:number|count)\s+of\s+(?:readings|measurements|records|rows|samples|observations)\b|\bhow\s+many\s+(?:readings|measurements|records|rows|samples|observations)\b"
 _Maker = Callable[[Question, Plan], tuple[Plan, ...]]
 
@@ -34,7 +38,9 @@ def plans(question: Question) -> tuple[Plan, ...]:
         time_zone=question.reading.zone.key,
     )
     every = Grouping.DEVICE not in question.groups.per and re.search(_ALL_DEVICES, question.reading.text)
-    if every and question.reading.conditions:
+    # "On how many days did every station …" asks for no count for each station.
+    did_every = question.groups.counted is not None and re.search(_DID_EVERY, question.reading.text)
+    if (every and question.reading.conditions) or did_every:
         raise Refusal(unclear("What holds for all devices at once cannot be computed."))
     found = _kind(question)(question, plan)
     limits = (limit for one in found for limit in (one.having, one.fold.having if one.fold is not None else None))
