@@ -25,6 +25,10 @@ _FLAG: Final = re.compile(r"(?<=[\w)\"'/}]\s)(?:true|false)(?![\w-])")
 """Yes or no as answers write it, behind the name of a field: "wet true"."""
 
 _BETWEEN: Final = re.compile(r"(?<!\w)between\s+$", re.IGNORECASE)
+_AND: Final = re.compile(r"(?<!\w)and\s+$", re.IGNORECASE)
+_NEAR: Final = 200
+"""How far before its number a limit may begin."""
+
 _DURATION: Final = re.compile(
     r"\s?-?(?P<unit>seconds?|secs?|s|minutes?|mins?|hours?|hrs?|h|days?|weeks?)(?![\w/])", re.IGNORECASE
 )
@@ -267,17 +271,18 @@ def _figures(numbers: list[Number], text: str, found: Mentions, vocabulary: Voca
         elif (match := vocabulary.unit(text, number.end)) is not None:
             end, unit = match.end(), match["unit"]
         operator = ""
-        before = found.rest[: number.start]
+        # Not all that stands before: a sentence may be long, and hold many numbers.
+        near = max(0, number.start - _NEAR)
         for name, pattern in LIMITS:
-            match = pattern.search(before)
+            match = pattern.search(found.rest, near, number.start)
             if match is not None:
                 operator = name
                 if name not in {"=", "<>"} or "equal" in match.group().lower():
                     found.rest = masked(found.rest, match.start(), number.start)
                 break
-        if _BETWEEN.search(before):
+        if _BETWEEN.search(found.rest, near, number.start):
             operator, between = ">=", True
-        elif between and re.search(r"(?<!\w)and\s+$", before, re.IGNORECASE):
+        elif between and _AND.search(found.rest, near, number.start):
             operator, between = "<=", False
         found.rest = masked(found.rest, number.start, end)
         position = end
