@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from dataflow_insight.english.planner import plan_question
-from dataflow_insight.plans.plan import Comparison, Decline, Declined, Focus, GroupLimit, Measure, Plan
+from dataflow_insight.plans.plan import Comparison, Decline, Declined, Focus, Grouping, GroupLimit, Measure, Plan
 
 from tests.ask_catalogue import MAIN, NOW, declined, without_assumptions
 
@@ -95,6 +95,10 @@ TOLD_FIRST = (
     ("How many readings did press-1 spend above 100 °F?", "How many readings of press-1 were above 100 °F?"),
 )  # fmt: skip
 RANKED = (
+    ("Sort the stations by average SO2 from low to high", "Rank the stations by average SO2, lowest first"),
+    ("Mean PM2.5 of each station, highest to lowest", "Rank the stations by mean PM2.5, highest first"),
+    ("the ten highest PM10 readings with station and time", "the ten highest PM10 readings"),
+    ("5 lowest temperatures ever recorded and where", "the 5 lowest temperature readings"),
     ("Who comes second for mean PM2.5?", "Which station ranks second for mean PM2.5?"),
     ("Who is in third place for mean PM10?", "Which station ranks third for mean PM10?"),
     ("Which station takes the crown for highest average CO?", "Which station has the highest average CO?"),
@@ -160,6 +164,31 @@ def test_an_everyday_turn_of_phrase_means_the_same_as_plain_words(spoken: str, p
     assert _computed(spoken) == _computed(plain)
 
 
+@pytest.mark.parametrize(
+    ("question", "grouping", "limit"),
+    [
+        ("Which station has more than 50 missing ozone values?", Grouping.DEVICE, 50.0),
+        ("Which stations have more than 20 missing values for ozone?", Grouping.DEVICE, 20.0),
+        ("Which days have more than 3 missing ozone values at Dongsi?", Grouping.DAY, 3.0),
+    ],
+)
+def test_a_limit_on_missing_values_is_not_one_on_the_values(question: str, grouping: Grouping, limit: float) -> None:
+    """It holds for how many of a group are missing."""
+    (plan,) = without_assumptions(plan_question(question, MAIN, NOW))
+    assert plan.scope.conditions == ()
+    assert (plan.measure, plan.group_by) == (Measure.MISSING, (grouping,))
+    assert plan.having == GroupLimit(Comparison.GREATER, limit)
+
+
+def test_a_limit_on_the_number_of_hours_is_no_rank() -> None:
+    """The words "more than 20 hours with" asks for no twenty hours."""
+    (plan,) = without_assumptions(
+        plan_question("Which stations had more than 20 hours with PM2.5 above 300?", MAIN, NOW)
+    )
+    assert (plan.measure, plan.group_by, plan.rank) == (Measure.COUNT, (Grouping.DEVICE,), 0)
+    assert plan.having == GroupLimit(Comparison.GREATER, 20.0)
+
+
 def test_a_limit_on_the_number_of_values_is_not_one_on_the_values() -> None:
     """The number of values of a field is counted for each group."""
     (plan,) = without_assumptions(plan_question("which stations have fewer than 720 PM2.5 values", MAIN, NOW))
@@ -214,6 +243,12 @@ def test_a_device_named_in_the_wording_is_kept() -> None:
         "How polluted was London on average (PM2.5)?",
         "Was room-a painted at the weekend?",
         "rush hour NO2 at Dongsi",
+        "What does PM2.5 mean?",
+        "How about a joke?",
+        "Which station lost the most money?",
+        "Did Dongsi fail to pay?",
+        "Average daily low tide at Huairou",
+        "thermometer price at Dongsi",
     ],
 )
 def test_an_everyday_turn_of_phrase_about_something_else_is_declined(question: str) -> None:

@@ -20,6 +20,7 @@ _ENDS: Final = (
 )
 _POLLUTANT: Final = r"\b(?:pm\s?2\.?5|pm\s?10|so2|no2|co2?|o3|ozone|(?:carbon|nitrogen|sul(?:ph|f)ur)\s+(?:mono|di)oxide|dust|particles|pollution|smog)\b"
 _NAMED_HOURS: Final = r"(?:rush|working|work|office|business|peak|school|opening|core)[\s-]*hours?"
+_SOME: Final = r"(?:[2-9]|[1-9]\d{1,2}|two|three|four|five|six|seven|eight|nine|ten)"
 _ABOUT: Final = r"(?P<about>(?:(?!\b(?:what|which|how|the\s+fact|that)\b)[^.?!,;:]){1,40}?)"
 _NUMBER: Final = r"-?\d+(?:\.\d+)?"
 
@@ -30,6 +31,9 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
     (r"(?<!\S)b/w(?=\s)", "between"),
     (r"\b(?P<way>top|bottom)(?P<n>\d{1,3})(?=\s)", r"\g<way> \g<n>"),
     (r"\bcount\s*\(\s*\*?\s*\)", "number of readings"),
+    (rf"(?P<head>\b(?:top\s+|bottom\s+)?{_SOME}\s+(?:{_UP}|{_DOWN}|hottest|coldest|warmest|strongest|single)?[^?]{{0,40}}?\b(?:{READING_NOUN}|temperatures)\b[^?]*?),?\s*(?:with|and|including|plus)\s+(?:the\s+|their\s+)?(?:stations?|sites?|places?|locations?|where(?:\s+(?:they|it)\s+(?:were|was)\s+(?:measured|recorded|taken))?)(?:\s+and\s+(?:the\s+|their\s+)?(?:times?|dates?|when))?(?=\W*$)", r"\g<head>"),
+    (r",?\s*\b(?:from\s+)?(?:the\s+)?high(?:est)?\s+to\s+(?:the\s+)?low(?:est)?(?=\W*$)", ", highest first"),
+    (r",?\s*\b(?:from\s+)?(?:the\s+)?low(?:est)?\s+to\s+(?:the\s+)?high(?:est)?(?=\W*$)", ", lowest first"),
     (r"\s+desc(?:ending)?\W*$", ", highest first"),
     (r"\s+asc(?:ending)?\W*$", ", lowest first"),
     (r"\s*[,:;-]\s*what\s+(?:is|was)\s+(?:it|that)\W*$", "?"),

@@ -18,7 +18,7 @@ UNIT: Final = "|".join(re.escape(unit).replace("µ", "[µμ]") for unit in sorte
 
 _NOT_A_LIMIT: Final = (
     r"(?!\s*(?:days?|hours?|minutes?|weeks?|months?|years?|seconds?|stations?|sensors?|devices?|sites?|rooms?|readings?|"
-    r"measurements?|times|records?|rows?|of\s+the\s+(?:stations?|sensors?|devices?))\b)(?!\s*[\ue100-\ue1ff]\uf8ff*\s+(?:readings?|values|measurements|records?|samples)\b)(?![\w:])(?!\.\d)(?!-\d)"
+    r"measurements?|times|records?|rows?|missing|nulls?|empty|blank|of\s+the\s+(?:stations?|sensors?|devices?))\b)(?!\s*[\ue100-\ue1ff]\uf8ff*\s+(?:readings?|values|measurements|records?|samples)\b)(?![\w:])(?!\.\d)(?!-\d)"
 )
 
 

@@ -120,7 +120,7 @@ class GroupReader:
             rf"\b(?:the\s+)?(?P<way>top|bottom)[\s-]+{NUMBER}\b",
             rf"\b(?:the\s+)?(?P<way>highest|lowest)[\s-]+{NUMBER}\b(?=\s+(?:{FIELD}|{READING_NOUN}))",
             rf"\b(?:which|what)\s+(?:are\s+|were\s+)?(?:the\s+)?{NUMBER}\s+(?={self._noun}(?!\w))",
-            rf"\b(?:the\s+|any\s+|name\s+|list\s+)?{NUMBER}\s+(?={self._noun}\s+(?:with|that|which|having|where|on\s+which|when|of\s+(?:the\s+)?{either})\b)",
+            rf"(?<!than\s)(?<!least\s)(?<!most\s)(?<!exactly\s)(?<!over\s)(?<!under\s)\b(?:the\s+|any\s+|name\s+|list\s+)?{NUMBER}\s+(?={self._noun}\s+(?:with|that|which|having|where|on\s+which|when|of\s+(?:the\s+)?{either})\b)",
             rf"\b(?:the\s+)?{NUMBER}\s+(?=(?:{either})\s+(?:\w+\s+)?{self._noun}(?!\w))",
             rf"(?<=which\s)(?:the\s+)?{NUMBER}\s+(?={either})",
             rf"\b(?:the\s+)?{NUMBER}\s+(?=(?:{either})\s+(?:(?:single|individual)\s+)?(?:{FIELD}|{READING_NOUN}))",

@@ -66,7 +66,7 @@ def limit_on_counts(reading: Reading) -> GroupLimit | None:
     unit = units.get(reading.contract.cadence or timedelta(), "readings?")
     for pattern, comparison in _COUNTED:
         found = sheet.find(
-            rf"\b(?:(?:for|in|on|at|during)\s+)?(?:{pattern})\s+(?P<n>\d{{1,6}}|{'|'.join(NUMBER_WORDS)})\s+(?P<field>{FIELD}\s+(?={READING_NOUN}\b))?(?:{unit}|{READING_NOUN}|times)\b"
+            rf"\b(?:(?:for|in|on|at|during)\s+)?(?:{pattern})\s+(?P<n>\d{{1,6}}|{'|'.join(NUMBER_WORDS)})\s+(?P<field>{FIELD}\s+(?={READING_NOUN}\b))?(?:(?:{unit}|{READING_NOUN}|times)\b|(?=(?:missing|nulls?|empty|blank)\b))"
         ) or sheet.find(
             rf"\b(?:(?:for|in|on|at|during)\s+)?(?P<n>\d{{1,6}}|{'|'.join(NUMBER_WORDS)})\s+{_OR[comparison]}\s+(?:{unit}|{READING_NOUN}|times)\b"
             if comparison in _OR
