@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from dataflow_insight.plans.plan import Decline
 
-from tests.ask_catalogue import planned
+from tests.ask_catalogue import declined, planned
 
 OCCUPIED = "How much higher is mean CO2 when it was occupied than when it was not occupied?"
 RAIN = "By how much is mean PM2.5 when rain is above 0 higher than when rain is equal to 0?"
@@ -35,3 +36,16 @@ NIGHT = "Is mean NO2 higher between 22:00 and 06:00 than between 07:00 and 10:00
 def test_wordings_of_contrasts_mean_the_same(plain: str, wording: str) -> None:
     """Two opposite states are the two sides."""
     assert replace(planned(wording), focus=planned(plain).focus) == planned(plain)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How many rainy and how many dry hours had Dongsi?",
+        "How many hours had temperature below 0 and temperature above 0 at Dongsi?",
+        "How many readings are occupied and how many are empty?",
+    ],
+)
+def test_states_that_exclude_each_other_are_not_asked_of_one_reading(question: str) -> None:
+    """They are two questions, and nought would answer neither."""
+    assert declined(question) is Decline.NOT_UNDERSTOOD

@@ -67,7 +67,14 @@ def _contradicts(scope: Scope) -> bool:
         ]
         lows = [limit for comparison, limit in limits if comparison in _LOWER_BOUNDS]
         highs = [limit for comparison, limit in limits if comparison in _UPPER_BOUNDS]
-        if lows and highs and max(lows) > min(highs):
+        if not lows or not highs:
+            continue
+        strict = any(
+            (comparison is Comparison.GREATER and limit == max(lows))
+            or (comparison is Comparison.LESS and limit == min(highs))
+            for comparison, limit in limits
+        )
+        if max(lows) > min(highs) or (strict and max(lows) == min(highs)):
             return True
     return False
 
