@@ -180,3 +180,19 @@ def test_the_rarest_text_is_the_one_with_the_fewest_readings() -> None:
 def test_the_limits_of_a_range_may_be_said_to_be_included() -> None:
     """They are, anyway."""
     assert len(planned("How often was PM2.5 at Tiantan between 35 and 75 inclusive?").scope.conditions) == 2
+
+
+def test_a_gap_of_a_field_says_that_it_lies_between_two_values() -> None:
+    """Time before the first value is not counted, and the asker is told."""
+    plan = planned("What was the longest period without NO2 data at Wanliu?")
+    assert (plan.measure, plan.field) == (Measure.GAP, "no2")
+    assert any("before the first" in note for note in plan.assumptions)
+
+
+def test_a_change_needs_no_field_where_a_contract_measures_one_number() -> None:
+    """There, no other can be meant."""
+    mill = Contract("mill", (Field("heat", "heat", Kind.NUMBER, "°F"),), ("press-1",), cadence=timedelta(minutes=5))
+    question = "What was the sharpest drop between two consecutive readings of press-1?"
+    plans = plan_question(question, Catalogue((mill,)), NOW)
+    assert not isinstance(plans, Declined)
+    assert [plan.field for plan in plans] == ["heat"]

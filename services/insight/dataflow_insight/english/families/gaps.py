@@ -74,6 +74,11 @@ def plan(reading: Reading) -> Plan | None:
         raise Refusal(two_things())
     if scope.conditions:
         raise Refusal(unclear("A gap is a time without any reading, so it cannot have a limit on values."))
+    if fields:
+        # A sensor that was mounted late, or broke, has been silent for longer than any gap.
+        reading.assumptions.append(
+            f"a gap lies between two values of {fields[0].name}: the time before the first and after the last is none"
+        )
     return Plan(
         contract=reading.contract.name,
         measure=Measure.GAP,
