@@ -2,23 +2,19 @@
 
 import re
 from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Final
 
 from dataflow_insight.catalogue.concepts import UNITS
+from dataflow_insight.english.everyday_adjectives import DOWN, UP, by_its_field
 from dataflow_insight.english.lexicon import DEVICE_NOUN, READING_NOUN
 
 _ORDINAL: Final = r"(?P<place>second|third|fourth|fifth|2nd|3rd|4th|5th)"
 _LIMIT: Final = r"(?:above|below|over|under|of|at|less|more|higher|lower|between|greater|exceed\w*|[<>=\d-])"
-_UP: Final = r"(?:most|highest|greatest|largest|worst|biggest)"
-_DOWN: Final = r"(?:least|lowest|smallest|fewest)"
-_TENDS: Final = r"(?:tends?\s+to\s+(?:have|see|get|show|record)|(?:usually|generally|normally|typically|commonly)\s+(?:has|had|sees|gets|shows|records))"
-_IS_USUALLY: Final = r"(?:(?:is|was)\s+(?:usually|generally|normally|typically|commonly)|tends?\s+to\s+be|(?:usually|generally|normally|typically)\s+(?:is|was))"
-_MEAN: Final = r"\b(?:average|mean|avg|median|averaged|typical)\b"
 _UNIT: Final = "|".join(re.escape(unit) for unit in sorted(UNITS, key=len, reverse=True) if len(unit) > 1)
 _ENDS: Final = (
     r"(?:best|worst|cleanest|dirtiest|highest|lowest|top|bottom|warmest|coldest|most\s+polluted|least\s+polluted)"
 )
-_POLLUTANT: Final = r"\b(?:pm\s?2\.?5|pm\s?10|so2|no2|co2?|o3|ozone|(?:carbon|nitrogen|sul(?:ph|f)ur)\s+(?:mono|di)oxide|dust|particles|pollution|smog)\b"
 _NAMED_HOURS: Final = r"(?:rush|working|work|office|business|peak|school|opening|core)[\s-]*hours?"
 _SOME: Final = r"(?:[2-9]|[1-9]\d{1,2}|two|three|four|five|six|seven|eight|nine|ten)"
 _ABOUT: Final = r"(?P<about>(?:(?!\b(?:what|which|how|the\s+fact|that)\b)[^.?!,;:]){1,40}?)"
@@ -31,7 +27,7 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
     (r"(?<!\S)b/w(?=\s)", "between"),
     (r"\b(?P<way>top|bottom)(?P<n>\d{1,3})(?=\s)", r"\g<way> \g<n>"),
     (r"\bcount\s*\(\s*\*?\s*\)", "number of readings"),
-    (rf"(?P<head>\b(?:top\s+|bottom\s+)?{_SOME}\s+(?:{_UP}|{_DOWN}|hottest|coldest|warmest|strongest|single)?[^?]{{0,40}}?\b(?:{READING_NOUN}|temperatures)\b[^?]*?),?\s*(?:with|and|including|plus)\s+(?:the\s+|their\s+)?(?:stations?|sites?|places?|locations?|where(?:\s+(?:they|it)\s+(?:were|was)\s+(?:measured|recorded|taken))?)(?:\s+and\s+(?:the\s+|their\s+)?(?:times?|dates?|when))?(?=\W*$)", r"\g<head>"),
+    (rf"(?P<head>(?<![\w.])(?:top\s+|bottom\s+)?{_SOME}\s+(?:{UP}|{DOWN}|hottest|coldest|warmest|strongest|single)?[^?]{{0,40}}?\b(?:{READING_NOUN}|temperatures)\b[^?]*?),?\s*(?:with|and|including|plus)\s+(?:the\s+|their\s+)?(?:stations?|sites?|places?|locations?|where(?:\s+(?:they|it)\s+(?:were|was)\s+(?:measured|recorded|taken))?)(?:\s+and\s+(?:the\s+|their\s+)?(?:times?|dates?|when))?(?=\W*$)", r"\g<head>"),
     (r",?\s*\b(?:from\s+)?(?:the\s+)?high(?:est)?\s+to\s+(?:the\s+)?low(?:est)?(?=\W*$)", ", highest first"),
     (r",?\s*\b(?:from\s+)?(?:the\s+)?low(?:est)?\s+to\s+(?:the\s+)?high(?:est)?(?=\W*$)", ", lowest first"),
     (r"\s+desc(?:ending)?\W*$", ", highest first"),
@@ -119,16 +115,16 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
     (r"^\W*how\s+about\s+", ""),
     (r"^\W*(?P<what>[^?,:;]{2,40}?)\s+(?P<be>was|is|were)\s+(?P<how>how\s+(?:high|low|bad|strong|warm|cold|hot|humid|windy))\b", r"\g<how> \g<be> \g<what>"),
     # Orders and places.
-    (rf"(?P<chosen>\b(?:{_UP}|{_DOWN}|top|bottom|{_ENDS})\b[^?]*?),?\s*\(?\b(?:best|worst|top|biggest|winner|cleanest|dirtiest|strongest|warmest|coldest)\s+(?:one\s+)?first\b\)?", r"\g<chosen>"),
+    (rf"(?P<chosen>\b(?:{UP}|{DOWN}|top|bottom|{_ENDS})\b[^?]*?),?\s*\(?\b(?:best|worst|top|biggest|winner|cleanest|dirtiest|strongest|warmest|coldest)\s+(?:one\s+)?first\b\)?", r"\g<chosen>"),
     (r"\b(?:dirtiest|most\s+polluted|strongest|biggest|worst)\s+(?:ones?\s+)?first\b", "highest first"),
     (r"\b(?:cleanest|least\s+polluted|calmest|weakest)\s+(?:ones?\s+)?first\b", "lowest first"),
     (r"\bfrom\s+(?:the\s+)?(?:cleanest|least\s+polluted|calmest|weakest)\s+to\s+(?:the\s+)?(?:dirtiest|most\s+polluted|windiest|worst|strongest)\b", ", lowest first"),
     (r"\bfrom\s+(?:the\s+)?(?:dirtiest|most\s+polluted|windiest|strongest)\s+to\s+(?:the\s+)?(?:cleanest|least\s+polluted|calmest|best|weakest)\b", ", highest first"),
-    (rf"\b(?:takes|took|wins|won|wears|claims?|gets?|got)\s+the\s+(?:crown|title|prize|record|medal|lead|cake)\s+(?:for|in|of|with)\s+(?:the\s+)?(?=(?:{_UP}|{_DOWN})\b)", "has the "),
+    (rf"\b(?:takes|took|wins|won|wears|claims?|gets?|got)\s+the\s+(?:crown|title|prize|record|medal|lead|cake)\s+(?:for|in|of|with)\s+(?:the\s+)?(?=(?:{UP}|{DOWN})\b)", "has the "),
     (r",?\s*\(?\b(?:starting|beginning)\s+(?:with|from|at)\s+the\s+(?P<way>highest|lowest|largest|smallest|most|least)(?:\s+one)?\b\)?", r", \g<way> first"),
     (r"^\W*who\s+(?:comes?|came|ranks?|ranked|is|was|finishe[sd]|sits|places|placed)\s+(?:in\s+)?" + _ORDINAL + r"(?:\s+(?:place|position|spot))?\b", r"which station ranks \g<place>"),
     (rf"\b(?:is|was|comes?|came|sits|lands|finishe[sd]|takes|took|holds|held|stands)\s+(?:in\s+)?(?:the\s+)?{_ORDINAL}(?:\s+(?:place|position|spot))?(?=\s*(?:for|by|in\s+terms|on\s+average|with|when|going\s+by|judged|measured|[?,.]|$))", r"ranks \g<place>"),
-    (rf"^\W*who(?:'s|\s+is|\s+has|\s+had|\s+got|\s+saw|\s+recorded|\s+measured)\s+(?P<got>got\s+)?(?=(?:the\s+)?(?:{_UP}|{_DOWN}|cleanest|dirtiest|most\s+polluted|warmest|coldest)\b)", "which station has "),
+    (rf"^\W*who(?:'s|\s+is|\s+has|\s+had|\s+got|\s+saw|\s+recorded|\s+measured)\s+(?P<got>got\s+)?(?=(?:the\s+)?(?:{UP}|{DOWN}|cleanest|dirtiest|most\s+polluted|warmest|coldest)\b)", "which station has "),
     (rf",?\s*\b(?:along\s+|together\s+)?with\s+(?:the|their|its|each)\s+(?:own\s+)?(?:values?|averages?|means?|figures?|numbers?|amounts?)(?:\s+(?:attached|next\s+to\s+(?:it|them)|each))?\b(?!\s+{_LIMIT})(?:\s*,)?", ""),
     # What usually is.
     (r"\btends?\s+to\s+come\s+from\b", "mostly comes from"),
@@ -143,6 +139,8 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
     (r"\b(?:the\s+)?(?:midpoint|half-?way\s+(?:value|point|mark)|middle\s+(?:reading|measurement|figure|number|one)|centre\s+value|center\s+value|50\s?%\s+mark)(?:\s*\(\s*(?:i\.e\.\s+)?(?:the\s+)?median\s*\)|,\s*(?:i\.e\.|that\s+is)\s*,?\s*the\s+median)?(?=\s)", "the median"),
 )  # fmt: skip
 """Pattern and how to say it plainly."""
+
+_RULES: Final = tuple((re.compile(pattern, re.IGNORECASE), plain) for pattern, plain in _PLAIN)
 
 _TRUTH: Final = re.compile(
     r"^\W*(?:(?:is|was|would|can)\s+it\s+(?:be\s+)?(?:actually\s+|really\s+)?(?:true|right|correct|the\s+case|so|possible|fair\s+to\s+say|accurate\s+to\s+say)(?:\s+to\s+say)?\s+that|am\s+i\s+right\s+(?:that|in\s+(?:thinking|saying)\s+that)|"
@@ -177,15 +175,21 @@ def everyday(question: str, *, names_a_field: Callable[[str], bool]) -> str:
         names_a_field: Whether a text names a quantity that the contract has.
     """
     question = _true_or_not(question)
-    for pattern, plain in _PLAIN:
-        question = re.sub(pattern, lambda found, plain=plain: _filled(found, plain), question, flags=re.IGNORECASE)  # type: ignore[misc]
+    for rule, plain in _RULES:
+        question = rule.sub(partial(_filled, plain=plain), question)
     question = _defined_days(question, names_a_field)
     if not names_a_field(question):
         # A reading without a field is told by its time.
         question = _END_READING.sub("when was the ", question)
     if names_a_field(question):
-        question = _by_its_field(question)
+        question = by_its_field(question)
     return " ".join(question.split())
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Keeps what `re` itself, which keeps fewer, would compile again for each question."""
+    return re.compile(pattern, re.IGNORECASE)
 
 
 def _filled(found: re.Match[str], plain: str) -> str:
@@ -211,84 +215,15 @@ def _true_or_not(question: str) -> str:
 def _defined_days(question: str, names_a_field: Callable[[str], bool]) -> str:
     """Says "frost days (daily minimum below -5)" as "days with a daily minimum temperature below -5"."""
     for words, quantity in _DAYS_OF:
-        found = re.search(
+        found = _compiled(
             rf"\b(?:{words})[\s-]+(?P<noun>days|nights|hours|weeks)(?P<where>\s+(?:at|in|for|on)\s+[^\s,()]+)?\s*(?:\(\s*|,\s*)(?:i\.\s?e\.,?\s*|that\s+is,?\s*|meaning\s+|defined\s+as\s+|namely\s+)?"
             rf"(?:(?:those|days)\s+(?:with|when|where|on\s+which)\s+|with\s+)?(?:an?\s+|the\s+|its\s+|their\s+)?(?P<daily>daily\s+)?(?P<measure>{_DAILY})(?P<field>(?:\s+[\w.]+){{0,2}}?)"
             rf"\s+(?:(?:is|was|being|stays?|stayed)\s+)?(?P<limit>(?:above|below|over|under|at\s+least|at\s+most|less\s+than|more\s+than|exceeding|of\s+at\s+least|[<>]=?)\s*(?:minus\s+)?{_NUMBER}[^),?]*)[),]?",
-            question,
-            re.IGNORECASE,
-        )
+        ).search(question)
         if found is None:
             continue
         field = found["field"].strip() or ("" if names_a_field(question) and not quantity else quantity)
         measure = {"high": "maximum", "low": "minimum"}.get(found["measure"].lower(), found["measure"])
         plain = f"{found['noun']} with a daily {measure} {field} {found['limit'].strip()} {found['where'] or ''}"
         return f"{question[: found.start()]}{plain} {question[found.end() :]}"
-    return question
-
-
-def _by_its_field(question: str) -> str:
-    """Says adjectives of good and bad air, of much and little, by the field that is named beside them."""
-    average = "" if re.search(_MEAN, question, re.IGNORECASE) else "average "
-    question = re.sub(
-        r"\b(?:stuffiest|smoggiest|haziest|nastiest|grimiest|filthiest|sootiest)\b",
-        "worst",
-        question,
-        flags=re.IGNORECASE,
-    )
-    question = re.sub(
-        r"\b(?:typically|usually|generally|normally)\s+(?:at\s+(?:its|their)\s+)?(?P<way>highest|lowest|worst|best)\b",
-        r"\g<way>" if not average else r"\g<way> on average",
-        question,
-        flags=re.IGNORECASE,
-    )
-    if re.search(_POLLUTANT, question, re.IGNORECASE):
-        for way, word in (("most", "highest"), ("least", "lowest")):
-            question = re.sub(
-                rf"\b(?:the\s+)?{way}\s+(?={_POLLUTANT}[^?]*\bever\b)", f"the {word} ", question, flags=re.IGNORECASE
-            )
-        question = re.sub(
-            r"\bfrom\s+(?:the\s+)?best\s+to\s+(?:the\s+)?worst\b|\bbest\s+first\b",
-            ", lowest first",
-            question,
-            flags=re.IGNORECASE,
-        )
-        question = re.sub(
-            r"\bfrom\s+(?:the\s+)?worst\s+to\s+(?:the\s+)?best\b", ", highest first", question, flags=re.IGNORECASE
-        )
-    question = re.sub(r"\b(?:freshest|clearest|healthiest)\b", "cleanest", question, flags=re.IGNORECASE)
-    question = re.sub(
-        r"\b(?:quietest|stillest|calmest|gentlest|mildest)\s+(?=winds?\b)", "lowest ", question, flags=re.IGNORECASE
-    )
-    question = re.sub(
-        r"\b(?:stormiest|gustiest|breeziest|fiercest|harshest|roughest)\s+(?=winds?\b)",
-        "highest ",
-        question,
-        flags=re.IGNORECASE,
-    )
-    counted = rf"(?!\s+(?:\S+\s+){{0,2}}(?:{READING_NOUN}|missing|rain\w*)\b)"
-    for way, word in ((_UP, "highest"), (_DOWN, "lowest")):
-        question = re.sub(
-            rf"\b{_TENDS}\s+(?:the\s+)?{way}{counted}", f"has the {word} {average}", question, flags=re.IGNORECASE
-        )
-    for way, word in (
-        (r"(?:worst|highest|dirtiest|most\s+polluted)", "highest"),
-        (r"(?:best|lowest|cleanest|least\s+polluted)", "lowest"),
-    ):
-        question = re.sub(
-            rf"\b{_IS_USUALLY}\s+(?:the\s+)?{way}\s+(?:for|in|in\s+terms\s+of)\b",
-            f"has the {word} {average}",
-            question,
-            flags=re.IGNORECASE,
-        )
-    for way, word in (
-        (r"(?:stuffier|smoggier|dirtier|dustier|fouler)", "higher"),
-        (r"(?:cleaner|fresher|purer|clearer)", "lower"),
-    ):
-        question = re.sub(
-            rf"\b(?P<be>is|was|has)\s+(?:the\s+)?{way}\s*(?:,|\s)\s*(?:one\s*,?\s*)?(?:going\s+by|judging\s+by|judged\s+by|by|in\s+terms\s+of|measured\s+by|according\s+to)\s+(?:its\s+|the\s+)?",
-            f"has the {word} ",
-            question,
-            flags=re.IGNORECASE,
-        )
     return question

@@ -7,6 +7,7 @@ from dataflow_insight.catalogue.concepts import CONCEPTS
 from dataflow_insight.english.everyday import everyday
 from dataflow_insight.english.names import NameReader
 from dataflow_insight.english.phrasings import plain_phrasing
+from dataflow_insight.english.roundabout import plainer
 
 _WIND: Final = r"(?:the\s+|a\s+)?winds?\s+(?:(?:mostly|usually|mainly|typically|normally|come|comes|came|coming|blow|blows|blew|blowing|blown|from)\b\s*)+"
 _FORMS: Final[tuple[tuple[str, str, str], ...]] = (
@@ -115,7 +116,7 @@ _USUALLY: Final = r"\b(?:mostly|usually|mainly|typically|normally)\b"
 
 def plainly(question: str, names: NameReader, assumptions: list[str]) -> str:
     """Returns the question with roundabout forms said plainly, where the contract measures what they are about."""
-    plain = everyday(plain_phrasing(question, names), names_a_field=lambda text: _names_a_field(text, names))
+    plain = everyday(plain_phrasing(plainer(question), names), names_a_field=lambda text: _names_a_field(text, names))
     if _letters(plain) != _letters(question):
         assumptions.append(f'the question was read as "{plain}"')
     question = plain

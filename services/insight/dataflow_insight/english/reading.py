@@ -36,7 +36,6 @@ from dataflow_insight.english.refusals import (
 )
 from dataflow_insight.english.refused import FUTURE, HOSTILE, NOT_YET
 from dataflow_insight.english.restated import said_once
-from dataflow_insight.english.roundabout import plainer
 from dataflow_insight.english.sheet import FIELD, MOMENT, Sheet, Word
 from dataflow_insight.english.texts import TextReader
 from dataflow_insight.english.times import Times, read_times, scope_times
@@ -84,7 +83,7 @@ class Reading:
         question, own = with_devices(plain, contract)
         question = with_changes(question, contract, self.assumptions)
         question = with_readings(question, self.assumptions)
-        plain = plainly(plainer(question), self.reader, self.assumptions)
+        plain = plainly(question, self.reader, self.assumptions)
         plain = with_contrasts(without_brackets(said_once(plain), self.reader), self.reader)
         self.sheet = Sheet(self.reader.spelled(plain, self.assumptions))
         self.names = Names()
