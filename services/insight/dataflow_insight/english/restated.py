@@ -104,7 +104,7 @@ def said_once(question: str) -> str:
     """
     if _HIGH_LESS_LOW.search(question) is not None and _SWUNG.search(question) is not None:
         question = _SWUNG.sub(r"what was the range of \g<what>", _HIGH_LESS_LOW.sub(" ", question))
-    if re.search(r"\bweeks?\b", question, re.IGNORECASE):
+    if re.search(r"\b(?:which|what|per|by|each|every)\s+(?:\w+\s+)?weeks?\b|\bweekly\b", question, re.IGNORECASE):
         question = _MONDAY.sub(" ", question)
     question = re.sub(r"\s*\bor\s+not\b(?=\W*$)", "", question, flags=re.IGNORECASE)
     question = _SUBTRACT.sub(r"difference between \g<a> and \g<b>, second minus first", question)
