@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from dataflow_insight.catalogue.catalogue import Catalogue, Contract, Field, Kind
 from dataflow_insight.english.planner import plan_question
-from dataflow_insight.plans.plan import DayTime, Declined, Focus, Grouping, Measure, Plan
+from dataflow_insight.plans.plan import Comparison, DayTime, Declined, Focus, Grouping, Measure, Plan
 
 NOW = datetime(2026, 11, 21, 18, 40, tzinfo=UTC)
 AIR = Contract(
@@ -196,3 +196,22 @@ def test_a_change_needs_no_field_where_a_contract_measures_one_number() -> None:
     plans = plan_question(question, Catalogue((mill,)), NOW)
     assert not isinstance(plans, Declined)
     assert [plan.field for plan in plans] == ["heat"]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What is the mean of PM2.5 at Tiantan excluding readings above 500?",
+        "Mean PM2.5 at Tiantan, ignoring values over 500",
+    ],
+)
+def test_readings_may_be_left_out_by_their_values(question: str) -> None:
+    """What is above a limit is left out by being at most the limit."""
+    (condition,) = planned(question).scope.conditions
+    assert (condition.field, condition.comparison, condition.limit) == ("pm25", Comparison.LESS_OR_EQUAL, 500)
+
+
+def test_days_without_readings_above_a_limit_are_no_days_with_lower_ones() -> None:
+    """Left out there are days, and not readings."""
+    question = "Which days were without readings above 100 for PM2.5 at Tiantan?"
+    assert isinstance(plan_question(question, Catalogue((AIR,)), NOW), Declined)

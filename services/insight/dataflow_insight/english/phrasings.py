@@ -41,6 +41,8 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
     (r"(?P<lead>\bbetween\s+(?:minus\s+)?-?\d+(?:\.\d+)?\s+and\s+(?:minus\s+)?-?\d+(?:\.\d+)?(?:\s*(?:°\s?[cf]|ppm|%|µg/m³|ug/m3|hpa|m/s|lux))?)\s*,?\s*\(?\s*(?:both\s+)?(?:inclusive(?:ly)?|included)\b\s*\)?", r"\g<lead>"),
     (r"\bhow\s+much\s+of\s+(?:the\s+)?(?P<whole>pm\s?10|pm\s?2\.?5|particles|dust)\s+(?P<be>is|was|were|are|consists?\s+of|came\s+from)\b", r"what fraction of \g<whole> \g<be>"),
     (rf"^\W*when(?:ever)?\s+(?P<cond>[^?,]*?\b(?:{_WAYS}|between)\s+(?:minus\s+)?-?\d[^?,]*),\s*(?P<ask>(?:what|which|how)\b[^?]+)\?*$", r"\g<ask> when \g<cond>?"),
+    (r"^\W*(?:the\s+)?number\s+of\s+(?P<unit>days|hours)(?P<when>\s+(?:in|of|during)\s+[^?,]{3,30}?)?\s+with\s+rain\b", r"how many \g<unit> with rain\g<when>"),
+    (rf"\b(?:excluding|ignoring|leaving\s+out|except(?:\s+for)?|not\s+counting)\s+(?:all\s+|any\s+|the\s+)*(?:readings|values|hours|measurements)\s+(?P<way>{_WAYS})\s+(?=(?:minus\s+)?-?\d)", r"in readings not \g<way> "),
     # Words for an extreme, for different values and for missing ones.
     (r"\b(?P<ask>which|what)\s+(?P<what>wind\s+direction|direction)\s+(?P<was>is|was)\s+(?:the\s+)?(?:rarest|least\s+(?:common|frequent|often(?:\s+(?:seen|recorded|observed))?))\b", r"\g<ask> \g<what> had the fewest readings"),
     (r"\brarest\b", "least common"),
