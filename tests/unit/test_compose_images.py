@@ -10,15 +10,18 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from dataflow_insight.engines.gemini.settings import KEYS, GeminiSettings
 from dataflow_mesh.access import Tokens
 from dataflow_mesh.server import GrpcServer
+from dataflow_mesh.settings import MeshSettings
 
 _ROOT = Path(__file__).parents[2]
 _DOCKER = _ROOT / "deploy" / "docker"
-_IMAGES = ("bridge=dataflow-bridge", "validator=dataflow-validator", "insight=dataflow-insight", "cli=dataflow-cli")
+_IMAGES = ("bridge=dataflow-bridge", "validator=dataflow-validator", "insight=dataflow-insight", "cli=dataflow-cli,mcp")
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +78,19 @@ def test_nothing_is_pulled_but_the_images_that_are_named(name: str) -> None:
     text = (_DOCKER / name).read_text(encoding="utf-8")
     assert "# syntax" not in text
     assert "PASSWORD: " not in text
+
+
+def test_what_is_set_for_gemini_reaches_insight_and_nobody_else() -> None:
+    """Who withholds a contract in .env would otherwise believe that it is not sent."""
+    project = (_ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    insight = project.partition("\n  insight:\n")[2].partition("\n  balancer:\n")[0]
+    names = {f"DATAFLOW_{entry.name.upper()}" for entry in fields(GeminiSettings)} - {
+        f"DATAFLOW_{entry.name.upper()}" for entry in fields(MeshSettings)
+    }
+    for name in (*names, *KEYS):
+        # No value beside it: what is unset there stays unset here.
+        assert f"\n      {name}:\n" in insight, name
+        assert sum(line.strip().startswith(f"{name}:") for line in project.splitlines()) == 1, name
 
 
 @pytest.fixture
