@@ -54,6 +54,7 @@ def plans(*questions: str, catalogue: Catalogue = MAIN) -> tuple[Plan, ...] | De
         ("correlation between PM2.5 and wind speed", "and with temperature?", "correlation between PM2.5 and temperature"),
         ("longest run of PM2.5 above 200 at Tiantan", "When did it start?", "When did the longest run of PM2.5 above 200 at Tiantan start?"),
         ("How warm was it on average at Tiantan?", "How about the dew point?", "average dew point at Tiantan"),
+        ("Which station had the highest average PM2.5?", "and at Dongsi?", "average PM2.5 at Dongsi"),
         ("What was the highest PM2.5 at Tiantan?", "When was that?", "When was the highest PM2.5 at Tiantan?"),
     ],
 )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Final
 from dataflow_insight.english.family import Family
 from dataflow_insight.english.reading import Reading
 from dataflow_insight.english.refusals import Refusal, unclear
-from dataflow_insight.plans.plan import Comparison, Decline, Measure, Plan, Scope
+from dataflow_insight.plans.plan import Comparison, Decline, Focus, Grouping, Measure, Plan, Scope
 
 _COUNTS: Final = frozenset({Measure.COUNT, Measure.COVERAGE, Measure.DISTINCT, Measure.GAP})
 
@@ -47,7 +47,7 @@ def plans_of(reading: Reading, families: Iterable[Family]) -> tuple[Plan, ...]:
         )
         return tuple(
             replace(
-                plan,
+                _of_its_only_device(plan),
                 time_zone=reading.zone.key,
                 unit=plan.unit or reading.units.get(plan.field, ""),
                 assumptions=tuple(dict.fromkeys([*reading.assumptions, *plan.assumptions])),
@@ -55,6 +55,16 @@ def plans_of(reading: Reading, families: Iterable[Family]) -> tuple[Plan, ...]:
             for plan in plans
         )
     raise Refusal(unclear())
+
+
+def _of_its_only_device(plan: Plan) -> Plan:
+    """Returns a plan that ranks nothing where only one device is named: the first of one says nothing of the others."""
+    if not plan.rank or len(plan.scope.device_ids) != 1 or Grouping.DEVICE not in plan.group_by:
+        return plan
+    groups = tuple(group for group in plan.group_by if group is not Grouping.DEVICE)
+    if groups:
+        return replace(plan, group_by=groups)
+    return replace(plan, group_by=(), rank=0, place=0, focus=Focus.VALUE)
 
 
 def _contradicts(scope: Scope) -> bool:
