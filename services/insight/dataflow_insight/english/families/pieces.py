@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from dataflow_insight.english.lexicon import DEVICE_NOUN, READING_NOUN
+from dataflow_insight.english.lexicon import DEVICE_NOUN
 from dataflow_insight.english.limits import UNIT
 from dataflow_insight.english.sheet import BLANK, DEVICE, FIELD, MOMENT, RECURRING, Sheet
 
@@ -153,8 +153,3 @@ def _listed(text: str, pieces: list[Piece]) -> list[Piece]:
         else:
             found.append(piece)
     return found
-
-
-def is_reading_word(word: str) -> bool:
-    """Returns whether a word stands for readings."""
-    return re.fullmatch(READING_NOUN, word) is not None
