@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Final
 
 from dataflow_insight.catalogue.concepts import UNITS
 from dataflow_insight.english.everyday_adjectives import DOWN, UP, by_its_field
 from dataflow_insight.english.lexicon import DEVICE_NOUN, READING_NOUN
+from dataflow_insight.english.rewriting import rewritten, rules
 
 _ORDINAL: Final = r"(?P<place>second|third|fourth|fifth|2nd|3rd|4th|5th)"
 _LIMIT: Final = r"(?:above|below|over|under|of|at|less|more|higher|lower|between|greater|exceed\w*|[<>=\d-])"
@@ -20,7 +21,7 @@ _SOME: Final = r"(?:[2-9]|[1-9]\d{1,2}|two|three|four|five|six|seven|eight|nine|
 _ABOUT: Final = r"(?P<about>(?:(?!\b(?:what|which|how|the\s+fact|that)\b)[^.?!,;:]){1,40}?)"
 _NUMBER: Final = r"-?\d+(?:\.\d+)?"
 
-_PLAIN: Final[tuple[tuple[str, str], ...]] = (
+_PLAIN: Final = rules(
     # Shorthand.
     (r"(?<!\S)w/o(?=\s)", "without"),
     (r"(?<!\S)w/(?=\s?\w)", "with "),
@@ -140,7 +141,6 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
 )  # fmt: skip
 """Pattern and how to say it plainly."""
 
-_RULES: Final = tuple((re.compile(pattern, re.IGNORECASE), plain) for pattern, plain in _PLAIN)
 
 _TRUTH: Final = re.compile(
     r"^\W*(?:(?:is|was|would|can)\s+it\s+(?:be\s+)?(?:actually\s+|really\s+)?(?:true|right|correct|the\s+case|so|possible|fair\s+to\s+say|accurate\s+to\s+say)(?:\s+to\s+say)?\s+that|am\s+i\s+right\s+(?:that|in\s+(?:thinking|saying)\s+that)|"
@@ -175,8 +175,7 @@ def everyday(question: str, *, names_a_field: Callable[[str], bool]) -> str:
         names_a_field: Whether a text names a quantity that the contract has.
     """
     question = _true_or_not(question)
-    for rule, plain in _RULES:
-        question = rule.sub(partial(_filled, plain=plain), question)
+    question = rewritten(question, _PLAIN)
     question = _defined_days(question, names_a_field)
     if not names_a_field(question):
         # A reading without a field is told by its time.
@@ -190,10 +189,6 @@ def everyday(question: str, *, names_a_field: Callable[[str], bool]) -> str:
 def _compiled(pattern: str) -> re.Pattern[str]:
     """Keeps what `re` itself, which keeps fewer, would compile again for each question."""
     return re.compile(pattern, re.IGNORECASE)
-
-
-def _filled(found: re.Match[str], plain: str) -> str:
-    return re.sub(r"\\g<(\w+)>", lambda group: found[group[1]] or "", plain)
 
 
 def _true_or_not(question: str) -> str:

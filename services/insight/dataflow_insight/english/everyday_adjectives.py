@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from dataflow_insight.english.lexicon import READING_NOUN
+from dataflow_insight.english.rewriting import rewritten, rules
 
 UP: Final = r"(?:most|highest|greatest|largest|worst|biggest)"
 """Superlatives of much."""
@@ -20,20 +21,14 @@ _READINGS: Final = rf"(?!\s+(?:\S+\s+){{0,2}}(?:{READING_NOUN}|missing|rain\w*)\
 _BY: Final = (
     r"(?:going\s+by|judging\s+by|judged\s+by|by|in\s+terms\s+of|measured\s+by|according\s+to)\s+(?:its\s+|the\s+)?"
 )
-_Rules = tuple[tuple[re.Pattern[str], str], ...]
 
-
-def _rules(*rules: tuple[str, str]) -> _Rules:
-    return tuple((re.compile(pattern, re.IGNORECASE), plain) for pattern, plain in rules)
-
-
-_OF_POLLUTANTS: Final = _rules(
+_OF_POLLUTANTS: Final = rules(
     (rf"\b(?:the\s+)?most\s+(?={_POLLUTANT}[^?]*\bever\b)", "the highest "),
     (rf"\b(?:the\s+)?least\s+(?={_POLLUTANT}[^?]*\bever\b)", "the lowest "),
     (r"\bfrom\s+(?:the\s+)?best\s+to\s+(?:the\s+)?worst\b|\bbest\s+first\b", ", lowest first"),
     (r"\bfrom\s+(?:the\s+)?worst\s+to\s+(?:the\s+)?best\b", ", highest first"),
 )
-_OF_ANY: Final = _rules(
+_OF_ANY: Final = rules(
     (r"\b(?:stuffiest|smoggiest|haziest|nastiest|grimiest|filthiest|sootiest)\b", "worst"),
     (r"\b(?:freshest|clearest|healthiest)\b", "cleanest"),
     (r"\b(?:quietest|stillest|calmest|gentlest|mildest)\s+(?=winds?\b)", "lowest "),
@@ -41,7 +36,7 @@ _OF_ANY: Final = _rules(
     (rf"\b(?:is|was|has)\s+(?:the\s+)?(?:stuffier|smoggier|dirtier|dustier|fouler)\s*(?:,|\s)\s*(?:one\s*,?\s*)?{_BY}", "has the higher "),
     (rf"\b(?:is|was|has)\s+(?:the\s+)?(?:cleaner|fresher|purer|clearer)\s*(?:,|\s)\s*(?:one\s*,?\s*)?{_BY}", "has the lower "),
 )  # fmt: skip
-_USUALLY: Final = _rules(
+_USUALLY: Final = rules(
     (rf"\b{_TENDS}\s+(?:the\s+)?{UP}{_READINGS}", "has the highest {average}"),
     (rf"\b{_TENDS}\s+(?:the\s+)?{DOWN}{_READINGS}", "has the lowest {average}"),
     (rf"\b{_IS_USUALLY}\s+(?:the\s+)?(?:worst|highest|dirtiest|most\s+polluted)\s+(?:for|in|in\s+terms\s+of)\b", "has the highest {average}"),
@@ -64,10 +59,8 @@ def by_its_field(question: str) -> str:
     measured = _MEAN.search(question) is not None
     question = _AT_ITS.sub(r"\g<way>" if measured else r"\g<way> on average", question)
     if _POLLUTES.search(question) is not None:
-        for rule, plain in _OF_POLLUTANTS:
-            question = rule.sub(plain, question)
-    for rule, plain in _OF_ANY:
-        question = rule.sub(plain, question)
+        question = rewritten(question, _OF_POLLUTANTS)
+    question = rewritten(question, _OF_ANY)
     for rule, plain in _USUALLY:
         question = rule.sub(plain.format(average="" if measured else "average "), question)
     return question

@@ -9,6 +9,7 @@ from typing import Final
 from dataflow_insight.english.lexicon import DEVICE_NOUN
 from dataflow_insight.english.moments import MONTHS
 from dataflow_insight.english.names import NameReader
+from dataflow_insight.english.rewriting import rewritten, rules
 
 _MONTH: Final = "|".join(sorted(MONTHS, key=len, reverse=True))
 _HIGH_END: Final = r"(?:dirtiest|top|highest|most\s+polluted|largest|biggest|warmest|hottest|windiest|strongest)"
@@ -33,7 +34,7 @@ _TOLD: Final = r"(?:\s+(?:was|were|is|are|did|does)\s+(?:it|they|that|this|these
 _WAYS: Final = r"(?:above|over|below|under|beyond|at\s+least|at\s+most|greater\s+than|higher\s+than|lower\s+than|less\s+than|more\s+than)"
 _PASSES: Final = r"(?:(?:go(?:es)?|get(?:s)?|rise(?:s)?|climb(?:s)?|drop(?:s)?|fall(?:s)?|was|is)\s+)"
 
-_PLAIN: Final[tuple[tuple[str, str], ...]] = (
+_PLAIN: Final = rules(
     # A list of readings, and the value of a first one, are told with their places and times.
     (rf"(?P<lead>\b(?:{_COUNT}\s+(?:highest|lowest|largest|smallest|greatest|biggest|worst)|(?:top|bottom|highest|lowest)\s+{_COUNT})\s+[^?]*?\b(?:readings|values|measurements|records)\b[^?]*?),?\s+(?:and|plus)\s+(?:where|when|where\s+and\s+when|when\s+and\s+where|(?:at|from|in)\s+(?:which|what)\s+{DEVICE_NOUN}){_TOLD}\W*$", r"\g<lead>?"),
     (rf"^(?P<lead>\W*(?:what|which)\s+(?:was|is)\s+(?:the\s+)?(?:very\s+)?(?:first|last)\s+[^?]*?\b(?:{_WAYS})\s+(?:minus\s+)?-?\d[^?]*?),?\s+and\s+(?:when|at\s+(?:what|which)\s+time){_TOLD}\W*$", r"\g<lead>?"),
@@ -96,18 +97,13 @@ def plain_phrasing(question: str, names: NameReader) -> str:
         lambda found: _between(found["last"], found["first"]) + found["word"] + _between(found["first"], found["last"]),
         question,
     )
-    for pattern, plain in _PLAIN:
-        question = re.sub(pattern, lambda found, plain=plain: _filled(found, plain), question, flags=re.IGNORECASE)  # type: ignore[misc]
+    question = rewritten(question, _PLAIN)
     temperature = names.concept_field("temperature")
     if temperature is not None:
         question = re.sub(_IT_WAS, lambda found: _told(found, temperature.name), question, flags=re.IGNORECASE)
     if names.concept_field("wind speed") is not None:
         question = re.sub(_OUTSIDE, "", question, flags=re.IGNORECASE)
     return question
-
-
-def _filled(found: re.Match[str], plain: str) -> str:
-    return re.sub(r"\\g<(\w+)>", lambda group: found[group[1]] or "", plain)
 
 
 def _told(found: re.Match[str], name: str) -> str:

@@ -3,10 +3,10 @@
 Each form means the same as what is put in its place. Nothing that could be a name, a time, a limit or a measure is left out.
 """
 
-import re
 from typing import Final
 
 from dataflow_insight.english.lexicon import DEVICE_NOUN
+from dataflow_insight.english.rewriting import rewritten, rules
 
 _SUPERLATIVES: Final = {
     "high": "highest", "low": "lowest", "large": "largest", "big": "biggest", "small": "smallest", "great": "greatest",
@@ -21,7 +21,7 @@ _QUANTITY: Final = r"(?P<what>[a-z][\w.]*(?:\s+(?!limit|threshold|mark|average|m
 
 _RELATIVE: Final = r"(?:reporting|measuring|recording|sending|delivering|observing|having|showing|where|at\s+which|in\s+which|from\s+which|that|which)"
 _VERBS: Final = r"(?:was|is|occurred|happened|reported|measured|recorded|sent|observed|came|had|saw|seen)"
-_PLAIN: Final[tuple[tuple[str, str], ...]] = (
+_PLAIN: Final = rules(
     # Numbers of things.
     (r"(?<!\w)#\s*(?=of\b)|\b(?:no|nr|num)\.?\s+(?=of\s+(?:the\s+)?(?:readings|hours|days|values|records|measurements|missing|rows|times))", "number "),
     (r"\bhow\s+much\s+(?=(?:\S+\s+)?(?:readings|values|records|measurements|rows|samples|messages|observations|hours|days|times|stations|sensors|devices)\b)", "how many "),
@@ -54,7 +54,7 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
     (rf"\b(?P<noun>the\s+(?:day|date|hour|{DEVICE_NOUN}))\s+of\s+the\s+(?=(?:{_LARGEST}|lowest)\s+(?:daily\s+)?(?:average|mean|median|avg)\b)", r"\g<noun> with the "),
     (r"\b(?:leads|led|tops|topped|is\s+leading|is\s+top)\s+(?:(?:in|for|by|on)\s+)?(?:the\s+)?(?=(?:average|mean|avg|median)\b)", "has the highest "),
     # The highest.
-    (r"\b(?P<the>the|its|their)\s+most\s+(?P<super>high|low|large|big|small|great|warm|hot|cold|strong|elevated)\b", ""),
+    *((rf"\b(?P<the>the|its|their)\s+most\s+{word}\b", rf"\g<the> {superlative}") for word, superlative in _SUPERLATIVES.items()),
     (r"\b(?P<ask>how\s+(?:high|bad|strong|warm|hot)\b[^?]*?\b(?:get|gotten|go|rise|climb|become))\s+at\s+(?:its|their|the)\s+(?:worst|highest|peak|most|maximum)\b", r"\g<ask>"),
     (r"\b(?P<ask>how\s+(?:low|cold)\b[^?]*?\b(?:get|gotten|go|drop|fall|become))\s+at\s+(?:its|their|the)\s+(?:lowest|coldest|least|minimum)\b", r"\g<ask>"),
     (r"\s+(?:that\s+|which\s+)?any(?:one|body)\s+(?:has\s+)?(?:ever\s+)?(?:saw|seen|measured|reported|recorded|got|had)\b", " "),
@@ -106,13 +106,4 @@ _PLAIN: Final[tuple[tuple[str, str], ...]] = (
 
 def plainer(question: str) -> str:
     """Returns the question with roundabout forms said plainly."""
-    for pattern, plain in _PLAIN:
-        question = re.sub(pattern, lambda found, plain=plain: _filled(found, plain), question, flags=re.IGNORECASE)  # type: ignore[misc]
-    return " ".join(question.split())
-
-
-def _filled(found: re.Match[str], plain: str) -> str:
-    given = found.groupdict()
-    if "super" in given:
-        return f"{given['the']} {_SUPERLATIVES[given['super'].lower()]}"
-    return re.sub(r"\\g<(\w+)>", lambda group: given[group[1]] or "", plain)
+    return " ".join(rewritten(question, _PLAIN).split())
