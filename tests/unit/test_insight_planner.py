@@ -9,7 +9,17 @@ from dataflow_insight.english.planner import plan_question
 from dataflow_insight.plans.check import check_plan
 from dataflow_insight.plans.errors import PlanError
 from dataflow_insight.plans.messages import plan_from_proto, plan_to_proto
-from dataflow_insight.plans.plan import Comparison, Condition, Decline, Declined, Measure, Plan, Scope, TimeRange
+from dataflow_insight.plans.plan import (
+    Comparison,
+    Condition,
+    Decline,
+    Declined,
+    Grouping,
+    Measure,
+    Plan,
+    Scope,
+    TimeRange,
+)
 from dataflow_insight.queries.sql import render
 from hypothesis import given
 from hypothesis import strategies as st
@@ -160,6 +170,7 @@ def test_the_contract_with_the_field_is_chosen() -> None:
         {"field": "state"},
         {"field": ""},
         {"scope": Scope(device_ids=("bedroom",))},
+        {"scope": Scope(device_ids=("kitchen",)), "group_by": (Grouping.DEVICE,), "rank": 1},
         {"rank": 3},
         {"scope": Scope(times=(TimeRange(NOW, NOW),))},
         {"scope": Scope(times=(TimeRange(datetime(2024, 1, 1)),))},  # noqa: DTZ001 - the point of the case

@@ -127,6 +127,9 @@ def _check_numbers(plan: Plan, measured: Field | None) -> None:
 def _check_rank(plan: Plan) -> None:
     if abs(plan.rank) > MAX_RANK:
         raise PlanError(f"rank is at most {MAX_RANK}")
+    if plan.rank and plan.group_by == (Grouping.DEVICE,) and len(plan.scope.device_ids) == 1:
+        # Its only device would be called the highest and the lowest, truly of the result and falsely of the fleet.
+        raise PlanError("one device cannot be ranked: name none, to rank all, or leave out group_by and rank")
     if not plan.rank or plan.group_by:
         return
     alone = plan.compared_with is None and plan.fold is None
